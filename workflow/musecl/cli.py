@@ -1,0 +1,94 @@
+"""The command line: a command per stage, and `stage`, which runs one through DVC.
+
+The stage's module is imported when its command runs, so that no command waits for another's
+libraries.
+"""
+
+import ctypes
+import importlib
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musecl.errors import MuseclError
+from musecl.pipeline import declaration, read_stages
+
+ROOT = Path()
+PR_SET_PDEATHSIG = 1
+
+app = typer.Typer(
+    help="Region embeddings from imagery, places and mobility.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def run_stage(stage: str, city: str | None) -> None:
+    """Run one stage of dvc.yaml in this process, its outputs renamed into place at the end."""
+    from musecl.job import Job, run_job
+
+    job = Job(declaration(ROOT, stage, city), ROOT)
+    limit_threads(int(job.value("threads")) if "threads" in job.declared.parameters else 1)
+    run_job(job, importlib.import_module(f"musecl.stages.{stage}"))
+
+
+def limit_threads(threads: int) -> None:
+    """Use so many threads, whoever calls: the last bit of a sum depends on their number."""
+    import os
+
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when the one that started it ends, so no orphan writes on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _command(stage: str, per_city: bool) -> Callable[..., None]:
+    if per_city:
+
+        def for_city(city: Annotated[str, typer.Argument(help="a city of params.yaml")]) -> None:
+            run_stage(stage, city)
+
+        return for_city
+
+    def for_all() -> None:
+        run_stage(stage, None)
+
+    return for_all
+
+
+@app.command("stage")
+def stage_command(
+    name: Annotated[str, typer.Argument(help="as DVC addresses it: fuse@nyc")],
+) -> None:
+    """Bring one stage up to date through DVC: skip it, restore it, pull for it or run it."""
+    from musecl.engine import reproduce
+
+    reproduce(ROOT, name)
+
+
+def main() -> None:
+    """Run the command line; an error that is meant for the user is one line and status 1."""
+    try:
+        for stage, entry in read_stages(ROOT).items():
+            app.command(stage, help=entry.get("do", entry)["desc"])(
+                _command(stage, "foreach" in entry)
+            )
+        die_with_parent()
+        app()
+    except MuseclError as error:
+        print(f"musecl: {error}", file=sys.stderr)
+        sys.exit(1)
+    except FileNotFoundError as error:
+        if error.filename != "dvc.yaml":
+            raise
+        print("musecl: no dvc.yaml here; run from the root of the pipeline", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,111 @@
+"""params.yaml as one checked whole, read when the Snakefile is read and by the tests.
+
+Stages never import this module: a stage sees the sections that dvc.yaml declares for it (`job`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from musecl.errors import ParameterError
+from musecl.settings.base import Section
+from musecl.settings.cities import City
+from musecl.settings.encoders import EncoderSettings, PretrainSettings
+from musecl.settings.evaluate import EvaluateSettings
+from musecl.settings.fuse import FuseSettings
+from musecl.settings.images import RemoteViewSettings, SceneSettings, StreetViewSettings
+from musecl.settings.indicators import IndicatorSettings
+from musecl.settings.pairs import PairSettings
+from musecl.settings.regions import RegionSettings
+
+CITY_NAME = r"^[a-z][a-z0-9_]*$"
+
+
+class Params(Section):
+    """Every section of params.yaml."""
+
+    seed: int = Field(ge=0, description="of every random draw")
+    threads: int = Field(ge=1, description="of each computing stage; a sum depends on it")
+    cities: dict[str, City] = Field(min_length=1)
+    regions: RegionSettings
+    scene: SceneSettings
+    remote_view: RemoteViewSettings
+    street_view: StreetViewSettings
+    indicators: IndicatorSettings
+    pairs: PairSettings
+    encoders: EncoderSettings
+    pretrain_remote_view: PretrainSettings
+    pretrain_street_view: PretrainSettings
+    fuse: FuseSettings
+    evaluate: EvaluateSettings
+
+    @field_validator("cities")
+    @classmethod
+    def _names_of_cities(cls, cities: dict[str, City]) -> dict[str, City]:
+        import re
+
+        for name in cities:
+            if not re.match(CITY_NAME, name):
+                raise ValueError(f"{name!r} is no name of a city: use a-z, 0-9 and _")
+        return cities
+
+
+def load_params(path: Path) -> Params:
+    """Read and check params.yaml.
+
+    Parameters
+    ----------
+    path : Path
+        The file to read.
+
+    Returns
+    -------
+    Params
+        Every section, checked.
+
+    Raises
+    ------
+    ParameterError
+        The file is absent, is no YAML, or a key in it is unknown, missing or wrong; the message
+        names the key.
+    """
+    return check_params(read_yaml(path), path)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises
+    ------
+    ParameterError
+        The file is absent or is no YAML; one line says where.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParameterError(f"{path}: no such file; run from the folder that holds it") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise ParameterError(f"{path}: not readable as YAML{line}") from error
+
+
+def check_params(values: Any, path: Path) -> Params:
+    """Check values read from params.yaml; see `load_params`."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ParameterError(f"{path}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Say in one line which key is wrong and why: the first of the errors, and how many more."""
+    first, *others = error.errors()
+    key = ".".join(str(part) for part in first["loc"]) or "the file"
+    reason = {
+        "extra_forbidden": "unknown key; see docs/params.md for those that exist",
+        "missing": "missing; add it",
+    }.get(first["type"], f"{first['msg']}, got {first['input']!r}")
+    return f"{key}: {reason}" + (f" (and {len(others)} more)" if others else "")

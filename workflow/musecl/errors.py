@@ -1,0 +1,30 @@
+"""The kinds of error that musecl raises on purpose; each is shown as one line and exit status 1.
+
+ParameterError  params.yaml says something that cannot be: raised by `config` and `job`.
+InputError      a file or a download is missing, damaged or of the wrong form: raised by
+                `sources`, `tables` and the stages, where the data is read.
+DeclarationError  a stage asks for a file or a parameter that dvc.yaml does not declare for it:
+                raised by `job`; a mistake in the pipeline, not in the data.
+EngineError     Snakemake or DVC is set up or used in a way that the bridge cannot stand for:
+                raised by `engine`.
+"""
+
+
+class MuseclError(Exception):
+    """Base of every error that is meant for the user: what, where, what to do, in one line."""
+
+
+class ParameterError(MuseclError):
+    """A value in params.yaml is unknown, missing, of the wrong type or out of range."""
+
+
+class InputError(MuseclError):
+    """Data that was read or downloaded is missing, damaged or not what its format promises."""
+
+
+class DeclarationError(MuseclError):
+    """A stage reads or writes something that its entry in dvc.yaml does not name."""
+
+
+class EngineError(MuseclError):
+    """Snakemake or DVC cannot do what was asked without breaking their agreement."""

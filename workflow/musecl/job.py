@@ -1,0 +1,238 @@
+"""What a running stage may read, write and be set by: exactly what dvc.yaml declares for it.
+
+A parameter or a file that is missing in dvc.yaml cannot be used, so it cannot be forgotten there.
+Outputs are written beside their place and renamed into it together, when the stage has succeeded.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from musecl.errors import DeclarationError, InputError, ParameterError
+from musecl.pipeline import Declaration
+from musecl.settings.base import Section
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+class Job:
+    """One run of one stage.
+
+    Parameters
+    ----------
+    declared : Declaration
+        The stage's entry in dvc.yaml.
+    root : Path
+        The folder that holds dvc.yaml and params.yaml.
+    """
+
+    def __init__(self, declared: Declaration, root: Path) -> None:
+        self.declared = declared
+        self.root = root
+        self._values = self._declared_values()
+        self._partial: dict[str, Path] = {}
+
+    @property
+    def city(self) -> str:
+        """Name of the city that this job works on.
+
+        Raises
+        ------
+        DeclarationError
+            The stage runs once for all cities.
+        """
+        if self.declared.city is None:
+            raise DeclarationError(f"{self.declared.name} runs without a city")
+        return self.declared.city
+
+    def input(self, name: str) -> Path:
+        """Path of a declared input, found by the end of its path (`regions.parquet`).
+
+        Raises
+        ------
+        DeclarationError
+            dvc.yaml declares no such input for this stage, or more than one.
+        InputError
+            The file is absent.
+        """
+        path = self.root / self._find(name, self.declared.inputs, "input")
+        if not path.exists():
+            raise InputError(
+                f"{path.relative_to(self.root)}: absent; run `dvc repro` or `dvc pull`"
+            )
+        return path
+
+    def output(self, name: str) -> Path:
+        """Path beside a declared output, to write to; `publish` renames it into place.
+
+        Raises
+        ------
+        DeclarationError
+            dvc.yaml declares no such output for this stage, or more than one.
+        """
+        declared = self._find(name, self.declared.outputs, "output")
+        place = self.root / declared
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # The ending stays, since writers choose a format by it.
+        partial = place.with_name(f".partial-{os.getpid()}-{place.name}")
+        self._partial[declared] = partial
+        return partial
+
+    def settings(self, key: str, section: type[SectionType]) -> SectionType:
+        """Read a declared section of params.yaml.
+
+        Parameters
+        ----------
+        key : str
+            Dotted key, as dvc.yaml lists it under `params`; `{city}` stands for the city.
+        section : type
+            The model that checks it.
+
+        Raises
+        ------
+        DeclarationError
+            dvc.yaml does not declare the key for this stage.
+        ParameterError
+            The section is not what the model asks for.
+        """
+        try:
+            return section.model_validate(self.value(key))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join([key, *(str(part) for part in first["loc"])])
+            raise ParameterError(f"params.yaml: {where}: {first['msg']}") from error
+
+    def value(self, key: str) -> Any:
+        """Read a single declared value of params.yaml; `{city}` in the key stands for the city.
+
+        Raises
+        ------
+        DeclarationError
+            dvc.yaml does not declare the key for this stage.
+        """
+        key = key.replace("{city}", self.declared.city or "")
+        if key not in self._values:
+            raise DeclarationError(
+                f"{self.declared.name} reads parameter {key!r}, which dvc.yaml does not declare "
+                f"for it; it declares {', '.join(self._values) or 'none'}"
+            )
+        return self._values[key]
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Lend a folder that outlives a killed run and is removed when the block succeeds.
+
+        Its name holds a fingerprint of the code, the parameters and the data that the job reads:
+        a checkpoint of other settings is never found. It lies outside `data/` and `results/`, for
+        it is nobody's result.
+        """
+        home = self.root / ".musecl" / "scratch" / self.declared.name
+        folder = home / _digest(self.fingerprint())
+        for other in home.glob("*"):
+            if other != folder:
+                shutil.rmtree(other)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        shutil.rmtree(home)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Collect what decides the outputs: parameters and code by content, data by size, time."""
+        state: dict[str, Any] = {"command": self.declared.command, **self._declared_values()}
+        for declared in self.declared.inputs:
+            path = self.root / declared
+            if path.suffix in {".py", ".txt"}:
+                state[declared] = _digest(path.read_text(encoding="utf-8"))
+            else:
+                files = sorted(p for p in [path, *path.rglob("*")] if p.is_file())
+                state[declared] = [
+                    (str(f.relative_to(self.root)), f.stat().st_size, f.stat().st_mtime_ns)
+                    for f in files
+                ]
+        return state
+
+    def publish(self) -> None:
+        """Rename every output into place.
+
+        Raises
+        ------
+        DeclarationError
+            A declared output was not written.
+        """
+        for declared in self.declared.outputs:
+            if declared not in self._partial or not self._partial[declared].exists():
+                raise DeclarationError(
+                    f"{self.declared.name} did not write {declared}, which dvc.yaml declares"
+                )
+        for declared, partial in self._partial.items():
+            place = self.root / declared
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            partial.replace(place)
+
+    def discard(self) -> None:
+        """Remove what was written beside the outputs, by this run or by one that was killed."""
+        for declared in self.declared.outputs:
+            place = self.root / declared
+            for partial in place.parent.glob(f".partial-*-{place.name}"):
+                if partial.is_dir():
+                    shutil.rmtree(partial)
+                else:
+                    partial.unlink()
+
+    def _find(self, name: str, declared: tuple[str, ...], kind: str) -> str:
+        found = [path for path in declared if f"/{path}".endswith(f"/{name}")]
+        if len(found) != 1:
+            raise DeclarationError(
+                f"{self.declared.name} asks for the {kind} {name!r}; dvc.yaml declares "
+                f"{', '.join(found or declared)}"
+            )
+        return found[0]
+
+    def _declared_values(self) -> dict[str, Any]:
+        params = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
+        values: dict[str, Any] = {}
+        for key in self.declared.parameters:
+            value = params
+            for part in key.split("."):
+                if not isinstance(value, dict) or part not in value:
+                    raise ParameterError(f"params.yaml: {key}: missing; add it")
+                value = value[part]
+            values[key] = value
+        return values
+
+
+def _digest(state: Any) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_job(job: Job, stage: Any) -> None:
+    """Run a stage's `run(job)` and publish its outputs, or leave every earlier file as it was.
+
+    Raises
+    ------
+    InputError
+        A parameter, an input or the code changed while the stage ran: what it wrote belongs to
+        neither state, so nothing is published.
+    """
+    before = job.fingerprint()
+    job.discard()
+    try:
+        stage.run(job)
+        after = job.fingerprint()
+        changed = [key for key in before | after if before.get(key) != after.get(key)]
+        if changed:
+            raise InputError(
+                f"{job.declared.name}: {', '.join(changed)} changed while it ran; nothing was "
+                "recorded, run the same command again"
+            )
+        job.publish()
+    finally:
+        job.discard()

@@ -1,0 +1,1 @@
+"""Neural modules: they know tensors, never files."""

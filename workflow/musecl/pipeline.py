@@ -1,0 +1,88 @@
+"""dvc.yaml as musecl sees it: which stages there are, and what each reads, writes and is set by."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from musecl.errors import DeclarationError
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One stage of dvc.yaml, for one city where it runs per city.
+
+    Attributes
+    ----------
+    stage, city : str
+        As in `regions@nyc`; `city` is None for a stage that runs once for all cities.
+    command : str
+        What DVC runs.
+    inputs, outputs : tuple of str
+        Paths relative to the root of the pipeline; code is among the inputs.
+    parameters : tuple of str
+        Keys of params.yaml, dotted.
+    """
+
+    stage: str
+    city: str | None
+    command: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`stage@city`, as DVC addresses it."""
+        return self.stage if self.city is None else f"{self.stage}@{self.city}"
+
+
+def read_stages(root: Path) -> dict[str, Any]:
+    """Read the stages of dvc.yaml as they are written, templates unresolved."""
+    document = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    stages: dict[str, Any] = document["stages"]
+    return stages
+
+
+def declaration(root: Path, stage: str, city: str | None = None) -> Declaration:
+    """Look up what dvc.yaml declares for a stage.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that holds dvc.yaml.
+    stage : str
+        Name of the stage, without the city.
+    city : str, optional
+        The city, for a stage that runs per city.
+
+    Raises
+    ------
+    DeclarationError
+        There is no such stage, or it needs a city, or it takes none.
+    """
+    stages = read_stages(root)
+    if stage not in stages:
+        raise DeclarationError(f"dvc.yaml has no stage {stage!r}; it has {', '.join(stages)}")
+    entry = stages[stage]
+    per_city = "foreach" in entry
+    if per_city != (city is not None):
+        raise DeclarationError(f"{stage}: {'name a city' if per_city else 'runs without a city'}")
+    body = entry["do"] if per_city else entry
+
+    def resolve(text: str) -> str:
+        return text.replace("${key}", city or "")
+
+    return Declaration(
+        stage=stage,
+        city=city,
+        command=resolve(body["cmd"]),
+        inputs=tuple(resolve(dep) for dep in body.get("deps", ())),
+        outputs=tuple(
+            resolve(out if isinstance(out, str) else next(iter(out)))
+            for kind in ("outs", "metrics", "plots")
+            for out in body.get(kind, ())
+        ),
+        parameters=tuple(resolve(key) for key in body.get("params", ())),
+    )

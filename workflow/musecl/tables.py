@@ -1,0 +1,136 @@
+"""Tables on disk: Parquet and GeoParquet, a schema checked where they are written.
+
+A region is keyed by `region_id` everywhere and joined by it, never by the position of a row.
+"""
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+from pandera.errors import SchemaError, SchemaErrors
+
+from musecl.errors import InputError
+
+KEY = "region_id"
+
+
+def write_table(frame: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> None:
+    """Check a table and write it as Parquet (GeoParquet where it has a geometry), without index.
+
+    Parameters
+    ----------
+    frame : DataFrame or GeoDataFrame
+        The table; its index is dropped.
+    schema : pandera.pandas.DataFrameSchema
+        Columns, their types and checks; columns are written in the schema's order.
+    path : Path
+        Where to.
+
+    Raises
+    ------
+    InputError
+        A column is missing, unknown or wrong; the message names it and the first bad value.
+    """
+    frame = frame.reset_index(drop=True)
+    checked = _check(frame, schema, str(path))[list(schema.columns)]
+    checked.to_parquet(path, index=False)
+
+
+def read_table(path: Path, schema: pa.DataFrameSchema | None = None) -> pd.DataFrame:
+    """Read a table that `write_table` wrote.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or not of the schema.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as a table ({error}); build it again") from error
+    return frame if schema is None else _check(frame, schema, str(path))
+
+
+def read_geotable(path: Path, schema: pa.DataFrameSchema | None = None) -> gpd.GeoDataFrame:
+    """Read a GeoParquet table that `write_table` wrote, in the CRS it was written in.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or not of the schema.
+    """
+    try:
+        frame = gpd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not readable as a geographic table ({error}); build it again"
+        ) from error
+    return frame if schema is None else _check(frame, schema, str(path))
+
+
+def _check(frame: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.DataFrame:
+    try:
+        checked: pd.DataFrame = schema.validate(frame)
+    except (SchemaError, SchemaErrors) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{where}: {reason}") from error
+    return checked
+
+
+def key_column() -> pa.Column:
+    """Build the column `region_id` of a table with one row per region."""
+    return pa.Column(str, nullable=False, unique=True)
+
+
+def require_same_regions(known: pd.Series, found: pd.Series, where: str) -> None:
+    """Refuse a table that names a region which the region table does not hold.
+
+    Raises
+    ------
+    InputError
+        With the number of unknown regions and the first of them.
+    """
+    unknown = sorted(set(found) - set(known))
+    if unknown:
+        raise InputError(
+            f"{where}: {len(unknown)} regions are not in the region table, first {unknown[0]!r}"
+        )
+
+
+def write_vectors(path: Path, keys: pd.DataFrame, **vectors: NDArray[np.floating]) -> None:
+    """Write vectors beside the keys they belong to, as Parquet lists of float32.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    keys : DataFrame
+        N rows; holds `region_id` and, for tables of single views, `view`.
+    **vectors : array of shape (N, D)
+        A column each; D may differ between them.
+
+    Raises
+    ------
+    InputError
+        A vector's length is not N, or a value is not finite.
+    """
+    frame = keys.reset_index(drop=True).copy()
+    for name, values in vectors.items():
+        if len(values) != len(frame):
+            raise InputError(f"{path}: {name} has {len(values)} rows for {len(frame)} keys")
+        if not np.isfinite(values).all():
+            raise InputError(f"{path}: {name} holds values that are not finite")
+        frame[name] = list(np.asarray(values, dtype=np.float32))
+    frame.to_parquet(path, index=False)
+
+
+def read_vectors(path: Path, name: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Read what `write_vectors` wrote: the keys (N rows) and one column as an (N, D) array."""
+    frame = pd.read_parquet(path)
+    if name not in frame.columns:
+        raise InputError(f"{path}: has no column {name!r}; it has {', '.join(frame.columns)}")
+    keys = frame[[column for column in frame.columns if column in (KEY, "view", "orientation")]]
+    return keys, np.stack(frame[name].to_list()).astype(np.float32)
