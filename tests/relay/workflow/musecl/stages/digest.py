@@ -1,0 +1,28 @@
+"""A stage whose outputs are a digest of everything that it read: the lock can be recomputed."""
+
+import hashlib
+import json
+from pathlib import Path
+
+
+def digest_of(texts: list[str], values: dict[str, object], salt: str) -> str:
+    return hashlib.sha256(json.dumps([texts, values, salt], sort_keys=True).encode()).hexdigest()
+
+
+def text_of(path: Path) -> str:
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return "".join(f"{file.name}={file.read_text()}" for file in files)
+
+
+def write(job, salt: str) -> None:
+    data = [name for name in job.declared.inputs if not name.endswith(".py")]
+    values = {key: job.value(key) for key in job.declared.parameters}
+    digest = digest_of([text_of(job.input(name)) for name in data], values, salt)
+    for name in job.declared.outputs:
+        path = job.output(name)
+        if name.endswith("tiles"):
+            path.mkdir()
+            for part in range(2):
+                (path / f"{part}.txt").write_text(f"{name} {part} {digest}\n")
+        else:
+            path.write_text(f"{name} {digest}\n")

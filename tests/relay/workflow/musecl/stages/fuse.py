@@ -1,0 +1,7 @@
+from musecl.stages import digest
+
+SALT = "first"
+
+
+def run(job):
+    digest.write(job, SALT)

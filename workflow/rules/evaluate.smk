@@ -1,0 +1,37 @@
+# How well the representations predict.
+
+
+rule evaluate:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "evaluate@{city}",
+                regions="data/{city}/regions.parquet",
+                indicators="data/{city}/indicators.parquet",
+                lot_counts="data/{city}/lot_counts.parquet",
+                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
+                street_view_embeddings="data/{city}/street_view_embeddings.parquet",
+                text_embeddings="data/{city}/text_embeddings.parquet",
+                embeddings="results/{city}/embeddings.parquet",
+            )
+        ),
+    output:
+        r2_csv=update("results/{city}/r2.csv"),
+        r2_png=update("results/{city}/r2.png"),
+        coverage_csv=update("results/{city}/coverage.csv"),
+    log:
+        "logs/{city}/evaluate.log",
+    benchmark:
+        "logs/{city}/evaluate.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=4000,
+    params:
+        "cities.{city}.sources",
+        "seed",
+        "threads",
+        "evaluate",
+    shell:
+        f"{DO} evaluate@{{wildcards.city}} {TOLD}"

@@ -1,0 +1,35 @@
+# One representation of each region.
+
+
+rule fuse:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "fuse@{city}",
+                regions="data/{city}/regions.parquet",
+                place_histogram="data/{city}/place_histogram.parquet",
+                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
+                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
+                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                street_view_embeddings="data/{city}/street_view_embeddings.parquet",
+                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                text_embeddings="data/{city}/text_embeddings.parquet",
+            )
+        ),
+    output:
+        embeddings=update("results/{city}/embeddings.parquet"),
+    log:
+        "logs/{city}/fuse.log",
+    benchmark:
+        "logs/{city}/fuse.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=2500,
+    params:
+        "seed",
+        "threads",
+        "fuse",
+    shell:
+        f"{DO} fuse@{{wildcards.city}} {TOLD}"

@@ -1,0 +1,85 @@
+# Imagery of each region, from above and from the street.
+
+
+rule scene:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "scene@{city}",
+                source="data/{city}/source",
+                regions="data/{city}/regions.parquet",
+            )
+        ),
+    output:
+        scene=update("data/{city}/scene.tif"),
+        roads=update("data/{city}/roads.parquet"),
+        lot_counts=update("data/{city}/lot_counts.parquet"),
+    log:
+        "logs/{city}/scene.log",
+    benchmark:
+        "logs/{city}/scene.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=3000,
+    params:
+        "cities.{city}.sources.remote_view",
+        "threads",
+        "scene",
+    shell:
+        f"{DO} scene@{{wildcards.city}} {TOLD}"
+
+
+rule remote_view:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "remote_view@{city}",
+                regions="data/{city}/regions.parquet",
+                scene="data/{city}/scene.tif",
+            )
+        ),
+    output:
+        remote_view=update(directory("data/{city}/remote_view")),
+    log:
+        "logs/{city}/remote_view.log",
+    benchmark:
+        "logs/{city}/remote_view.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        "remote_view",
+    shell:
+        f"{DO} remote_view@{{wildcards.city}} {TOLD}"
+
+
+rule street_view:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "street_view@{city}",
+                regions="data/{city}/regions.parquet",
+                roads="data/{city}/roads.parquet",
+                scene="data/{city}/scene.tif",
+            )
+        ),
+    output:
+        street_view=update(directory("data/{city}/street_view")),
+    log:
+        "logs/{city}/street_view.log",
+    benchmark:
+        "logs/{city}/street_view.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=3000,
+    params:
+        "seed",
+        "threads",
+        "street_view",
+    shell:
+        f"{DO} street_view@{{wildcards.city}} {TOLD}"

@@ -1,0 +1,30 @@
+# Which regions are alike.
+
+
+rule pairs:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "pairs@{city}",
+                regions="data/{city}/regions.parquet",
+                place_histogram="data/{city}/place_histogram.parquet",
+                flows="data/{city}/flows.parquet",
+                origin_destination="data/{city}/origin_destination.parquet",
+            )
+        ),
+    output:
+        remote_view_pairs=update("data/{city}/remote_view_pairs.parquet"),
+        street_view_pairs=update("data/{city}/street_view_pairs.parquet"),
+    log:
+        "logs/{city}/pairs.log",
+    benchmark:
+        "logs/{city}/pairs.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        "seed",
+        "pairs",
+    shell:
+        f"{DO} pairs@{{wildcards.city}} {TOLD}"

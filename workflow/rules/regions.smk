@@ -1,0 +1,105 @@
+# The cells of a city, and what its tables say of each.
+
+
+rule regions:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "regions@{city}",
+                source="data/{city}/source",
+            )
+        ),
+    output:
+        regions=update("data/{city}/regions.parquet"),
+    log:
+        "logs/{city}/regions.log",
+    benchmark:
+        "logs/{city}/regions.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        "cities.{city}.sources.boundary",
+        "cities.{city}.extent",
+        "regions",
+    shell:
+        f"{DO} regions@{{wildcards.city}} {TOLD}"
+
+
+rule places:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "places@{city}",
+                source="data/{city}/source",
+                regions="data/{city}/regions.parquet",
+            )
+        ),
+    output:
+        places=update("data/{city}/places.parquet"),
+        place_histogram=update("data/{city}/place_histogram.parquet"),
+    log:
+        "logs/{city}/places.log",
+    benchmark:
+        "logs/{city}/places.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        "cities.{city}.sources.places",
+    shell:
+        f"{DO} places@{{wildcards.city}} {TOLD}"
+
+
+rule mobility:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "mobility@{city}",
+                source="data/{city}/source",
+                regions="data/{city}/regions.parquet",
+            )
+        ),
+    output:
+        flows=update("data/{city}/flows.parquet"),
+        origin_destination=update("data/{city}/origin_destination.parquet"),
+    log:
+        "logs/{city}/mobility.log",
+    benchmark:
+        "logs/{city}/mobility.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        "cities.{city}.sources.mobility",
+    shell:
+        f"{DO} mobility@{{wildcards.city}} {TOLD}"
+
+
+rule indicators:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "indicators@{city}",
+                source="data/{city}/source",
+                regions="data/{city}/regions.parquet",
+            )
+        ),
+    output:
+        indicators=update("data/{city}/indicators.parquet"),
+    log:
+        "logs/{city}/indicators.log",
+    benchmark:
+        "logs/{city}/indicators.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2500,
+    params:
+        "cities.{city}.sources",
+        "indicators",
+    shell:
+        f"{DO} indicators@{{wildcards.city}} {TOLD}"
