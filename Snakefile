@@ -4,15 +4,13 @@ from pathlib import Path
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from musecl.config import load_params
-from musecl.engine import Recorded, check_settings, one_line_errors
+from musecl.engine import Recorded, one_line_errors
 
 with one_line_errors():
     PARAMS = load_params(Path("params.yaml"))
-    if workflow.is_main_process:
-        check_settings(workflow, config)
 
 # Answers, per rule, which inputs count as new: DVC knows, modification times do not.
-RECORDED = Recorded(Path(), decides=workflow.is_main_process, ancient=ancient)
+RECORDED = Recorded(workflow, config, ancient)
 DO = "python workflow/musecl stage"
 TOLD = "2>&1 | tee {log}"
 

@@ -62,9 +62,7 @@ class Relay:
 
     def dvc_wants(self, *targets: str) -> set[str]:
         """Stages that DVC would run for the targets, and those below them."""
-        text = self.run(
-            "dvc", "repro", "--dry", "--allow-missing", "--force-downstream", *targets
-        )
+        text = self.run("dvc", "repro", "--dry", "--allow-missing", "--force-downstream", *targets)
         return set(re.findall(r"Running stage '([^']+)'", text))
 
 

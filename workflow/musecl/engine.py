@@ -25,18 +25,19 @@ class Recorded:
 
     Parameters
     ----------
-    root : Path
-        The folder of dvc.yaml.
-    decides : bool
-        True in the process that plans; a job's own process runs what was planned and asks nothing.
+    workflow, config
+        Snakemake's own, as the Snakefile sees them.
     ancient : callable
         Snakemake's `ancient`: marks an input whose modification time decides nothing.
     """
 
-    def __init__(self, root: Path, decides: bool, ancient: Callable[[str], str]) -> None:
-        self.root = root
-        self.decides = decides
+    def __init__(
+        self, workflow: Any, config: dict[str, Any], ancient: Callable[[str], str]
+    ) -> None:
+        self.workflow = workflow
+        self.config = config
         self.ancient = ancient
+        self.root = Path(workflow.basedir)
         self._stale: dict[str, bool] = {}
         self._repo: Any = None
 
@@ -63,7 +64,7 @@ class Recorded:
             values = dict(wildcards.items())
             name = stage.format(**values)
             named = {key: path.format(**values) for key, path in paths.items()}
-            if not self.decides:
+            if not self.workflow.is_main_process:  # a job runs what was planned, and asks nothing
                 return {**named, "code": self._code(name)}
             stale = self.stale(name)
             inputs: dict[str, Any] = {
@@ -91,6 +92,8 @@ class Recorded:
         if self._repo is None:
             from dvc.repo import Repo
 
+            with one_line_errors():
+                check_settings(self.workflow, self.config)
             self._repo = Repo(str(self.root), _wait_for_lock=True)
             with self._repo.lock:
                 self._by_name = {stage.addressing: stage for stage in self._repo.index.stages}
@@ -194,8 +197,6 @@ def check_settings(workflow: Any, overrides: dict[str, Any]) -> None:
         raise EngineError(
             f"--config {' '.join(overrides)}: DVC would not see it; edit params.yaml instead"
         )
-    if workflow.dag_settings is None:  # `--lint` and `--list-rules` plan nothing
-        return
     if {str(trigger).lower() for trigger in workflow.rerun_triggers} != {"mtime"}:
         raise EngineError(
             "Snakemake must ask DVC what is stale: run in the folder of the Snakefile, where "
@@ -230,17 +231,38 @@ def reproduce(root: Path, name: str) -> None:
     with _dependencies_hashed_before_the_run():
         while True:
             with Repo(str(root), _wait_for_lock=True) as repo:
-                # A pull for one stage must not fetch the run cache of the whole remote.
-                repo.stage_cache.pull = lambda *_, **__: []
+                _pull_only_what_is_absent(repo)
                 try:
                     repo.reproduce(name, single_item=True, pull=True)
                     return
                 except DvcException as error:
                     reasons = list(_causes(error))
                     if not any(isinstance(reason, LockError) for reason in reasons):
+                        _restore_outputs(repo, name)
                         raise EngineError(f"{name}: {reasons[-1]}") from error
             # Another process runs a stage that reads or writes the same paths: look again later.
             time.sleep(1)
+
+
+def _pull_only_what_is_absent(repo: Any) -> None:
+    """Keep a job that has all it needs from asking a remote, which may be down or not exist.
+
+    With `pull`, DVC would fetch the run cache of the whole remote for every job, and then every
+    output that its local run cache names.
+    """
+    restore = repo.stage_cache.restore
+    repo.stage_cache.restore = lambda stage, pull=False, **options: restore(stage, **options)
+    repo.stage_cache.pull = lambda *_, **__: []
+
+
+def _restore_outputs(repo: Any, name: str) -> None:
+    """Put back the earlier outputs of a failed stage: both engines delete them before a run."""
+    from dvc.exceptions import DvcException
+
+    try:
+        repo.checkout(targets=[name], force=True, allow_missing=True)
+    except DvcException as error:
+        print(f"musecl: the earlier outputs of {name} stay in the cache: {error}", file=sys.stderr)
 
 
 @contextmanager
@@ -261,7 +283,9 @@ def _dependencies_hashed_before_the_run() -> Iterator[None]:
         now = {str(dependency): dependency.hash_info for dependency in stage.deps}
         if first.setdefault(stage.addressing, now) != now:
             changed = ", ".join(key for key in now if first[stage.addressing].get(key) != now[key])
-            raise DvcException(f"{changed} changed while it ran; nothing was recorded, run it again")
+            raise DvcException(
+                f"{changed} changed while it ran; nothing was recorded, run it again"
+            )
 
     Stage.save_deps = save_deps
     try:

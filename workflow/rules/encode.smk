@@ -11,7 +11,7 @@ rule encode_remote_view:
             )
         ),
     output:
-        remote_view_features=update(directory("data/{city}/remote_view_features")),
+        remote_view_features=directory("data/{city}/remote_view_features"),
     log:
         "logs/{city}/encode_remote_view.log",
     benchmark:
@@ -38,7 +38,7 @@ rule encode_street_view:
             )
         ),
     output:
-        street_view_features=update(directory("data/{city}/street_view_features")),
+        street_view_features=directory("data/{city}/street_view_features"),
     log:
         "logs/{city}/encode_street_view.log",
     benchmark:
@@ -66,7 +66,7 @@ rule pretrain_remote_view:
             )
         ),
     output:
-        remote_view_encoder=update(directory("data/{city}/remote_view_encoder")),
+        remote_view_encoder=directory("data/{city}/remote_view_encoder"),
     log:
         "logs/{city}/pretrain_remote_view.log",
     benchmark:
@@ -96,7 +96,7 @@ rule pretrain_street_view:
             )
         ),
     output:
-        street_view_encoder=update(directory("data/{city}/street_view_encoder")),
+        street_view_encoder=directory("data/{city}/street_view_encoder"),
     log:
         "logs/{city}/pretrain_street_view.log",
     benchmark:
@@ -126,8 +126,8 @@ rule embed_remote_view:
             )
         ),
     output:
-        remote_view_embeddings=update("data/{city}/remote_view_embeddings.parquet"),
-        remote_view_view_embeddings=update("data/{city}/remote_view_view_embeddings.parquet"),
+        remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
+        remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
     log:
         "logs/{city}/embed_remote_view.log",
     benchmark:
@@ -155,8 +155,8 @@ rule embed_street_view:
             )
         ),
     output:
-        street_view_embeddings=update("data/{city}/street_view_embeddings.parquet"),
-        street_view_view_embeddings=update("data/{city}/street_view_view_embeddings.parquet"),
+        street_view_embeddings="data/{city}/street_view_embeddings.parquet",
+        street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
     log:
         "logs/{city}/embed_street_view.log",
     benchmark:
@@ -183,7 +183,7 @@ rule embed_text:
             )
         ),
     output:
-        text_embeddings=update("data/{city}/text_embeddings.parquet"),
+        text_embeddings="data/{city}/text_embeddings.parquet",
     log:
         "logs/{city}/embed_text.log",
     benchmark:

@@ -16,9 +16,10 @@ rule evaluate:
             )
         ),
     output:
-        r2_csv=update("results/{city}/r2.csv"),
-        r2_png=update("results/{city}/r2.png"),
-        coverage_csv=update("results/{city}/coverage.csv"),
+        r2_csv="results/{city}/r2.csv",
+        r2_png="results/{city}/r2.png",
+        coverage_csv="results/{city}/coverage.csv",
+        metrics_json="results/{city}/metrics.json",
     log:
         "logs/{city}/evaluate.log",
     benchmark:

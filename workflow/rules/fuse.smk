@@ -17,7 +17,7 @@ rule fuse:
             )
         ),
     output:
-        embeddings=update("results/{city}/embeddings.parquet"),
+        embeddings="results/{city}/embeddings.parquet",
     log:
         "logs/{city}/fuse.log",
     benchmark:

@@ -11,9 +11,9 @@ rule scene:
             )
         ),
     output:
-        scene=update("data/{city}/scene.tif"),
-        roads=update("data/{city}/roads.parquet"),
-        lot_counts=update("data/{city}/lot_counts.parquet"),
+        scene="data/{city}/scene.tif",
+        roads="data/{city}/roads.parquet",
+        lot_counts="data/{city}/lot_counts.parquet",
     log:
         "logs/{city}/scene.log",
     benchmark:
@@ -41,7 +41,7 @@ rule remote_view:
             )
         ),
     output:
-        remote_view=update(directory("data/{city}/remote_view")),
+        remote_view=directory("data/{city}/remote_view"),
     log:
         "logs/{city}/remote_view.log",
     benchmark:
@@ -67,7 +67,7 @@ rule street_view:
             )
         ),
     output:
-        street_view=update(directory("data/{city}/street_view")),
+        street_view=directory("data/{city}/street_view"),
     log:
         "logs/{city}/street_view.log",
     benchmark:

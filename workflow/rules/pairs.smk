@@ -13,8 +13,8 @@ rule pairs:
             )
         ),
     output:
-        remote_view_pairs=update("data/{city}/remote_view_pairs.parquet"),
-        street_view_pairs=update("data/{city}/street_view_pairs.parquet"),
+        remote_view_pairs="data/{city}/remote_view_pairs.parquet",
+        street_view_pairs="data/{city}/street_view_pairs.parquet",
     log:
         "logs/{city}/pairs.log",
     benchmark:

@@ -10,7 +10,7 @@ rule regions:
             )
         ),
     output:
-        regions=update("data/{city}/regions.parquet"),
+        regions="data/{city}/regions.parquet",
     log:
         "logs/{city}/regions.log",
     benchmark:
@@ -37,8 +37,8 @@ rule places:
             )
         ),
     output:
-        places=update("data/{city}/places.parquet"),
-        place_histogram=update("data/{city}/place_histogram.parquet"),
+        places="data/{city}/places.parquet",
+        place_histogram="data/{city}/place_histogram.parquet",
     log:
         "logs/{city}/places.log",
     benchmark:
@@ -63,8 +63,8 @@ rule mobility:
             )
         ),
     output:
-        flows=update("data/{city}/flows.parquet"),
-        origin_destination=update("data/{city}/origin_destination.parquet"),
+        flows="data/{city}/flows.parquet",
+        origin_destination="data/{city}/origin_destination.parquet",
     log:
         "logs/{city}/mobility.log",
     benchmark:
@@ -89,7 +89,7 @@ rule indicators:
             )
         ),
     output:
-        indicators=update("data/{city}/indicators.parquet"),
+        indicators="data/{city}/indicators.parquet",
     log:
         "logs/{city}/indicators.log",
     benchmark:

@@ -5,9 +5,9 @@ rule fetch_models:
     input:
         unpack(RECORDED.inputs("fetch_models")),
     output:
-        remote_view=update(directory("data/models/remote_view")),
-        street_view=update(directory("data/models/street_view")),
-        text=update(directory("data/models/text")),
+        remote_view=directory("data/models/remote_view"),
+        street_view=directory("data/models/street_view"),
+        text=directory("data/models/text"),
     log:
         "logs/fetch_models.log",
     benchmark:
@@ -28,7 +28,7 @@ rule fetch:
     input:
         unpack(RECORDED.inputs("fetch@{city}")),
     output:
-        source=update(directory("data/{city}/source")),
+        source=directory("data/{city}/source"),
     log:
         "logs/{city}/fetch.log",
     benchmark:

@@ -8,19 +8,26 @@ from musecl.settings.base import Section
 
 
 class MlpSettings(Section):
-    """The paper's predictor: 512-256-128-64 with ReLU, Adam 5e-4, early stop after 50 epochs."""
+    """The paper's predictor: layers of 512, 256, 128 and 64 with ReLU, fitted by Adam at 5e-4."""
 
-    hidden: list[int] = Field(min_length=1)
-    learning_rate: float = Field(gt=0)
-    batch: int = Field(ge=1)
-    epochs: int = Field(ge=1)
-    patience: int = Field(ge=1)
+    components: int = Field(
+        ge=1, description="principal components of the inputs, fitted in the training fold"
+    )
+    hidden: list[int] = Field(min_length=1, description="width of each hidden layer")
+    learning_rate: float = Field(gt=0, description="of Adam")
+    batch: int = Field(ge=1, description="regions per step (the paper's code: 32)")
+    epochs: int = Field(ge=1, description="at most so many (the paper's code: 200)")
+    patience: int = Field(
+        ge=1, description="epochs without gain in validation before it stops (the paper's code: 50)"
+    )
 
 
 class EvaluateSettings(Section):
     """How the representations are judged."""
 
-    seeds: int = Field(ge=1, description="random splits, and predictor starts, per figure")
-    folds: int = Field(ge=2)
-    splits: list[Literal["random", "spatial"]] = Field(min_length=1)
+    seeds: int = Field(ge=1, description="repetitions: other folds, other starts of a predictor")
+    folds: int = Field(ge=2, description="parts that the regions are divided into")
+    splits: list[Literal["random", "spatial"]] = Field(
+        min_length=1, description="regions at random, or whole larger cells held out"
+    )
     mlp: MlpSettings

@@ -9,7 +9,9 @@ class PlacePairSettings(Section):
     """Remote view pairs, by similarity of places."""
 
     top: int = Field(ge=1, description="most similar regions that count as positives")
-    ignored_categories: list[str] = Field(description="place categories left out of the similarity")
+    ignored_categories: list[str] = Field(
+        description="place categories left out of the similarity; * stands for any text"
+    )
 
 
 class MobilityPairSettings(Section):

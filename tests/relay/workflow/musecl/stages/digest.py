@@ -10,7 +10,8 @@ def digest_of(texts: list[str], values: dict[str, object], salt: str) -> str:
 
 
 def text_of(path: Path) -> str:
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    # Snakemake leaves a hidden file in folders.
+    files = sorted(path.glob("[!.]*")) if path.is_dir() else [path]
     return "".join(f"{file.name}={file.read_text()}" for file in files)
 
 

@@ -1,0 +1,101 @@
+"""One step, four places: rule, DVC stage, CLI command and module say the same."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ResourceSettings, WorkflowSettings
+from snakemake_interface_executor_plugins.settings import ExecMode
+
+from closure import ROOT, code_of
+from musecl.pipeline import declaration, read_stages
+from relay_race import environment
+
+STAGES = sorted(read_stages(ROOT))
+CITY = "nyc"
+
+
+def declared(stage: str) -> Any:
+    per_city = "foreach" in read_stages(ROOT)[stage]
+    return declaration(ROOT, stage, CITY if per_city else None)
+
+
+@pytest.fixture(scope="module")
+def rules() -> dict[str, Any]:
+    """Every rule of the Snakefile, as a job's process reads it: nothing is decided there."""
+    with SnakemakeApi() as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=2),
+            workflow_settings=WorkflowSettings(exec_mode=ExecMode.SUBPROCESS),
+            snakefile=ROOT / "Snakefile",
+            workdir=ROOT,
+        )
+        return {rule.name: rule for rule in workflow._workflow.rules}
+
+
+def resolved(paths: Any) -> list[str]:
+    return [re.sub(r"\{city[^}]*\}", CITY, str(path)) for path in paths]
+
+
+def test_every_rule_is_a_stage_a_command_and_a_module(rules: dict[str, Any]) -> None:
+    assert sorted(set(rules) - {"all"}) == STAGES
+    modules = {path.stem for path in (ROOT / "workflow/musecl/stages").glob("*.py")}
+    assert sorted(modules - {"__init__"}) == STAGES
+    for stage in STAGES:
+        city = ["nyc"] if "@" in declared(stage).name else []
+        assert declared(stage).command.split() == ["python", "workflow/musecl", stage, *city]
+    listed = subprocess.run(
+        [sys.executable, "workflow/musecl", "--help"],
+        cwd=ROOT,
+        env={**environment(), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert set(STAGES) <= set(re.findall(r"│ (\w+) ", listed))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_rule_and_stage_read_and_write_the_same(stage: str, rules: dict[str, Any]) -> None:
+    rule, entry = rules[stage], declared(stage)
+    named = rule.input[0]._file.callable({"city": CITY})
+    data = sorted(str(path) for key, path in named.items() if key not in ("code", "stale"))
+    assert data == sorted(path for path in entry.inputs if not path.startswith("workflow/"))
+    assert sorted(map(str, named["code"])) == sorted(
+        path for path in entry.inputs if path.startswith("workflow/")
+    )
+    assert sorted(resolved(rule.output)) == sorted(entry.outputs)
+    assert sorted(resolved(rule.params)) == sorted(entry.parameters)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_its_code(stage: str) -> None:
+    code = [path for path in declared(stage).inputs if path.endswith(".py")]
+    assert code == code_of(stage), "run `make declare`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_rule_has_a_log_a_benchmark_and_memory(stage: str, rules: dict[str, Any]) -> None:
+    rule = rules[stage]
+    assert rule.log
+    assert rule.benchmark
+    assert rule.resources["mem_mb"].value
+    assert ("threads" in declared(stage).parameters) == (rule.resources["_cores"].value != 1)
+
+
+def test_no_stage_reaches_up_or_around() -> None:
+    """Imports point one way: stages, domain modules, tables and geography; the engine is apart."""
+    above = {"cli", "config", "engine", "__main__"}
+    for path in Path(ROOT / "workflow/musecl").rglob("*.py"):
+        text = path.read_text()
+        imported = set(re.findall(r"^\s*(?:from|import) musecl\.(\w+)", text, re.MULTILINE))
+        if path.stem not in above:
+            assert not imported & above, path
+        if path.parent.name != "stages" and path.stem != "cli":
+            assert "stages" not in imported, path
+        if path.parent.name == "models":
+            assert not imported & {"job", "sources", "pipeline"}, path

@@ -1,0 +1,178 @@
+"""Embeddings of viewpoints and regions against loops over their images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import ResNetConfig, ResNetModel
+
+from musecl.embedding import average_pooled, average_regions, embed_viewpoints
+from musecl.features import Features, write_features
+from musecl.job import Job, run_job
+from musecl.models.contrastive import ContrastiveEncoder, write_encoder
+from musecl.models.encoders import load_encoder
+from musecl.pipeline import Declaration
+from musecl.stages import embed_remote_view, embed_street_view
+from musecl.tables import read_vectors
+
+STAGES = {"remote_view": embed_remote_view, "street_view": embed_street_view}
+# More viewpoints than are embedded at once, and one region with headings missing.
+VIEWPOINTS = [2, 1, 3, 17, 12]
+
+
+def features(seed=None):
+    """Features of regions `a`, `b`, .., in order or shuffled."""
+    rows = [
+        (chr(97 + region), view, orientation)
+        for region, count in enumerate(VIEWPOINTS)
+        for view in range(count)
+        for orientation in ([0, 90] if region == 1 else [0, 90, 180, 270])
+    ]
+    index = pd.DataFrame(rows, columns=["region_id", "view", "orientation"])
+    generator = np.random.default_rng(0)
+    pooled = generator.normal(size=(len(rows), 5)).astype(np.float32)
+    hidden = generator.normal(size=(len(rows), 3, 16, 16)).astype(np.float16)
+    order = np.arange(len(rows))
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(len(rows))
+    return Features(index.iloc[order].reset_index(drop=True), pooled[order], hidden[order])
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model")
+    ResNetModel(
+        ResNetConfig(embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic")
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(encoder_folder):
+    model = ContrastiveEncoder(load_encoder(encoder_folder, 1), 6, seed=1)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for value in model.trained().values():
+            value.add_(torch.randn_like(value) * 0.1)
+    return model
+
+
+def viewpoints_by_loop(vectors, index):
+    means = {}
+    for region, view in sorted(set(zip(index["region_id"], index["view"], strict=True))):
+        rows = [
+            row
+            for row in range(len(index))
+            if index["region_id"][row] == region and index["view"][row] == view
+        ]
+        means[region, view] = sum(vectors[row].astype(np.float64) for row in rows) / len(rows)
+    return means
+
+
+def top_by_loop(model, found):
+    with torch.no_grad():
+        return [
+            model.encoder.top(torch.from_numpy(found.hidden[row][None].copy()))[0].numpy()
+            for row in range(len(found.index))
+        ]
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_viewpoints_are_averages_of_their_images(model, seed):
+    found = features(seed)
+    expected = np.stack(list(viewpoints_by_loop(found.pooled, found.index).values()))
+    np.testing.assert_allclose(average_pooled(found), expected, rtol=1e-4, atol=1e-5)
+    expected = np.stack(list(viewpoints_by_loop(top_by_loop(model, found), found.index).values()))
+    embedding = embed_viewpoints(model, found, "toy")
+    np.testing.assert_allclose(embedding, expected, rtol=1e-3, atol=1e-4)
+
+
+@given(
+    counts=st.lists(st.integers(1, 5), min_size=1, max_size=6),
+    size=st.integers(1, 4),
+    with_deviation=st.booleans(),
+)
+@settings(max_examples=50, deadline=None)
+def test_regions_are_means_and_deviations_of_their_viewpoints(counts, size, with_deviation):
+    regions = [f"r{number}" for number, count in enumerate(counts) for _ in range(count)]
+    vectors = np.random.default_rng(0).normal(size=(len(regions), size)).astype(np.float32)
+    keys, found = average_regions(pd.DataFrame({"region_id": regions}), vectors, with_deviation)
+    assert keys["region_id"].tolist() == sorted(set(regions))
+    for region, row in zip(keys["region_id"], found, strict=True):
+        mine = vectors[[name == region for name in regions]].astype(np.float64)
+        mean = mine.sum(axis=0) / len(mine)
+        np.testing.assert_allclose(row[:size], mean, rtol=1e-4, atol=1e-5)
+        if with_deviation:
+            deviation = np.sqrt(((mine - mean) ** 2).sum(axis=0) / len(mine))
+            np.testing.assert_allclose(row[size:], deviation, rtol=1e-4, atol=1e-5)
+        else:
+            assert len(row) == size
+
+
+def embedding_job(root, view, encoder_folder, model, seed):
+    city = root / "data/town"
+    city.mkdir(parents=True)
+    (root / "data/models").mkdir()
+    (root / "data/models" / view).symlink_to(encoder_folder)
+    found = features(seed)
+    write_features(city / f"{view}_features", found.index, [(found.pooled, found.hidden)])
+    (city / f"{view}_encoder").mkdir()
+    write_encoder(city / f"{view}_encoder", model, {"embedding_size": 6})
+    params = {
+        "threads": 1,
+        "encoders": {view: {"weights": "folder", "trainable_blocks": 1}},
+    }
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    declared = Declaration(
+        stage=f"embed_{view}",
+        city="town",
+        command="",
+        inputs=(
+            f"data/town/{view}_features",
+            f"data/town/{view}_encoder",
+            f"data/models/{view}",
+        ),
+        outputs=(
+            f"data/town/{view}_embeddings.parquet",
+            f"data/town/{view}_view_embeddings.parquet",
+        ),
+        parameters=("threads", f"encoders.{view}"),
+    )
+    return Job(declared, root)
+
+
+@pytest.mark.parametrize("view", list(STAGES))
+def test_the_stage_embeds_regions_and_viewpoints(tmp_path, view, encoder_folder, model):
+    run_job(embedding_job(tmp_path, view, encoder_folder, model, None), STAGES[view])
+    found = features()
+    vectors = {"pretrained": found.pooled, "embedding": top_by_loop(model, found)}
+    for name, images in vectors.items():
+        viewpoints = viewpoints_by_loop(images, found.index)
+        keys, values = read_vectors(tmp_path / f"data/town/{view}_view_embeddings.parquet", name)
+        assert [tuple(key) for key in keys.to_numpy()] == list(viewpoints)
+        np.testing.assert_allclose(values, list(viewpoints.values()), rtol=1e-3, atol=1e-4)
+
+        keys, values = read_vectors(tmp_path / f"data/town/{view}_embeddings.parquet", name)
+        assert keys["region_id"].tolist() == ["a", "b", "c", "d", "e"]
+        for region, row in zip(keys["region_id"], values, strict=True):
+            mine = np.stack([value for key, value in viewpoints.items() if key[0] == region])
+            expected = [mine.mean(axis=0)]
+            if view == "street_view":
+                expected.append(mine.std(axis=0))
+            np.testing.assert_allclose(row, np.concatenate(expected), rtol=1e-3, atol=1e-4)
+
+
+def test_the_order_of_rows_never_matters(tmp_path, encoder_folder, model):
+    tables = []
+    for seed in (None, 1, 2):
+        root = tmp_path / str(seed)
+        run_job(
+            embedding_job(root, "street_view", encoder_folder, model, seed),
+            STAGES["street_view"],
+        )
+        tables.append((root / "data/town/street_view_embeddings.parquet").read_bytes())
+    assert tables[0] == tables[1] == tables[2]

@@ -1,0 +1,95 @@
+"""The text stage: a real transformers folder in, a row per region with places out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from musecl.errors import InputError
+from musecl.job import Job, run_job
+from musecl.pipeline import Declaration
+from musecl.stages import embed_text
+from musecl.tables import read_vectors
+from test_text import WORDS, encoder, one_at_a_time  # noqa: F401
+
+PLACES = pd.DataFrame(
+    [
+        ("b", "the park", 0.25),
+        ("a", "north bridge", 1.0),
+        ("b", "museum", 1.0),
+        ("b", "the park", 0.5),
+        ("a", "a station", 3.0),
+        ("c", "museum", 0.1),
+    ],
+    columns=["region_id", "text", "weight"],
+)
+
+
+@pytest.fixture
+def world(tmp_path, encoder):  # noqa: F811
+    """A folder with a model and the places table, and the job that works on it."""
+    tokenizer, model = encoder
+    folder = tmp_path / "data/models/text"
+    model.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+    (tmp_path / "params.yaml").write_text("threads: 1\n")
+    (tmp_path / "data/toy").mkdir()
+    declared = Declaration(
+        "embed_text",
+        "toy",
+        "",
+        ("data/toy/places.parquet", "data/models/text"),
+        ("data/toy/text_embeddings.parquet",),
+        ("threads",),
+    )
+
+    def run(places):
+        places.to_parquet(tmp_path / "data/toy/places.parquet")
+        run_job(Job(declared, tmp_path), embed_text)
+        return tmp_path / "data/toy/text_embeddings.parquet"
+
+    return run
+
+
+def test_regions_are_weighted_means_of_their_places(world, encoder):  # noqa: F811
+    keys, vectors = read_vectors(world(PLACES), "embedding")
+    expected = []
+    for region in ["a", "b", "c"]:
+        rows = PLACES[PLACES.region_id == region]
+        each = one_at_a_time(rows.text, *encoder)
+        expected.append(np.average(each, axis=0, weights=rows.weight))
+    assert list(keys.region_id) == ["a", "b", "c"]
+    assert vectors == pytest.approx(np.stack(expected), abs=1e-5)
+
+
+def test_order_of_rows_changes_no_byte(world):
+    straight = world(PLACES).read_bytes()
+    assert world(PLACES.sample(frac=1, random_state=4)).read_bytes() == straight
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (PLACES.iloc[:0], "holds no place"),
+        (PLACES.assign(weight=[1.0, 1, 1, 1, 0, 1]), "no weight above 0"),
+        (PLACES.assign(weight=[1.0, 1, 1, 1, np.nan, 1]), "no weight above 0"),
+    ],
+)
+def test_places_that_cannot_be_averaged_are_refused(world, places, message):
+    with pytest.raises(InputError, match=message):
+        world(places)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="run fetch_models again"):
+        embed_text.load_text_encoder(tmp_path)
+
+
+def test_a_pickled_model_is_refused(tmp_path, encoder):  # noqa: F811
+    import torch
+
+    tokenizer, model = encoder
+    model.config.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(InputError, match="no text model"):
+        embed_text.load_text_encoder(tmp_path)

@@ -1,0 +1,228 @@
+"""Snakemake and DVC on the relay: the same view of what is stale, whatever happened before."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from relay_race import Relay, environment
+
+EVERYTHING = {
+    f"{stage}@{city}"
+    for stage in ("fetch", "tile", "places", "fuse", "evaluate")
+    for city in ("nyc", "bos")
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
+    """A relay whose every stage ran once, through Snakemake."""
+    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
+    relay.snakemake()
+    return relay
+
+
+@pytest.fixture
+def relay(built: Relay, tmp_path: Path) -> Relay:
+    """A copy of the built relay to break."""
+    shutil.copytree(built.folder, tmp_path / "relay", symlinks=True)
+    return Relay(tmp_path / "relay")
+
+
+def assert_agreement(relay: Relay, wanted: set[str]) -> None:
+    assert relay.dvc_wants() == wanted
+    assert relay.snakemake_wants() == wanted
+
+
+def edit_parameter(relay: Relay, key: str, value: object) -> None:
+    path = relay.folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    section = params
+    *parents, last = key.split(".")
+    for part in parents:
+        section = section[part]
+    section[last] = value
+    path.write_text(yaml.safe_dump(params))
+
+
+def edit_code(relay: Relay, stage: str, salt: str) -> None:
+    path = relay.folder / "workflow" / "musecl" / "stages" / f"{stage}.py"
+    path.write_text(re.sub(r'SALT = ".*"', f'SALT = "{salt}"', path.read_text()))
+
+
+def results(relay: Relay) -> dict[str, str]:
+    return {str(p): p.read_text() for p in sorted((relay.folder / "results").rglob("*.csv"))}
+
+
+def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Relay) -> None:
+    assert_agreement(Relay.lay(tmp_path / "new"), EVERYTHING)
+    assert_agreement(built, set())
+
+
+@pytest.mark.parametrize(
+    ("edit", "wanted"),
+    [
+        (lambda r: edit_parameter(r, "fuse.dim", 64), {"fuse", "evaluate"}),
+        (lambda r: edit_parameter(r, "tile.pixels", 7), {"tile", "fuse", "evaluate"}),
+        (lambda r: edit_code(r, "places", "second"), {"places", "fuse", "evaluate"}),
+        (lambda r: (r.folder / "results/nyc/r2.csv").write_text("edited"), {"evaluate@nyc"}),
+        (lambda r: (r.folder / "data/nyc/histogram.txt").unlink(), set()),
+        (
+            lambda r: edit_parameter(r, "cities.nyc.rows", 9),
+            {f"{s}@nyc" for s in ("fetch", "tile", "places", "fuse", "evaluate")},
+        ),
+    ],
+    ids=["parameter", "upstream", "code", "edited output", "deleted output", "one city"],
+)
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_an_edit_is_seen_alike_and_done_once(relay, edit, wanted, engine) -> None:
+    edit(relay)
+    cities = {f"{w}@{c}" if "@" not in w else w for w in wanted for c in ("nyc", "bos")}
+    assert_agreement(relay, cities)
+    if engine == "snakemake":
+        relay.snakemake()
+    else:
+        relay.run("dvc", "repro")
+    assert_agreement(relay, set())
+
+
+def test_both_engines_write_the_same(relay: Relay) -> None:
+    edit_parameter(relay, "tile.pixels", 5)
+    relay.snakemake()
+    by_snakemake = results(relay)
+    shutil.rmtree(relay.folder / ".dvc" / "cache")
+    shutil.rmtree(relay.folder / "data")
+    shutil.rmtree(relay.folder / "results")
+    (relay.folder / "dvc.lock").unlink()
+    relay.run("dvc", "repro")
+    assert results(relay) == by_snakemake
+
+
+def test_a_fresh_clone_pulls_and_has_nothing_to_do(relay: Relay, tmp_path: Path) -> None:
+    relay.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
+    relay.run("git", "add", "-A")
+    relay.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "built")
+    relay.run("dvc", "push")
+    relay.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    clone = Relay(tmp_path / "clone")
+    clone.run("dvc", "pull", "results/nyc/r2.csv")
+    assert clone.snakemake_wants("results/nyc/r2.csv") == set()
+    edit_parameter(clone, "evaluate.folds", 3)
+    assert clone.snakemake_wants("results/nyc/r2.csv") == {"evaluate@nyc"}
+    clone.snakemake("results/nyc/r2.csv")
+    assert not (clone.folder / "data/nyc/source.txt").exists()
+    assert (clone.folder / "data/nyc/fused.txt").exists()
+    assert clone.snakemake_wants("results/nyc/r2.csv") == set()
+
+
+def test_there_and_back_is_not_computed_twice(relay: Relay) -> None:
+    first = results(relay)
+    edit_parameter(relay, "fuse.dim", 64)
+    relay.snakemake()
+    assert results(relay) != first
+    edit_parameter(relay, "fuse.dim", 32)
+    # A step that ran again would fail: only the cache can answer.
+    edit_digest = relay.folder / "workflow/musecl/job.py"
+    edit_digest.write_text("raise RuntimeError('computed again')\n")
+    relay.snakemake()
+    assert results(relay) == first
+
+
+def test_a_failing_step_leaves_every_earlier_file(relay: Relay) -> None:
+    before = {p: p.read_bytes() for p in (relay.folder / "data").rglob("*") if p.is_file()}
+    path = relay.folder / "workflow/musecl/stages/tile.py"
+    path.write_text("def run(job):\n    job.output('tiles').mkdir()\n    raise SystemExit(3)\n")
+    relay.snakemake(check=False)
+    after = {p: p.read_bytes() for p in (relay.folder / "data").rglob("*") if p.is_file()}
+    assert after == before
+    assert {"tile@nyc", "tile@bos"} <= relay.dvc_wants()
+    # DVC by itself deletes a stage's outputs before it runs it; they stay in its cache.
+    relay.run("dvc", "repro", check=False)
+    relay.run("dvc", "checkout")
+    after = {p: p.read_bytes() for p in (relay.folder / "data").rglob("*") if p.is_file()}
+    assert after == before
+
+
+def slow_stage(relay: Relay, stage: str) -> Path:
+    """Make a stage wait for a file, so that something can happen while it runs."""
+    go = relay.folder / "go"
+    path = relay.folder / "workflow/musecl/stages" / f"{stage}.py"
+    waiting = (
+        "    import pathlib, time\n"
+        "    pathlib.Path(f'started-{job.declared.name}').touch()\n"
+        "    while not pathlib.Path('go').exists():\n"
+        "        time.sleep(0.05)\n"
+    )
+    path.write_text(path.read_text().replace("def run(job):\n", f"def run(job):\n{waiting}"))
+    return go
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > end:
+            raise AssertionError(f"{path} did not appear in {seconds} s")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("engine", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
+def test_parameters_edited_in_mid_run_are_not_recorded(relay: Relay, engine: list[str]) -> None:
+    go = slow_stage(relay, "fuse")
+    running = subprocess.Popen(
+        [*engine, *(["results/nyc/r2.csv"] if engine[0] == "snakemake" else ["fuse@nyc"])],
+        cwd=relay.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(relay.folder / "started-fuse@nyc")
+    edit_parameter(relay, "fuse.dim", 99)
+    go.touch()
+    assert running.wait() != 0
+    assert "fuse@nyc" in relay.dvc_wants()
+    relay.snakemake()
+    assert_agreement(relay, set())
+
+
+@pytest.mark.parametrize("engine", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
+def test_a_killed_run_is_taken_up_by_the_next(relay: Relay, engine: list[str]) -> None:
+    slow_stage(relay, "fuse")
+    edit_parameter(relay, "fuse.dim", 7)
+    running = subprocess.Popen(
+        engine,
+        cwd=relay.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for(relay.folder / "started-fuse@nyc")
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    (relay.folder / "go").touch()
+    relay.run("snakemake", "--unlock", "--cores", "1")
+    relay.snakemake()
+    assert_agreement(relay, set())
+    assert not list(relay.folder.rglob(".partial-*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--config", "fuse=1"], "params.yaml"),
+        (["--rerun-triggers", "mtime", "params"], "--rerun-triggers mtime"),
+        (["--workflow-profile", "none"], "profiles/default"),
+        (["--max-checksum-file-size", "100"], "profiles/default"),
+    ],
+)
+def test_settings_that_would_part_the_engines_are_refused(relay, arguments, named) -> None:
+    text = relay.snakemake(*arguments, check=False)
+    line = [line for line in text.splitlines() if line.startswith("musecl: ")]
+    assert len(line) == 1
+    assert named in line[0]
+    assert "Traceback" not in text

@@ -1,0 +1,197 @@
+"""The fusion stage on a tiny city in the real file layout."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from shapely import Point
+
+from musecl.errors import InputError
+from musecl.job import Job, run_job
+from musecl.pipeline import Declaration
+from musecl.stages import fuse
+from musecl.tables import read_vectors, write_vectors
+
+REGIONS = [f"region {number:02d}" for number in range(40)]
+TABLES = [
+    "regions",
+    "remote_view_pairs",
+    "remote_view_embeddings",
+    "remote_view_view_embeddings",
+    "street_view_embeddings",
+    "street_view_view_embeddings",
+    "text_embeddings",
+]
+SETTINGS = {
+    "embedding_size": 16,
+    "heads": 2,
+    "alignment": "infonce",
+    "temperature": 0.1,
+    "text_weight": 1.0,
+    "views_weight": 0.5,
+    "places_weight": 1.0,
+    "batch": 16,
+    "steps": 6,
+    "learning_rate": 0.001,
+}
+DECLARED = Declaration(
+    "fuse",
+    "toy",
+    "",
+    tuple(f"data/toy/{table}.parquet" for table in TABLES),
+    ("results/toy/embeddings.parquet",),
+    ("seed", "fuse"),
+)
+# The first lacks every modality, the next one each.
+HAVING = {"remote_view": REGIONS[2:], "street_view": [*REGIONS[1:2], *REGIONS[3:]]}
+HAVING["text"] = [*REGIONS[1:3], *REGIONS[4:]]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def city(tmp_path):
+    """Write a city whose modalities share a latent position; return its folder."""
+    generator = np.random.default_rng(4)
+    latent = pd.DataFrame(generator.normal(size=(40, 3)), index=REGIONS)
+    folder = tmp_path / "data/toy"
+    folder.mkdir(parents=True)
+
+    def seen(regions, size):
+        values = latent.loc[list(regions)].to_numpy() @ generator.normal(size=(3, size))
+        return values + 0.1 * generator.normal(size=values.shape)
+
+    for view, most, sizes in [("remote_view", 1, (90, 12)), ("street_view", 3, (70, 12))]:
+        keys = pd.DataFrame({"region_id": HAVING[view]})
+        whole = {kind: seen(keys.region_id, d) for kind, d in zip(fuse.KINDS, sizes, strict=True)}
+        write_vectors(folder / f"{view}_embeddings.parquet", keys, **whole)
+        rows = [(r, view) for r in HAVING[view] for view in range(1 + REGIONS.index(r) % most)]
+        keys = pd.DataFrame(rows, columns=["region_id", "view"])
+        single = {kind: seen(keys.region_id, d) for kind, d in zip(fuse.KINDS, sizes, strict=True)}
+        write_vectors(folder / f"{view}_view_embeddings.parquet", keys, **single)
+    keys = pd.DataFrame({"region_id": HAVING["text"]})
+    write_vectors(folder / "text_embeddings.parquet", keys, embedding=seen(keys.region_id, 20))
+
+    place = gpd.GeoSeries([Point(0, row) for row in range(40)], crs=4326)
+    gpd.GeoDataFrame({"region_id": REGIONS}, geometry=place).to_parquet(folder / "regions.parquet")
+    pairs = [(REGIONS[i], REGIONS[(i + k) % 40]) for i in range(5, 40) for k in (1, 2)]
+    pairs = pd.DataFrame(pairs, columns=["anchor", "positive"])
+    pairs.to_parquet(folder / "remote_view_pairs.parquet")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"seed": 3, "fuse": SETTINGS}))
+    return tmp_path
+
+
+def run(city):
+    run_job(Job(DECLARED, city), fuse)
+    return city / "results/toy/embeddings.parquet"
+
+
+def test_a_row_per_region_that_has_anything(city, capsys):
+    path = run(city)
+    keys, fused = read_vectors(path, "fused")
+    _, embedding = read_vectors(path, "embedding")
+    assert list(keys.region_id) == REGIONS[1:]
+    assert fused.shape == (39, 16)
+    assert embedding.shape[1] == 16 + 38 + 12 + 38 + 12 + 20 + 3
+    assert "39 of 40 regions" in capsys.readouterr().out
+
+
+def test_presence_and_filling_are_as_declared(city):
+    keys, embedding = read_vectors(run(city), "embedding")
+    for column, modality in enumerate(["remote_view", "street_view", "text"], start=-3):
+        assert np.array_equal(embedding[:, column], keys.region_id.isin(HAVING[modality]))
+    text = embedding[:, -23:-3]
+    has = embedding[:, -1] == 1
+    assert (~has).sum() == 1
+    assert text[~has] == pytest.approx(text[has].mean(0, keepdims=True), abs=1e-5)
+
+
+def test_a_part_keeps_the_geometry_of_its_standardised_features(city):
+    _, vectors = read_vectors(city / "data/toy/text_embeddings.parquet", "embedding")
+    keys, embedding = read_vectors(run(city), "embedding")
+    part = embedding[keys.region_id.isin(HAVING["text"]).to_numpy(), -23:-3]
+    wanted = (vectors - vectors.mean(0)) / vectors.std(0)
+
+    def distances(points):
+        return np.linalg.norm(points[:, None] - points[None], axis=2)
+
+    ratio = distances(part).sum() / distances(wanted).sum()
+    assert distances(part) == pytest.approx(ratio * distances(wanted), abs=1e-3)
+
+
+def test_order_of_rows_in_every_table_changes_no_byte(city):
+    straight = run(city).read_bytes()
+    for number, table in enumerate(TABLES):
+        path = city / f"data/toy/{table}.parquet"
+        read = gpd.read_parquet if table == "regions" else pd.read_parquet
+        read(path).sample(frac=1, random_state=number).reset_index(drop=True).to_parquet(path)
+    assert run(city).read_bytes() == straight
+
+
+def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
+    straight = run(city).read_bytes()
+    monkeypatch.setattr(fuse, "STEPS_PER_CHECKPOINT", 2)
+    resumed_from = []
+
+    def killed_after_five(regions, size, seed, step):
+        resumed_from.append(step)
+        if step == 5:
+            raise KeyboardInterrupt
+        return draw(regions, size, seed, step)
+
+    draw = fuse.draw_batch
+    with monkeypatch.context() as patch:
+        patch.setattr(fuse, "draw_batch", killed_after_five)
+        with pytest.raises(BaseException):  # noqa: B017 (what Lightning makes of the interrupt)
+            run(city)
+    assert resumed_from == [0, 1, 2, 3, 4, 5]
+
+    def recorded(regions, size, seed, step):
+        resumed_from.append(step)
+        return draw(regions, size, seed, step)
+
+    monkeypatch.setattr(fuse, "draw_batch", recorded)
+    assert run(city).read_bytes() == straight
+    assert resumed_from[6] > 0
+    assert not (city / ".musecl/scratch/fuse@toy").exists()
+
+
+def test_a_region_that_the_table_does_not_hold_is_refused(city):
+    path = city / "data/toy/text_embeddings.parquet"
+    frame = pd.read_parquet(path).replace({"region_id": {REGIONS[9]: "elsewhere"}})
+    frame.to_parquet(path)
+    with pytest.raises(InputError, match="elsewhere"):
+        run(city)
+
+
+def test_positives_against_a_loop():
+    pairs = pd.DataFrame(
+        [("b", "a"), ("a", "c"), ("a", "b"), ("c", "x"), ("x", "a"), ("a", "c")],
+        columns=["anchor", "positive"],
+    )
+    assert fuse.positive_rows(pairs, ["a", "b", "c"]).tolist() == [[1, 2], [0, -1], [-1, -1]]
+
+
+def test_viewpoints_are_laid_out_by_region():
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    laid, present = fuse.lay_out(pd.Series(["b", "b", "c"]), values, ["a", "b", "c"])
+    assert laid.tolist() == [[[0, 0], [0, 0]], [[0, 1], [2, 3]], [[4, 5], [0, 0]]]
+    assert present.tolist() == [[False, False], [True, True], [True, False]]
+
+
+@pytest.mark.parametrize("shape", [(50, 8), (8, 50), (5, 2)])
+def test_standardised_parts_are_centred_and_of_unit_variance(shape):
+    vectors = np.random.default_rng(1).normal(3, 5, size=shape).astype(np.float32)
+    vectors[:, 0] = 7
+    scaled = fuse.standardise(vectors, 6)
+    assert scaled.shape == (shape[0], min(6, *shape))
+    assert scaled.mean(0) == pytest.approx(0, abs=1e-5)
+    assert scaled.std() == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,316 @@
+"""The fusion: masks, symmetry, the terms of its loss against loops, and that it learns."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from musecl.fusion import Batch, FusionTraining, Regions, disturb, draw_batch, fuse_regions
+from musecl.models.fusion import Fusion, Tokens
+from musecl.settings.fuse import FuseSettings
+from musecl.training import train
+
+REMOTE_KINDS = [5, 3]
+SETTINGS = FuseSettings(
+    embedding_size=16,
+    heads=2,
+    alignment="infonce",
+    temperature=0.1,
+    text_weight=1.0,
+    views_weight=0.5,
+    places_weight=1.0,
+    batch=24,
+    steps=80,
+    learning_rate=0.003,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads only wait for each other on tensors this small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def toy_tokens(regions=30, seed=0, latent=None):
+    """Tokens that share a latent position; some viewpoints, views and texts are absent."""
+    generator = np.random.default_rng(seed)
+    latent = generator.normal(size=(regions, 3)) if latent is None else latent
+
+    def seen(size, *shape):
+        signal = latent.reshape(regions, *[1] * len(shape), 3) @ generator.normal(size=(3, size))
+        values = signal + 0.1 * generator.normal(size=(regions, *shape, size))
+        return torch.from_numpy(values.astype(np.float32))
+
+    tokens = Tokens(
+        remote=seen(8, 1),
+        remote_present=torch.ones(regions, 1, dtype=torch.bool),
+        street=seen(7, 4),
+        street_present=torch.from_numpy(generator.random((regions, 4)) < 0.7),
+        text=seen(6),
+        text_present=torch.ones(regions, dtype=torch.bool),
+    )
+    tokens.remote_present[0:2] = False
+    tokens.street_present[1:3] = False
+    tokens.text_present[2:4] = False
+    return tokens
+
+
+def toy_regions(regions=30):
+    latent = np.random.default_rng(8).normal(size=(regions, 3))
+    distance = ((latent[:, None] - latent[None]) ** 2).sum(-1)
+    np.fill_diagonal(distance, np.inf)
+    positives = torch.from_numpy(distance.argsort(1)[:, :3].copy())
+    positives[4] = -1
+    positives[5, 1:] = -1
+    text = np.random.default_rng(9).normal(size=(3, 10))
+    target = torch.from_numpy((latent @ text).astype(np.float32))
+    return Regions(toy_tokens(regions, latent=latent), target, positives, REMOTE_KINDS)
+
+
+def new_fusion():
+    torch.manual_seed(1)
+    return Fusion(REMOTE_KINDS, 7, 6, 10, embedding_size=16, heads=2)
+
+
+def test_shapes():
+    tokens = toy_tokens()
+    fused = new_fusion()(tokens)
+    assert [part.shape for part in fused] == [(30, 16)] * 3
+
+
+@pytest.mark.parametrize("content", [0.0, 1e4, math.nan, math.inf])
+def test_what_a_hidden_token_holds_changes_nothing(content):
+    tokens, fusion = toy_tokens(), new_fusion().eval()
+    before = fusion(tokens)
+    for values, present in [
+        (tokens.remote, tokens.remote_present),
+        (tokens.street, tokens.street_present),
+        (tokens.text, tokens.text_present),
+    ]:
+        values[~present] = content
+    after = fusion(tokens)
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("modality", ["remote", "street", "text"])
+def test_hiding_a_modality_changes_the_vector(modality):
+    tokens, fusion = toy_tokens(), new_fusion().eval()
+    nowhere = torch.zeros_like(getattr(tokens, f"{modality}_present"))
+    hidden = tokens._replace(**{f"{modality}_present": nowhere})
+    changed = (fusion(tokens).fused - fusion(hidden).fused).abs().amax(1) > 1e-4
+    present = getattr(tokens, f"{modality}_present").reshape(30, -1).any(1)
+    assert torch.equal(changed, present)
+
+
+def test_a_region_with_nothing_else_is_finite_and_its_gradients_too():
+    tokens = toy_tokens()
+    for present in (tokens.remote_present, tokens.text_present):
+        present[:] = False
+    fusion = new_fusion()
+    fusion(tokens).fused.sum().backward()
+    gradients = [value.grad for value in fusion.parameters() if value.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_order_of_viewpoints_changes_nothing():
+    tokens, fusion = toy_tokens(), new_fusion().eval()
+    order = torch.tensor([2, 0, 3, 1])
+    permuted = tokens._replace(
+        street=tokens.street[:, order], street_present=tokens.street_present[:, order]
+    )
+    for one, other in zip(fusion(tokens), fusion(permuted), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_a_region_depends_neither_on_its_row_nor_on_the_others():
+    tokens, fusion = toy_tokens(), new_fusion()
+    rows = torch.tensor([7, 2, 0, 29])
+    alone, among = fuse_regions(fusion, tokens.rows(rows)), fuse_regions(fusion, tokens)
+    assert alone == pytest.approx(among[rows], abs=1e-5)
+
+
+def cosine_infonce(anchors, positives, same, temperature=0.1):
+    """Slow reference: InfoNCE in both directions, a pair at a time."""
+
+    def unit(vector):
+        return vector / np.sqrt((vector**2).sum())
+
+    total = 0.0
+    for left, right, mask in [(anchors, positives, same), (positives, anchors, same.T)]:
+        for i, vector in enumerate(left):
+            logits = [
+                unit(vector) @ unit(other) / temperature
+                for j, other in enumerate(right)
+                if j == i or not mask[i, j]
+            ]
+            own = unit(vector) @ unit(right[i]) / temperature
+            total += np.log(np.exp(logits).sum()) - own
+    return total / (2 * len(anchors))
+
+
+def undisturbed_batch(regions, rows):
+    """All of `rows` with their first positive; the text of every other one is hidden."""
+    rows = torch.tensor(rows)
+    positive = regions.positives[rows, 0]
+    anchor = regions.tokens.rows(rows)
+    known = anchor.text_present.clone()
+    anchor.text_present[::2] = False
+    return Batch(
+        anchor=anchor,
+        positive=regions.tokens.rows(torch.where(positive >= 0, positive, rows)),
+        anchor_row=rows,
+        positive_row=positive,
+        text=regions.text[rows],
+        text_known=known,
+    )
+
+
+def numpy(tensor):
+    return tensor.detach().double().numpy()
+
+
+def test_text_term_takes_the_texts_that_were_hidden_and_spares_near_duplicates():
+    regions, fusion = toy_regions(), new_fusion().eval()
+    regions.text[12] = regions.text[10] * 1.5 + 0.01
+    batch = undisturbed_batch(regions, range(20))
+    used = [row for row in range(0, 20, 2) if row != 2]
+    text = numpy(batch.text)[used]
+    unit = text / np.linalg.norm(text, axis=1, keepdims=True)
+    same = np.array([[one @ other > 0.95 for other in unit] for one in unit])
+    assert same.sum() > len(used)
+
+    anchor = fusion(batch.anchor)
+    expected = cosine_infonce(
+        numpy(fusion.align_fused(anchor.fused[used])),
+        numpy(fusion.align_text(batch.text[used])),
+        same,
+    )
+    term = FusionTraining(fusion, SETTINGS).text_term(batch, anchor)
+    assert term.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_text_term_of_the_published_code_is_the_mean_squared_error():
+    regions, fusion = toy_regions(), new_fusion().eval()
+    batch = undisturbed_batch(regions, range(20))
+    used = [row for row in range(0, 20, 2) if row != 2]
+    anchor = fusion(batch.anchor)
+    predicted, text = numpy(fusion.regress_text(anchor.fused))[used], numpy(batch.text)[used]
+    settings = SETTINGS.model_copy(update={"alignment": "mse"})
+    term = FusionTraining(fusion, settings).text_term(batch, anchor)
+    assert term.item() == pytest.approx(((predicted - text) ** 2).mean(), rel=1e-4)
+
+
+def test_views_term_leaves_out_regions_that_lack_a_view():
+    regions, fusion = toy_regions(), new_fusion().eval()
+    batch = undisturbed_batch(regions, range(20))
+    tokens = regions.tokens
+    used = [
+        row
+        for row in range(20)
+        if tokens.remote_present[row].any() and tokens.street_present[row].any()
+    ]
+    assert 0 < len(used) < 20
+    anchor = fusion(batch.anchor)
+    expected = cosine_infonce(
+        numpy(fusion.align_remote(anchor.remote[used])),
+        numpy(fusion.align_street(anchor.street[used])),
+        np.zeros((len(used), len(used)), bool),
+    )
+    term = FusionTraining(fusion, SETTINGS).views_term(batch, anchor)
+    assert term.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_places_term_leaves_out_regions_without_a_positive():
+    regions, fusion = toy_regions(), new_fusion().eval()
+    batch = undisturbed_batch(regions, range(20))
+    pairs = [(row, int(regions.positives[row, 0])) for row in range(20) if row != 4]
+    same = np.array([[bool(set(one) & set(other)) for other in pairs] for one in pairs])
+    fused = fusion.align_fused(fusion(regions.tokens).fused)
+    anchor = fusion(batch.anchor)
+    expected = cosine_infonce(
+        numpy(fusion.align_fused(anchor.fused))[[one for one, _ in pairs]],
+        numpy(fused)[[other for _, other in pairs]],
+        same,
+    )
+    term = FusionTraining(fusion, SETTINGS).places_term(batch, anchor)
+    assert term.item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("alignment", ["infonce", "mse"])
+def test_terms_without_a_region_are_zero(alignment):
+    regions, fusion = toy_regions(), new_fusion()
+    regions.positives[:] = -1
+    regions.tokens.street_present[:] = False
+    regions.tokens.text_present[:] = False
+    settings = SETTINGS.model_copy(update={"alignment": alignment})
+    training = FusionTraining(fusion, settings)
+    assert training.training_step(draw_batch(regions, 24, 1, 0), 0).item() == 0
+
+
+def test_a_batch_holds_distinct_regions_beside_their_own_positives():
+    regions = toy_regions()
+    for step in range(20):
+        batch = draw_batch(regions, 24, seed=1, step=step)
+        assert len(set(batch.anchor_row.tolist())) == 24
+        for anchor, positive in zip(batch.anchor_row, batch.positive_row, strict=True):
+            own = [row for row in regions.positives[anchor].tolist() if row >= 0]
+            assert positive.item() in (own or [-1])
+    assert len(draw_batch(regions, 500, seed=1, step=0).anchor_row) == 30
+
+
+def test_a_draw_depends_on_seed_and_step_alone():
+    regions = toy_regions()
+    first, again = draw_batch(regions, 24, 1, 5), draw_batch(regions, 24, 1, 5)
+    assert torch.equal(first.anchor.street, again.anchor.street)
+    assert not torch.equal(first.anchor_row, draw_batch(regions, 24, 1, 6).anchor_row)
+    assert not torch.equal(first.anchor_row, draw_batch(regions, 24, 2, 5).anchor_row)
+
+
+def test_disturbing_hides_but_never_shows_and_keeps_a_viewpoint():
+    tokens = toy_tokens(2000)
+    shown = disturb(tokens, np.random.default_rng(0))
+    for modality in ("street_present", "text_present"):
+        assert not (getattr(shown, modality) & ~getattr(tokens, modality)).any()
+    assert torch.equal(shown.street_present.any(1), tokens.street_present.any(1))
+    assert 0.4 < shown.text_present.sum() / tokens.text_present.sum() < 0.6
+    assert torch.equal(shown.remote_present, tokens.remote_present)
+
+
+def trained(tmp_path, regions, steps=SETTINGS.steps):
+    fusion = new_fusion()
+    history = train(
+        FusionTraining(fusion, SETTINGS),
+        lambda step: draw_batch(regions, SETTINGS.batch, 1, step),
+        steps,
+        1,
+        tmp_path,
+        1000,
+        "toy",
+    )
+    return history, fuse_regions(fusion, regions.tokens)
+
+
+def test_training_finds_what_the_modalities_share(tmp_path):
+    regions = toy_regions(60)
+    history, fused = trained(tmp_path, regions)
+    assert history.loss.iloc[-10:].mean() < 0.7 * history.loss.iloc[:10].mean()
+
+    unit = fused[6:] / np.linalg.norm(fused[6:], axis=1, keepdims=True)
+    text = numpy(regions.text)[6:]
+    text = text / np.linalg.norm(text, axis=1, keepdims=True)
+    alike = np.corrcoef((unit @ unit.T).ravel(), (text @ text.T).ravel())[0, 1]
+    untrained = fuse_regions(new_fusion(), regions.tokens)[6:]
+    untrained = untrained / np.linalg.norm(untrained, axis=1, keepdims=True)
+    assert alike > np.corrcoef((untrained @ untrained.T).ravel(), (text @ text.T).ravel())[0, 1]
+    assert alike > 0.7
+
+
+def test_same_seed_same_bytes(tmp_path):
+    regions = toy_regions()
+    _, first = trained(tmp_path / "first", regions, steps=5)
+    _, again = trained(tmp_path / "again", regions, steps=5)
+    assert first.tobytes() == again.tobytes()

@@ -1,0 +1,258 @@
+from pathlib import Path
+
+import geopandas as gpd
+import h3
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+from pyproj import CRS, Transformer
+
+from drawn_city import (
+    build_root,
+    census_table,
+    degrees,
+    lots_table,
+    rectangle,
+    regions_table,
+    run_stage,
+)
+from musecl import scene as drawing
+from musecl.scene import (
+    FIRST_BUILDING,
+    LAND,
+    PARK,
+    STATION,
+    STREET,
+    WATER,
+    Frame,
+    building_tones,
+    draw_city,
+    frame_of,
+    palette,
+    values_at,
+)
+from musecl.stages import scene
+
+UTM = CRS.from_epsg(32618)
+NO_AREAS = gpd.GeoDataFrame({"kind": []}, geometry=[], crs=UTM)
+
+
+def frame_at(west: float, north: float, size: int = 200, step: float = 2.5) -> Frame:
+    transform = rasterio.Affine(step, 0, west, 0, -step, north)
+    return Frame(UTM, transform, size, size)
+
+
+def centres(frame: Frame) -> np.ndarray:
+    """Positions (H * W, 2) of the pixels' centres, row by row."""
+    rows, columns = np.mgrid[: frame.height, : frame.width] + 0.5
+    return np.column_stack(frame.transform @ (columns.ravel(), rows.ravel()))
+
+
+def draw(frame: Frame, land: shapely.Geometry, **parts) -> np.ndarray:
+    nothing = {
+        "open_areas": NO_AREAS,
+        "rectangles": np.empty((0, 4, 2)),
+        "tones": np.empty(0, np.uint8),
+        "streets": np.empty((0, 2, 2)),
+        "stations": np.empty((0, 2)),
+    }
+    return draw_city(frame, land, **(nothing | parts))
+
+
+def box_corners(west: float, south: float, east: float, north: float) -> np.ndarray:
+    return np.array([[(west, south), (east, south), (east, north), (west, north)]])
+
+
+def test_the_frame_holds_the_regions_and_a_margin() -> None:
+    regions = regions_table()
+    frame = frame_of(regions, UTM, 2.5)
+    west, south, east, north = frame.box().bounds
+    inner = regions.to_crs(UTM).total_bounds
+    margins = inner[0] - west, inner[1] - south, east - inner[2], north - inner[3]
+    assert all(1200 <= margin <= 1202.5 for margin in margins)
+    assert west % 2.5 == 0
+    assert north % 2.5 == 0
+    assert frame.metres_per_pixel == 2.5
+
+
+@pytest.mark.parametrize(
+    "land",
+    [
+        shapely.Point(250, 250).buffer(180),
+        shapely.Point(250, 250).buffer(180).difference(shapely.Point(260, 240).buffer(60)),
+        shapely.MultiPolygon([shapely.box(20, 20, 130, 480), shapely.box(200, 33, 470, 300)]),
+        shapely.box(-90_000, -50_000, 250, 80_000),
+    ],
+)
+def test_land_is_where_the_polygon_is(land: shapely.Geometry) -> None:
+    frame = frame_at(0, 500)
+    drawn = draw(frame, land).ravel()
+    positions = centres(frame)
+    clear = shapely.distance(land.boundary, shapely.points(positions)) > 2.5
+    expected = np.where(shapely.contains_xy(land, *positions.T), LAND, WATER)
+    assert np.array_equal(drawn[clear], expected[clear])
+    assert {LAND, WATER} == set(drawn)
+
+
+def test_open_areas_lie_over_buildings_and_streets_and_water_over_all() -> None:
+    frame = frame_at(0, 500)
+    park = gpd.GeoDataFrame({"kind": ["park"]}, geometry=[shapely.box(0, 0, 200, 500)], crs=UTM)
+    drawn = draw(
+        frame,
+        shapely.box(0, 0, 500, 300),
+        open_areas=park,
+        rectangles=box_corners(100, 100, 350, 400),
+        tones=np.array([77], np.uint8),
+        streets=np.array([[(0.0, 200.0), (500.0, 200.0)]]),
+    )
+    spots = np.array([(150, 150), (150, 200), (300, 150), (300, 200), (300, 350), (450, 100)])
+    assert values_at(drawn, frame, spots).tolist() == [PARK, PARK, 77, STREET, WATER, LAND]
+
+
+def test_a_street_is_ten_metres_wide_and_a_station_twenty() -> None:
+    frame = frame_at(0, 500)
+    drawn = draw(
+        frame,
+        frame.box(50),
+        streets=np.array([[(0.0, 250.0), (500.0, 250.0)]]),
+        stations=np.array([(100.0, 100.0)]),
+    )
+    assert (drawn[:, 150] == STREET).sum() * 2.5 == pytest.approx(10, abs=2.5)
+    area = (drawn == STATION).sum() * 2.5**2
+    assert area == pytest.approx(np.pi * 10**2, rel=0.25)
+    assert values_at(drawn, frame, np.array([(100.0, 100.0)])).tolist() == [STATION]
+
+
+def test_a_building_covers_its_rectangle() -> None:
+    frame = frame_at(1000, 2500)
+    corners = box_corners(1101, 2101, 1131, 2121)
+    drawn = draw(frame, frame.box(50), rectangles=corners, tones=np.array([200], np.uint8))
+    rectangle_m = shapely.Polygon(corners[0])
+    positions = centres(frame)
+    clear = shapely.distance(rectangle_m.boundary, shapely.points(positions)) > 2.5
+    inside = shapely.contains_xy(rectangle_m, *positions.T)
+    assert np.array_equal((drawn.ravel() == 200)[clear], inside[clear])
+    middle = positions[drawn.ravel() == 200].mean(axis=0)
+    assert middle == pytest.approx(corners[0].mean(axis=0), abs=0.7)
+
+
+def test_positions_outside_the_frame_are_water() -> None:
+    frame = frame_at(0, 500)
+    drawn = draw(frame, frame.box(50))
+    spots = np.array([(-1, 250), (501, 250), (250, -1), (250, 501), (250, 250)])
+    assert values_at(drawn, frame, spots).tolist() == [WATER] * 4 + [LAND]
+
+
+def test_tones_are_those_of_buildings_and_all_used() -> None:
+    identity = np.random.default_rng(0).integers(2**64, size=5000, dtype=np.uint64)
+    tones = building_tones(identity)
+    assert set(tones) == set(range(FIRST_BUILDING, 256))
+
+
+def test_every_class_has_a_colour_of_its_own() -> None:
+    colours = palette()
+    named = [tuple(colours[value]) for value in drawing.COLOURS]
+    assert len(set(named)) == len(named)
+    assert colours[FIRST_BUILDING:].min() > 60
+    assert np.array_equal(colours, palette())
+
+
+def test_lots_are_counted_in_every_region() -> None:
+    regions, lots = regions_table(), lots_table()
+    counts = scene.count_lots(lots, regions).set_index("region_id")["lots"]
+    for region, outline in zip(regions["region_id"], regions.geometry, strict=True):
+        inside = shapely.contains_xy(outline, lots["longitude"], lots["latitude"])
+        assert counts[region] == inside.sum()
+        cells = [
+            h3.latlng_to_cell(*spot, 9) == region
+            for spot in lots[["latitude", "longitude"]].to_numpy()
+        ]
+        assert counts[region] == sum(cells)
+    assert list(counts.index) == list(regions["region_id"])
+    assert counts.sum() > 100
+
+
+def test_a_region_without_lots_counts_none() -> None:
+    counts = scene.count_lots(lots_table().head(0), regions_table())
+    assert counts["lots"].tolist() == [0] * 7
+
+
+def test_roads_over_water_and_through_parks_are_left_out() -> None:
+    frame = frame_at(500_000, 4_500_500)
+    streets = np.array(
+        [[(x, 4_500_250.0), (x + 60, 4_500_250.0)] for x in (500_020.0, 500_200, 500_400)]
+    )
+    park = shapely.box(500_000, 4_500_000, 500_150, 4_500_500)
+    drawn = draw(
+        frame,
+        shapely.box(500_000, 4_500_000, 500_350, 4_500_500),
+        open_areas=gpd.GeoDataFrame({"kind": ["park"]}, geometry=[park], crs=UTM),
+        streets=streets,
+    )
+    roads = scene.visible_roads(streets, drawn, frame)
+    assert roads.crs.to_epsg() == 4326
+    assert roads["length_m"].tolist() == pytest.approx([60])
+    back = roads.to_crs(UTM).geometry.iloc[0]
+    assert shapely.get_coordinates(back) == pytest.approx(streets[1], abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = build_root(tmp_path_factory.mktemp("city"), lots_table(), census_table())
+    run_stage(root, scene)
+    return root / "data/tiny"
+
+
+def sample(raster: rasterio.DatasetReader, spots: list[tuple[float, float]]) -> list[int]:
+    to_raster = Transformer.from_crs(4326, raster.crs, always_xy=True)
+    return [int(v[0]) for v in raster.sample([to_raster.transform(*spot) for spot in spots])]
+
+
+def test_the_raster_shows_the_sources_where_they_are(city: Path) -> None:
+    lots = lots_table()
+    with rasterio.open(city / "scene.tif") as raster:
+        assert raster.crs == UTM
+        assert raster.dtypes == ("uint8",)
+        assert raster.block_shapes == [(512, 512)]
+        assert raster.compression.value == "DEFLATE"
+        spots = [(-100, 50), (375, 0), (375, 140), (375, 220), (0, 400), (-440, 240)]
+        found = sample(raster, [degrees(*spot) for spot in spots])
+        assert found == [STATION, PARK, drawing.CEMETERY, drawing.AIRPORT, WATER, LAND]
+        at_lots = sample(raster, lots[["longitude", "latitude"]].to_numpy().tolist())
+        colours = palette()
+        assert all(raster.colormap(1)[v][:3] == tuple(colours[v]) for v in range(256))
+    built = np.mean(np.array(at_lots) >= FIRST_BUILDING)
+    assert built > 0.95
+
+
+def test_roads_run_between_the_blocks(city: Path) -> None:
+    roads = gpd.read_parquet(city / "roads.parquet")
+    lots = lots_table()
+    blocks = [
+        shapely.MultiPoint(group.to_numpy()).convex_hull
+        for _, group in lots.groupby("block")[["longitude", "latitude"]]
+    ]
+    hulls = gpd.GeoSeries(blocks, crs=4326).to_crs(UTM).buffer(3).union_all()
+    metric = roads.to_crs(UTM).geometry
+    assert not metric.interpolate(0.5, normalized=True).intersects(hulls).any()
+    assert roads["length_m"].to_numpy() == pytest.approx(metric.length.to_numpy())
+    # 30 blocks, each with streets on its inner sides: 5 x 5 of some 75 m, 4 x 6 of some 110 m.
+    assert roads["length_m"].sum() == pytest.approx(25 * 75 + 24 * 110, rel=0.15)
+    land = gpd.GeoSeries([rectangle(-450, -260, 330, 260)], crs=4326).to_crs(UTM).iloc[0]
+    assert metric.interpolate(0.5, normalized=True).within(land).all()
+
+
+def test_the_lot_counts_name_every_region(city: Path) -> None:
+    counts = pd.read_parquet(city / "lot_counts.parquet")
+    assert counts["region_id"].tolist() == sorted(regions_table()["region_id"])
+    expected = scene.count_lots(lots_table(), regions_table())["lots"]
+    assert counts["lots"].tolist() == expected.tolist()
+
+
+def test_a_city_without_lots_is_drawn_all_the_same(tmp_path: Path) -> None:
+    root = build_root(tmp_path, lots_table().head(0), census_table())
+    run_stage(root, scene)
+    assert len(gpd.read_parquet(root / "data/tiny/roads.parquet")) == 0
+    assert pd.read_parquet(root / "data/tiny/lot_counts.parquet")["lots"].sum() == 0

@@ -1,0 +1,115 @@
+"""Profiles of places and of mobility, entry by entry against loops."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from musecl.errors import InputError
+from musecl.similarity import mobility_profiles, place_profiles
+from small_city import disk_of_regions, random_histogram, random_trips
+
+REGIONS = disk_of_regions()
+IDS = REGIONS["region_id"].tolist()
+
+
+def test_place_profile_is_the_standardised_logarithm_of_three_rings():
+    table, neighbours = (
+        random_histogram(REGIONS),
+        dict(zip(IDS, REGIONS["neighbours"], strict=True)),
+    )
+    counts = table.set_index("region_id")[["park", "subway station"]]
+    raw = []
+    for region in IDS:
+        first = set(neighbours[region])
+        second = {far for near in first for far in neighbours[near]} - first - {region}
+        rings = [[region], sorted(first), sorted(second)]
+        raw.append(np.concatenate([np.log1p(counts.loc[ring].mean()) for ring in rings]))
+    raw = np.array(raw)
+    expected = (raw - raw.mean(axis=0)) / raw.std(axis=0)
+    found = place_profiles(table, REGIONS, ["trip end on *"])
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_ignored_categories_do_not_matter_and_others_do():
+    first, second = random_histogram(REGIONS), random_histogram(REGIONS)
+    second["trip end on street"] = second["trip end on street"].to_numpy()[::-1]
+    ignored = ["trip end on *"]
+    same = place_profiles(first, REGIONS, ignored), place_profiles(second, REGIONS, ignored)
+    np.testing.assert_array_equal(*same)
+    assert not np.array_equal(
+        place_profiles(first, REGIONS, []), place_profiles(second, REGIONS, [])
+    )
+
+
+def test_a_category_that_every_region_has_alike_is_left_out():
+    table = random_histogram(REGIONS)
+    with_constant = place_profiles(table.assign(constant=2.0), REGIONS, [])
+    assert with_constant.shape == (len(IDS), 9)
+    np.testing.assert_array_equal(with_constant, place_profiles(table, REGIONS, []))
+
+
+@pytest.mark.parametrize(
+    ("table", "ignored", "message"),
+    [
+        (random_histogram(REGIONS), ["*"], "no category is left"),
+        (random_histogram(REGIONS).iloc[1:], [], "1 regions are absent"),
+        (random_histogram(REGIONS).assign(region_id=["x", *IDS[1:]]), [], "first 'x'"),
+    ],
+)
+def test_place_profiles_refuse_tables_that_do_not_fit(table, ignored, message):
+    with pytest.raises(InputError, match=message):
+        place_profiles(table, REGIONS, ignored)
+
+
+def test_mobility_profile_counts_trips_by_parent_and_outside():
+    flows, od, pairs = random_trips(REGIONS)
+    parent = dict(zip(IDS, REGIONS["parent"], strict=True))
+    columns = [*sorted(set(parent.values())), "outside"]
+    expected = np.zeros((len(IDS), 2 * len(columns)))
+    for origin, destination in pairs:
+        if origin:
+            expected[IDS.index(origin), columns.index(parent.get(destination, "outside"))] += 1
+        if destination:
+            column = len(columns) + columns.index(parent.get(origin, "outside"))
+            expected[IDS.index(destination), column] += 1
+    ends = expected.sum(axis=1)
+    expected = np.log1p(expected)
+    profiles, counted = mobility_profiles(REGIONS, flows, od)
+    length = np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), 1e-12)
+    np.testing.assert_allclose(profiles, expected / length, atol=1e-12)
+    np.testing.assert_array_equal(counted, ends)
+
+
+def test_hours_are_added_up():
+    flows, od, _ = random_trips(REGIONS)
+    halves = [
+        table.assign(hour=hour, **numbers)
+        for table, names in ((flows, ["inflow", "outflow"]), (od, ["trips"]))
+        for hour, numbers in (
+            (8, {name: table[name] // 2 for name in names}),
+            (17, {name: table[name] - table[name] // 2 for name in names}),
+        )
+    ]
+    split = mobility_profiles(REGIONS, pd.concat(halves[:2]), pd.concat(halves[2:]))
+    np.testing.assert_array_equal(split[0], mobility_profiles(REGIONS, flows, od)[0])
+
+
+def test_the_order_of_rows_changes_no_bit():
+    flows, od, _ = random_trips(REGIONS)
+    mixed = [frame.sample(frac=1, random_state=1) for frame in (REGIONS, flows, od)]
+    for one, other in zip(
+        mobility_profiles(REGIONS, flows, od), mobility_profiles(*mixed), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(
+        place_profiles(random_histogram(REGIONS), REGIONS, []),
+        place_profiles(random_histogram(REGIONS).iloc[::-1], mixed[0], []),
+    )
+
+
+def test_mobility_profiles_refuse_tables_of_different_trips():
+    flows, od, _ = random_trips(REGIONS)
+    with pytest.raises(InputError, match="more trips than the outflow"):
+        mobility_profiles(REGIONS, flows.assign(outflow=0), od)
+    with pytest.raises(InputError, match="flows: 1 regions are not in the region table"):
+        mobility_profiles(REGIONS[REGIONS["region_id"] != flows["region_id"][0]], flows, od)

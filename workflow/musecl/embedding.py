@@ -1,0 +1,131 @@
+"""Embeddings of viewpoints, and of regions as the averages of their viewpoints."""
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from musecl.features import Features, read_features, rows_of_viewpoints
+from musecl.job import Job
+from musecl.models.contrastive import ContrastiveEncoder, read_encoder
+from musecl.models.encoders import fastest_device, load_encoder
+from musecl.settings.encoders import VisionEncoderSettings
+from musecl.tables import KEY, write_vectors
+
+VIEWPOINTS_AT_ONCE = 32
+
+
+def average_pooled(features: Features) -> NDArray[np.float32]:
+    """Average the frozen encoder's features over the images of each viewpoint.
+
+    Returns
+    -------
+    array of shape (V, D0), float32
+        A row per viewpoint, in the order of `rows_of_viewpoints`.
+    """
+    _, rows = rows_of_viewpoints(features.index)
+    return np.stack([features.pooled[images].mean(axis=0) for images in rows])
+
+
+def embed_viewpoints(
+    model: ContrastiveEncoder, features: Features, description: str
+) -> NDArray[np.float32]:
+    """Average the trained encoder's features over the images of each viewpoint.
+
+    The features and not their projection: the projection keeps what the contrastive loss asks
+    for and forgets the rest (Chen et al. 2020, SimCLR, section 4.2).
+
+    Parameters
+    ----------
+    model : ContrastiveEncoder
+        Trained.
+    features : Features
+        The frozen trunk's output of all images.
+    description : str
+        What the progress bar says.
+
+    Returns
+    -------
+    array of shape (V, D), float32
+        A row per viewpoint, in the order of `rows_of_viewpoints`.
+    """
+    _, rows = rows_of_viewpoints(features.index)
+    device = fastest_device()
+    model = model.to(device)
+    embeddings = []
+    for start in tqdm(range(0, len(rows), VIEWPOINTS_AT_ONCE), desc=description, mininterval=5):
+        chunk = rows[start : start + VIEWPOINTS_AT_ONCE]
+        counts = torch.tensor([len(images) for images in chunk])
+        viewpoint = torch.repeat_interleave(torch.arange(len(chunk)), counts)
+        hidden = torch.from_numpy(features.hidden[np.concatenate(chunk)])
+        with torch.inference_mode():
+            averaged, _ = model(hidden.to(device), viewpoint.to(device), len(chunk))
+        embeddings.append(averaged.cpu().numpy())
+    return np.concatenate(embeddings)
+
+
+def average_regions(
+    keys: pd.DataFrame, vectors: NDArray[np.float32], with_deviation: bool
+) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Average the vectors of the viewpoints of each region.
+
+    Parameters
+    ----------
+    keys : DataFrame
+        `region_id` of each of V vectors, sorted.
+    vectors : array of shape (V, D), float32
+        A row per viewpoint.
+    with_deviation : bool
+        Put the standard deviation over the viewpoints beside the mean: how mixed a region is. It
+        is zero where there is a single viewpoint.
+
+    Returns
+    -------
+    keys : DataFrame
+        `region_id`, N rows, sorted.
+    vectors : array of shape (N, D) or (N, 2 D), float32
+        A row per region.
+    """
+    regions, starts = np.unique(keys[KEY].to_numpy(dtype=str), return_index=True)
+    groups = np.split(vectors, starts[1:])
+    rows = [group.mean(axis=0) for group in groups]
+    if with_deviation:
+        rows = [
+            np.concatenate([mean, group.std(axis=0)])
+            for mean, group in zip(rows, groups, strict=True)
+        ]
+    return pd.DataFrame({KEY: regions}), np.stack(rows)
+
+
+def embed_view(job: Job, view: str, with_deviation: bool) -> None:
+    """Run the embedding stage of a view: before and after pretraining, per viewpoint and region.
+
+    Parameters
+    ----------
+    job : Job
+        Of the stage.
+    view : str
+        `remote_view` or `street_view`.
+    with_deviation : bool
+        See `average_regions`.
+    """
+    settings = job.settings(f"encoders.{view}", VisionEncoderSettings)
+    encoder = load_encoder(job.input(f"models/{view}"), settings.trainable_blocks)
+    model = read_encoder(job.input(f"{view}_encoder"), encoder)
+    features = read_features(job.input(f"{view}_features"))
+    keys, _ = rows_of_viewpoints(features.index)
+    vectors = {
+        "pretrained": average_pooled(features),
+        "embedding": embed_viewpoints(model, features, job.declared.stage),
+    }
+    write_vectors(job.output(f"{view}_view_embeddings.parquet"), keys, **vectors)
+    averaged = {
+        name: average_regions(keys, values, with_deviation) for name, values in vectors.items()
+    }
+    regions, _ = averaged["embedding"]
+    write_vectors(
+        job.output(f"{view}_embeddings.parquet"),
+        regions,
+        **{name: values for name, (_, values) in averaged.items()},
+    )

@@ -1,0 +1,207 @@
+"""Training of the fusion: what a step draws, and what its vectors are aligned to.
+
+Follows MuseCL's Algorithm 1, step 3 (Yong and Zhou, IJCAI 2024): the fused vector of a region is
+aligned to its text by a contrastive loss. Two further terms keep what the text does not tell: the
+two views of a region are aligned to each other, and regions with alike places.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from musecl.losses import false_negatives, infonce
+from musecl.models.fusion import Fused, Fusion, Tokens
+from musecl.settings.fuse import FuseSettings
+
+DRAWS = 7
+NOISE = 0.1
+SHOWN_VIEWPOINTS = 0.6
+SHOWN_TEXTS = 0.5
+SAME_TEXT = 0.95
+WEIGHT_DECAY = 0.01
+
+
+class Regions(NamedTuple):
+    """All N regions of a city.
+
+    Attributes
+    ----------
+    tokens : Tokens
+        Of N regions.
+    text : Tensor of shape (N, E)
+        What fused vectors are aligned to; not read where `tokens.text_present` is False.
+    positives : int64 Tensor of shape (N, P)
+        Rows of the regions with the most alike places; -1 fills up.
+    remote_kinds : list of int
+        How many of a chip's features are of each kind.
+    """
+
+    tokens: Tokens
+    text: Tensor
+    positives: Tensor
+    remote_kinds: list[int]
+
+
+class Batch(NamedTuple):
+    """One step's B regions, each beside one with alike places.
+
+    Attributes
+    ----------
+    anchor, positive : Tokens
+        With noise, and with viewpoints and texts hidden at random. Where a region has no
+        positive, `positive` holds the region itself.
+    anchor_row, positive_row : int64 Tensor of shape (B,)
+        Which regions they are; -1 for no positive.
+    text : Tensor of shape (B, E)
+        The anchors' texts.
+    text_known : bool Tensor of shape (B,)
+    """
+
+    anchor: Tokens
+    positive: Tokens
+    anchor_row: Tensor
+    positive_row: Tensor
+    text: Tensor
+    text_known: Tensor
+
+
+def draw_batch(regions: Regions, size: int, seed: int, step: int) -> Batch:
+    """Draw the regions of a step, without replacement, and a positive for each.
+
+    Parameters
+    ----------
+    regions : Regions
+        All N regions.
+    size : int
+        Regions to draw; all of them where there are fewer.
+    seed, step : int
+        Decide the draw.
+
+    Returns
+    -------
+    Batch
+    """
+    generator = np.random.default_rng([seed, DRAWS, step])
+    total = len(regions.positives)
+    anchor = torch.from_numpy(generator.permutation(total)[:size])
+    candidates = regions.positives[anchor]
+    count = (candidates >= 0).sum(1)
+    choice = torch.from_numpy(generator.integers(0, count.clamp(min=1).numpy()))
+    positive = candidates.gather(1, choice.unsqueeze(1)).squeeze(1)
+    return Batch(
+        anchor=disturb(regions.tokens.rows(anchor), generator),
+        positive=disturb(
+            regions.tokens.rows(torch.where(positive >= 0, positive, anchor)), generator
+        ),
+        anchor_row=anchor,
+        positive_row=positive,
+        text=regions.text[anchor],
+        text_known=regions.tokens.text_present[anchor],
+    )
+
+
+def disturb(tokens: Tokens, generator: np.random.Generator) -> Tokens:
+    """Add noise to the views and hide viewpoints and texts, so that no single token suffices.
+
+    Every region keeps one viewpoint at least. Half of the texts are hidden: only where the text
+    is hidden does aligning the fused vector to it teach anything.
+    """
+
+    def noisy(values: Tensor) -> Tensor:
+        noise = generator.standard_normal(values.shape, dtype=np.float32)
+        return values + NOISE * torch.from_numpy(noise)
+
+    draws = torch.from_numpy(generator.random(tokens.street_present.shape))
+    # The viewpoint with the smallest draw stays, whatever the draw.
+    draws = draws.masked_fill(~tokens.street_present, 2.0)
+    kept = (draws < SHOWN_VIEWPOINTS) | (draws == draws.amin(1, keepdim=True))
+    texts = torch.from_numpy(generator.random(len(tokens.text_present)) < SHOWN_TEXTS)
+    return tokens._replace(
+        remote=noisy(tokens.remote),
+        street=noisy(tokens.street),
+        street_present=tokens.street_present & kept,
+        text_present=tokens.text_present & texts,
+    )
+
+
+class FusionTraining(LightningModule):  # type: ignore[misc]
+    """The fusion and its losses, as `training.train` takes them.
+
+    Parameters
+    ----------
+    fusion : Fusion
+        Trained in place.
+    settings : FuseSettings
+        Weights of the terms, temperature and learning rate.
+    """
+
+    def __init__(self, fusion: Fusion, settings: FuseSettings) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.settings = settings
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Add up the terms; a region that lacks what a term compares is left out of that term."""
+        anchor = self.fusion(batch.anchor)
+        return (
+            self.settings.text_weight * self.text_term(batch, anchor)
+            + self.settings.views_weight * self.views_term(batch, anchor)
+            + self.settings.places_weight * self.places_term(batch, anchor)
+        )
+
+    def text_term(self, batch: Batch, anchor: Fused) -> Tensor:
+        """Align fused vectors to texts that they have not seen; alike texts are no negatives."""
+        rows = batch.text_known & ~batch.anchor.text_present
+        fused, text = anchor.fused[rows], batch.text[rows]
+        if self.settings.alignment == "mse":
+            return functional.mse_loss(
+                self.fusion.regress_text(fused), text, reduction="sum"
+            ) / max(text.numel(), 1)
+        unit = functional.normalize(text, dim=1)
+        return self._contrast(
+            self.fusion.align_fused(fused), self.fusion.align_text(text), unit @ unit.T > SAME_TEXT
+        )
+
+    def views_term(self, batch: Batch, anchor: Fused) -> Tensor:
+        """Align the two views of a region to each other."""
+        rows = batch.anchor.remote_present.any(1) & batch.anchor.street_present.any(1)
+        return self._contrast(
+            self.fusion.align_remote(anchor.remote[rows]),
+            self.fusion.align_street(anchor.street[rows]),
+            None,
+        )
+
+    def places_term(self, batch: Batch, anchor: Fused) -> Tensor:
+        """Align the fused vectors of regions that have alike places."""
+        rows = batch.positive_row >= 0
+        if not rows.any():
+            return anchor.fused.new_zeros(())
+        positive = self.fusion(batch.positive.rows(rows)).fused
+        return self._contrast(
+            self.fusion.align_fused(anchor.fused[rows]),
+            self.fusion.align_fused(positive),
+            false_negatives(batch.anchor_row[rows], batch.positive_row[rows]),
+        )
+
+    def _contrast(self, anchors: Tensor, positives: Tensor, same: Tensor | None) -> Tensor:
+        if len(anchors) == 0:
+            return anchors.sum()
+        return infonce(anchors, positives, self.settings.temperature, same)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW over everything."""
+        return torch.optim.AdamW(
+            self.parameters(), lr=self.settings.learning_rate, weight_decay=WEIGHT_DECAY
+        )
+
+
+@torch.inference_mode()
+def fuse_regions(fusion: Fusion, tokens: Tokens) -> NDArray[np.float32]:
+    """Fuse N regions, undisturbed and with every text shown: an array of shape (N, D)."""
+    fused: NDArray[np.float32] = fusion.eval()(tokens).fused.numpy()
+    return fused

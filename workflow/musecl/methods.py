@@ -1,0 +1,165 @@
+"""Which vectors each method predicts from, and how they are made ready inside a training fold.
+
+A region that a modality does not know (no street, no place) is not left out: its vector is the
+mean of the training regions that have one, and a further column says 1 where there is a vector
+and 0 where there is none. Counts of both are in coverage.csv.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from musecl.errors import InputError
+from musecl.tables import KEY, require_same_regions
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The vectors of one modality, in the order of the region table.
+
+    Attributes
+    ----------
+    values : array of shape (N, D)
+        Zeros where there is no vector; they are never read.
+    present : bool array of shape (N,)
+        Where there is one.
+    weighted : bool
+        The sizes of the columns against each other mean something (principal components): they
+        are scaled together and not each to variance one.
+    """
+
+    values: Array
+    present: NDArray[np.bool_]
+    weighted: bool = False
+
+    def take(self, rows: NDArray[np.int64]) -> "Block":
+        """Take regions by row."""
+        return replace(self, values=self.values[rows], present=self.present[rows])
+
+
+@dataclass(frozen=True)
+class Method:
+    """A name of r2.csv and the blocks it predicts from.
+
+    Attributes
+    ----------
+    name : str
+        As in the column `method`.
+    blocks : tuple of Block
+        Beside each other.
+    perceptron : bool
+        Whether the paper's predictor is fitted too, after ridge.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+    perceptron: bool
+
+
+def align(
+    regions: pd.Series, keys: pd.DataFrame, vectors: NDArray[np.floating], where: str
+) -> Block:
+    """Put vectors into the order of the region table, by `region_id`.
+
+    Parameters
+    ----------
+    regions : Series of str
+        N region_ids, in order.
+    keys : DataFrame
+        M rows with `region_id`, the row order of the vectors.
+    vectors : array of shape (M, D)
+        The vectors.
+    where : str
+        Name of the file, for an error.
+
+    Raises
+    ------
+    InputError
+        The keys name a region that the region table does not hold, or one twice.
+    """
+    require_same_regions(regions, keys[KEY], where)
+    if keys[KEY].duplicated().any():
+        twice = keys[KEY][keys[KEY].duplicated()].iloc[0]
+        raise InputError(f"{where}: region {twice!r} has two rows; build it again")
+    rows = pd.Index(keys[KEY]).get_indexer(regions)
+    present = rows >= 0
+    values = np.zeros((len(regions), vectors.shape[1]))
+    values[present] = vectors[rows[present]]
+    return Block(values, present)
+
+
+def build_methods(blocks: dict[str, Block], lots: NDArray[np.int64] | None) -> list[Method]:
+    """List the methods that predict from vectors.
+
+    Parameters
+    ----------
+    blocks : dict of Block
+        `remote_view_pretrained`, `street_view_pretrained` (frozen features), `remote_view`,
+        `street_view`, `text` (trained, and text, embeddings), `musecl` (fused beside residual).
+    lots : int array of shape (N,), optional
+        Lots per region, where the imagery is drawn from them: the plainest thing it shows.
+
+    Returns
+    -------
+    list of Method
+        `concat` has all five inputs of the fusion beside each other: what `musecl` must beat to
+        show that attention, and not the mere width, predicts.
+    """
+    single = ["remote_view_pretrained", "street_view_pretrained", "remote_view", "street_view"]
+    single.append("text")
+    methods = [
+        Method(name, (blocks[name],), perceptron=not name.endswith("pretrained")) for name in single
+    ]
+    methods.append(Method("concat", tuple(blocks[name] for name in single), perceptron=True))
+    methods.append(Method("musecl", (blocks["musecl"],), perceptron=True))
+    if lots is not None:
+        known = np.ones(len(lots), dtype=np.bool_)
+        count = Block(np.log1p(lots.astype(np.float64))[:, None], known)
+        methods.insert(0, Method("lot_count", (count,), perceptron=False))
+    return methods
+
+
+def prepare(blocks: tuple[Block, ...], train: NDArray[np.int64]) -> Array:
+    """Impute, mark and scale the inputs of all regions by what the training regions tell.
+
+    Every column gets mean zero over the training regions, and variance one, or those of a weighted
+    block one variance together; then each block is divided by the root of its width, so that a
+    modality does not weigh more for being wider.
+
+    Parameters
+    ----------
+    blocks : tuple of Block
+        N regions each.
+    train : int array
+        Rows to fit to.
+
+    Returns
+    -------
+    array of shape (N, P)
+        P is the sum over blocks of their width and one (the column that marks presence).
+    """
+    return np.hstack([_prepare_block(block, train) for block in blocks])
+
+
+def _prepare_block(block: Block, train: NDArray[np.int64]) -> Array:
+    known = train[block.present[train]]
+    values = block.values.copy()
+    values[~block.present] = block.values[known].mean(axis=0) if len(known) else 0
+    values -= values[train].mean(axis=0)
+    spread = values[train].std(axis=0)
+    if block.weighted:
+        spread = np.full(len(spread), np.sqrt((spread**2).mean()))
+    mark = block.present.astype(np.float64)[:, None]
+    mark -= mark[train].mean()
+    ready = np.hstack([_divide(values, spread), _divide(mark, mark[train].std(axis=0))])
+    return np.asarray(ready / np.sqrt(ready.shape[1]))
+
+
+def _divide(values: Array, spread: Array) -> Array:
+    """Scale columns; one that is constant in training is zero, lest it explode in the test fold."""
+    constant = spread < 1e-9
+    return np.where(constant, 0, values / np.where(constant, 1, spread))

@@ -1,0 +1,112 @@
+"""What contrastive pretraining trains: the top of a vision encoder and a projection after it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from musecl.errors import InputError
+from musecl.models.encoders import Encoder
+
+PROJECTION_SIZE = 256
+WEIGHTS = "weights.safetensors"
+SETTINGS = "settings.json"
+
+
+class ContrastiveEncoder(nn.Module):
+    """The top of an encoder, and a projection into the space of the contrastive loss.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Its trainable blocks are trained, the others stay frozen.
+    embedding_size : int
+        E, of the projection (the paper: 128).
+    seed : int
+        Of the projection's first weights.
+    """
+
+    def __init__(self, encoder: Encoder, embedding_size: int, seed: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.projection = nn.Sequential(
+                nn.Linear(encoder.size, PROJECTION_SIZE),
+                nn.ReLU(),
+                nn.Linear(PROJECTION_SIZE, embedding_size),
+            )
+
+    def forward(self, hidden: Tensor, viewpoint: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Embed viewpoints, each the average of its images.
+
+        Parameters
+        ----------
+        hidden : Tensor of shape (R, C, h, w)
+            The frozen trunk's output of R images.
+        viewpoint : Tensor of int, shape (R,)
+            Which of the viewpoints 0 to `count` - 1 each image belongs to; each has an image.
+        count : int
+            V, how many viewpoints there are.
+
+        Returns
+        -------
+        features : Tensor of shape (V, D)
+            The encoder's pooled features, averaged.
+        embedding : Tensor of shape (V, E)
+            Their projection.
+        """
+        features = self.encoder.top(hidden)
+        images = torch.bincount(viewpoint, minlength=count).unsqueeze(1)
+        total = features.new_zeros(count, features.shape[1]).index_add(0, viewpoint, features)
+        averaged = total / images
+        return averaged, self.projection(averaged)
+
+    def trained(self) -> dict[str, Tensor]:
+        """Collect the parameters that training changes, by name."""
+        return {name: value for name, value in self.named_parameters() if value.requires_grad}
+
+
+def write_encoder(folder: Path, model: ContrastiveEncoder, settings: dict[str, Any]) -> None:
+    """Write the trained weights and how they were trained into an existing folder."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.trained().items()}
+    save_file(weights, folder / WEIGHTS)
+    text = json.dumps({**settings, "feature_size": model.encoder.size}, indent=2, sort_keys=True)
+    (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
+
+
+def read_encoder(folder: Path, encoder: Encoder) -> ContrastiveEncoder:
+    """Put trained weights into a pretrained encoder of the same kind.
+
+    Parameters
+    ----------
+    folder : Path
+        As `write_encoder` left it.
+    encoder : Encoder
+        The one that training started from.
+
+    Raises
+    ------
+    InputError
+        The weights are damaged, or of another encoder or number of trainable blocks.
+    """
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"{folder}: not readable as an encoder ({error}); pretrain again"
+        ) from error
+    model = ContrastiveEncoder(encoder, settings["embedding_size"], seed=0)
+    expected = {name: value.shape for name, value in model.trained().items()}
+    if expected != {name: value.shape for name, value in weights.items()}:
+        raise InputError(
+            f"{folder}: holds weights of another encoder or other trainable blocks than "
+            "encoders.* in params.yaml; pretrain again"
+        )
+    model.load_state_dict(weights, strict=False)
+    return model.eval()

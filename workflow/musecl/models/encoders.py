@@ -1,0 +1,257 @@
+"""Vision encoders: a frozen trunk, whose output is kept on disk, and a top that can be trained."""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModel
+from transformers.utils import logging
+
+from musecl.errors import InputError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+# After this many blocks of EfficientNet-Lite0 the features still are edges and textures.
+LOW_LEVEL_BLOCKS = 5
+
+
+class Encoder(nn.Module, ABC):
+    """A pretrained vision model, cut in two.
+
+    It always is in evaluation mode, so that the statistics of its batch normalisation stay those
+    of the pretrained model, in training too: an image's embedding never depends on its batch.
+
+    Attributes
+    ----------
+    size : int
+        D, the length of the features that `top` gives.
+    """
+
+    size: int
+
+    @abstractmethod
+    def trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the frozen part.
+
+        Parameters
+        ----------
+        images : Tensor of uint8, shape (B, H, W, 3)
+            RGB.
+
+        Returns
+        -------
+        hidden : Tensor of shape (B, C, h, w)
+            What `top` goes on from.
+        low : Tensor of shape (B, L)
+            Low-level features; L is 0 for a model of which none are known.
+        """
+
+    @abstractmethod
+    def top(self, hidden: Tensor) -> Tensor:
+        """Run the part that can be trained: (B, C, h, w) of any float type to (B, D)."""
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Stay in evaluation mode, whatever `mode` says."""
+        return super().train(False)
+
+
+class EfficientNetLite(Encoder):
+    """EfficientNet-Lite0 (Tan and Le 2019) with ImageNet weights.
+
+    Parameters
+    ----------
+    network : EfficientNet
+        With its weights loaded.
+    trainable_blocks : int
+        The last blocks, of 16, that are trained, together with the layer after them.
+    """
+
+    def __init__(self, network: EfficientNet, trainable_blocks: int) -> None:
+        super().__init__()
+        # Twice as fast on CPU as the default layout.
+        self.network = network.to(memory_format=torch.channels_last)
+        self.size = network._conv_head.out_channels
+        self.frozen_blocks = max(len(network._blocks) - trainable_blocks, 0)
+        first = f"_blocks.{self.frozen_blocks}." if trainable_blocks else None
+        _train_from(network, first, unused=("_fc.",))
+        self.train()
+
+    def trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the stem and the frozen blocks; low-level features are means and deviations."""
+        pixels = _prepare(images, IMAGENET_MEAN, IMAGENET_DEVIATION)
+        outputs = [functional.relu6(self.network._bn0(self.network._conv_stem(pixels)))]
+        for block in self.network._blocks[: max(self.frozen_blocks, LOW_LEVEL_BLOCKS)]:
+            outputs.append(block(outputs[-1]))
+        textures = outputs[LOW_LEVEL_BLOCKS]
+        low = torch.cat([textures.mean((2, 3)), textures.std((2, 3))], dim=1)
+        return outputs[self.frozen_blocks], low
+
+    def top(self, hidden: Tensor) -> Tensor:
+        """Run the last blocks and the head; average over space."""
+        features = hidden.float().contiguous(memory_format=torch.channels_last)
+        for block in self.network._blocks[self.frozen_blocks :]:
+            features = block(features)
+        head = self.network._bn1(self.network._conv_head(features))
+        return functional.relu6(head).mean((2, 3))
+
+
+class TransformersEncoder(Encoder):
+    """Any vision model of the transformers library; its trunk does no more than prepare pixels.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Takes `pixel_values`.
+    trainable_blocks : int
+        The last layers that are trained, of the model's longest list of layers, together with what
+        comes after them.
+    preparation : dict
+        `image_mean`, `image_std` and `size` as in preprocessor_config.json, each optional.
+    pooled : bool
+        Take the pooled output where the model has one; else its last hidden state is averaged
+        over space.
+    """
+
+    def __init__(
+        self, model: Any, trainable_blocks: int, preparation: dict[str, Any], pooled: bool
+    ) -> None:
+        super().__init__()
+        self.model = model.to(memory_format=torch.channels_last)
+        self.mean = preparation.get("image_mean", IMAGENET_MEAN)
+        self.deviation = preparation.get("image_std", IMAGENET_DEVIATION)
+        self.pixels = _side(preparation.get("size"), getattr(model.config, "image_size", None))
+        self.pooled = pooled
+        _train_from(model, _first_trained_layer(model, trainable_blocks))
+        self.train()
+        with torch.no_grad():
+            pixels = self.pixels or 64
+            self.size = self.top(torch.zeros(1, 3, pixels, pixels)).shape[1]
+
+    def trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale, resize where the model asks for it, and normalise; no low-level features."""
+        hidden = _prepare(images, self.mean, self.deviation, self.pixels)
+        return hidden, hidden.new_zeros(len(images), 0)
+
+    def top(self, hidden: Tensor) -> Tensor:
+        """Run the whole model."""
+        output = self.model(pixel_values=hidden.float())
+        if self.pooled and output.get("pooler_output") is not None:
+            pooled: Tensor = output.pooler_output
+            return pooled.flatten(1)
+        state: Tensor = output.last_hidden_state
+        return state.mean((2, 3)) if state.ndim == 4 else state.mean(1)
+
+
+def fastest_device() -> torch.device:
+    """Choose the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_encoder(folder: Path, trainable_blocks: int) -> Encoder:
+    """Load a pretrained vision model from disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds efficientnet-lite0*.pth, or config.json and *.safetensors as transformers saves them.
+    trainable_blocks : int
+        The last blocks that stay trainable; everything before them is frozen.
+
+    Raises
+    ------
+    InputError
+        The folder holds neither, or weights that do not fit the model.
+    """
+    checkpoints = sorted(folder.glob("efficientnet-lite0*.pth"))
+    if checkpoints:
+        return EfficientNetLite(_load_efficientnet(checkpoints[0]), trainable_blocks)
+    if (folder / "config.json").exists():
+        return _load_transformers(folder, trainable_blocks)
+    raise InputError(
+        f"{folder}: holds neither efficientnet-lite0*.pth nor config.json; set "
+        "encoders.*.weights in params.yaml to a vision model and run `dvc repro fetch_models`"
+    )
+
+
+def _load_efficientnet(path: Path) -> EfficientNet:
+    network = EfficientNet.from_name("efficientnet-lite0")
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:
+        raise InputError(
+            f"{path}: no weights of EfficientNet-Lite0 ({_first_line(error)}); fetch them again"
+        ) from error
+    return network
+
+
+def _load_transformers(folder: Path, trainable_blocks: int) -> TransformersEncoder:
+    # Its report on unused weights of a classifier would read like a fault.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        model, report = AutoModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"{folder}: not readable as a transformers model with safetensors "
+            f"({_first_line(error)}); fetch it again"
+        ) from error
+    # CLIP and its kin hold a text model beside the vision model.
+    vision = getattr(model, "vision_model", model)
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("text"))
+    absent = [key for key in missing if "pooler" not in key]
+    if absent:
+        raise InputError(f"{folder}: holds no weights of {absent[0]}; take a complete model")
+    preparation = folder / "preprocessor_config.json"
+    found = json.loads(preparation.read_text("utf-8")) if preparation.exists() else {}
+    # A pooler without pretrained weights would hand out random features.
+    return TransformersEncoder(vision, trainable_blocks, found, pooled=not missing)
+
+
+def _first_trained_layer(model: nn.Module, trainable_blocks: int) -> str | None:
+    lists = [
+        (name, part) for name, part in model.named_modules() if isinstance(part, nn.ModuleList)
+    ]
+    if not trainable_blocks or not lists:
+        return None
+    name, layers = max(lists, key=lambda item: len(item[1]))
+    return f"{name}.{max(len(layers) - trainable_blocks, 0)}."
+
+
+def _train_from(model: nn.Module, first: str | None, unused: tuple[str, ...] = ()) -> None:
+    """Freeze every parameter before the first whose name starts with `first` (all where None)."""
+    trained = False
+    for name, parameter in model.named_parameters():
+        trained = trained or (first is not None and name.startswith(first))
+        parameter.requires_grad_(trained and not name.startswith(unused))
+
+
+def _side(size: Any, otherwise: Any) -> int | None:
+    """Read the side in pixels from a processor's `size`, or from the model's own setting."""
+    if isinstance(size, dict):
+        size = size.get("height", size.get("shortest_edge"))
+    side = otherwise if size is None else size
+    side = side[0] if isinstance(side, (list, tuple)) else side
+    return None if side is None else int(side)
+
+
+def _prepare(
+    images: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...], side: int | None = None
+) -> Tensor:
+    pixels = images.permute(0, 3, 1, 2).float().div(255)
+    if side is not None and pixels.shape[2:] != (side, side):
+        pixels = functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
+    shift = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
+    scale = torch.tensor(deviation, device=images.device).view(1, 3, 1, 1)
+    return ((pixels - shift) / scale).contiguous(memory_format=torch.channels_last)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,112 @@
+"""Ridge regression for many labels and penalties from one decomposition of a training fold.
+
+With Z = U S V' (centred inputs), the fitted values under penalty a are U diag(s2 / (s2 + a)) U'y:
+one symmetric eigenproblem of size min(n, p) serves every label and penalty. So does the choice of
+the penalty, since for a fixed penalty the residuals of a part g that is left out follow from the
+fit to all parts, (I - H_gg)^-1 (y - Hy)_g (Cook and Weisberg 1982; as RidgeCV does for parts of
+one row).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Singular value decomposition of centred training inputs (n, p), rank r.
+
+    Attributes
+    ----------
+    left : array of shape (n, r)
+        U, an orthonormal column per direction.
+    squared : array of shape (r,)
+        Squared singular values, largest first.
+    right : array of shape (p, r)
+        V.
+    """
+
+    left: Array
+    squared: Array
+    right: Array
+
+
+def decompose(inputs: Array) -> Decomposition:
+    """Decompose training inputs by the smaller of their two Gram matrices.
+
+    Parameters
+    ----------
+    inputs : array of shape (n, p)
+        Columns of mean zero.
+    """
+    rows, columns = inputs.shape
+    gram = inputs @ inputs.T if rows < columns else inputs.T @ inputs
+    squared, vectors = scipy.linalg.eigh(gram, driver="evr", check_finite=False)
+    # Below this the eigenvectors of a Gram matrix are rounding noise.
+    kept = np.flatnonzero(squared > 1e-12 * max(squared[-1], np.finfo(float).tiny))[::-1]
+    squared, vectors = squared[kept], vectors[:, kept]
+    if rows < columns:
+        return Decomposition(vectors, squared, inputs.T @ vectors / np.sqrt(squared))
+    return Decomposition(inputs @ vectors / np.sqrt(squared), squared, vectors)
+
+
+def left_out_errors(
+    parts_of: Decomposition, labels: Array, parts: NDArray[np.int64], penalty: float
+) -> Array:
+    """Mean squared error of each label over all rows, each predicted without its part.
+
+    Parameters
+    ----------
+    parts_of : Decomposition
+        Of the training inputs.
+    labels : array of shape (n, T)
+        Labels of the training rows.
+    parts : int array of shape (n,)
+        Which rows are left out together.
+    penalty : float
+        Of the squared coefficients; the intercept is free.
+
+    Returns
+    -------
+    array of shape (T,)
+    """
+    left, shrink = parts_of.left, parts_of.squared / (parts_of.squared + penalty)
+    centred = labels - labels.mean(axis=0)
+    residual = centred - left @ (shrink[:, None] * (left.T @ centred))
+    total = np.zeros(labels.shape[1])
+    for part in np.unique(parts):
+        rows = parts == part
+        hat = 1 / len(labels) + (left[rows] * shrink) @ left[rows].T
+        left_out = scipy.linalg.solve(np.eye(len(hat)) - hat, residual[rows], assume_a="pos")
+        total += (left_out**2).sum(axis=0)
+    return total / len(labels)
+
+
+def choose_penalties(
+    parts_of: Decomposition, labels: Array, parts: NDArray[np.int64], penalties: Array
+) -> Array:
+    """Choose, for each label, the penalty that predicts best what it was not fitted to.
+
+    Parameters
+    ----------
+    penalties : array of shape (A,)
+        Those to choose from, strongest first: it wins a tie.
+
+    Returns
+    -------
+    array of shape (T,)
+    """
+    errors = [left_out_errors(parts_of, labels, parts, penalty) for penalty in penalties]
+    return np.asarray(penalties[np.argmin(errors, axis=0)])
+
+
+def coefficients(fitted_to: Decomposition, labels: Array, penalties: Array) -> Array:
+    """Coefficients (p, T) of ridge, a penalty (T,) per label; the intercept is the labels' mean."""
+    singular = np.sqrt(fitted_to.squared)[:, None]
+    shrink = singular / (fitted_to.squared[:, None] + penalties)
+    projected = fitted_to.left.T @ (labels - labels.mean(axis=0))
+    return np.asarray(fitted_to.right @ (shrink * projected))

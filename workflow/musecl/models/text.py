@@ -1,0 +1,70 @@
+"""A sentence's vector from a pretrained transformer: the mean of its tokens, of unit length."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+TEXTS_PER_BATCH = 128
+
+
+def mean_of_tokens(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """Average token vectors over the tokens that are no padding, to unit length.
+
+    The pooling that sentence-transformers trained all-MiniLM-L6-v2 with (Reimers and Gurevych,
+    EMNLP 2019).
+
+    Parameters
+    ----------
+    hidden : Tensor of shape (B, L, D)
+        Last hidden state of the transformer.
+    attention_mask : Tensor of shape (B, L)
+        1 at a token, 0 at padding.
+
+    Returns
+    -------
+    Tensor of shape (B, D)
+    """
+    weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    mean = (hidden * weight).sum(1) / weight.sum(1)
+    return torch.nn.functional.normalize(mean, dim=1)
+
+
+@torch.inference_mode()
+def embed_texts(texts: Sequence[str], tokenizer: Any, model: Any) -> NDArray[np.float32]:
+    """Embed texts, each distinct one once, in batches of about equal length.
+
+    Parameters
+    ----------
+    texts : sequence of N str
+        In any order; may repeat. A text longer than the model reads is cut at its end.
+    tokenizer, model : transformers tokenizer and model
+        Of one pretrained encoder, the model in `eval()`.
+
+    Returns
+    -------
+    array of shape (N, D)
+        In the order of `texts`; rows of unit length.
+    """
+    # Texts of like length side by side need little padding; the text itself breaks ties, so that
+    # batches, and with them the last bit of a vector, do not depend on the order given.
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
+    longest = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    batches = [
+        distinct[start : start + TEXTS_PER_BATCH]
+        for start in range(0, len(distinct), TEXTS_PER_BATCH)
+    ]
+    vectors = np.empty((len(distinct), model.config.hidden_size), dtype=np.float32)
+    for number, batch in enumerate(tqdm(batches, mininterval=5, desc="texts")):
+        tokens = tokenizer(
+            batch, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        )
+        hidden = model(**tokens).last_hidden_state
+        start = number * TEXTS_PER_BATCH
+        vectors[start : start + len(batch)] = mean_of_tokens(hidden, tokens["attention_mask"])
+    place = {text: row for row, text in enumerate(distinct)}
+    return vectors[[place[text] for text in texts]]

@@ -1,0 +1,64 @@
+"""R2, RMSE and MAE over the pooled out-of-fold predictions of a seed, then over seeds.
+
+R2 compares with the mean of the observed labels of the regions that are evaluated, all folds
+together, so the method `mean`, which knows its training folds alone, scores slightly below zero.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def r2(observed: Array, predicted: Array) -> Array:
+    """Coefficient of determination.
+
+    Parameters
+    ----------
+    observed : array of shape (N, T)
+        Labels of N regions, T indicators; no indicator is constant.
+    predicted : array of shape (..., N, T)
+        Predictions, e.g. of several seeds.
+
+    Returns
+    -------
+    array of shape (..., T)
+    """
+    residual = ((observed - predicted) ** 2).sum(axis=-2)
+    spread: Array = ((observed - observed.mean(axis=0)) ** 2).sum(axis=0)
+    return np.asarray(1 - residual / spread)
+
+
+def rmse(observed: Array, predicted: Array) -> Array:
+    """Root mean squared error, in the units of the indicator; shapes as in `r2`."""
+    return np.asarray(np.sqrt(((observed - predicted) ** 2).mean(axis=-2)))
+
+
+def mae(observed: Array, predicted: Array) -> Array:
+    """Mean absolute error, in the units of the indicator; shapes as in `r2`."""
+    return np.asarray(np.abs(observed - predicted).mean(axis=-2))
+
+
+def summarise(observed: Array, predicted: Array) -> dict[str, Array]:
+    """Score each seed over all its folds, then take mean and standard deviation over seeds.
+
+    Parameters
+    ----------
+    observed : array of shape (N, T)
+        Labels.
+    predicted : array of shape (S, N, T)
+        Out-of-fold predictions of S seeds.
+
+    Returns
+    -------
+    dict of arrays of shape (T,)
+        `r2_mean`, `r2_std`, `rmse_mean`, `rmse_std`, `mae_mean`; the deviation divides by S.
+    """
+    determination, error = r2(observed, predicted), rmse(observed, predicted)
+    return {
+        "r2_mean": determination.mean(axis=0),
+        "r2_std": determination.std(axis=0),
+        "rmse_mean": error.mean(axis=0),
+        "rmse_std": error.std(axis=0),
+        "mae_mean": mae(observed, predicted).mean(axis=0),
+    }

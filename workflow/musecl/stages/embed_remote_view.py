@@ -1,0 +1,9 @@
+"""Embed the remote view; a region is the average of its chips."""
+
+from musecl.embedding import embed_view
+from musecl.job import Job
+
+
+def run(job: Job) -> None:
+    """Write the embeddings per region and per viewpoint."""
+    embed_view(job, "remote_view", with_deviation=False)

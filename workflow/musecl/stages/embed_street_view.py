@@ -1,0 +1,9 @@
+"""Embed the street view; a region is the mean and the deviation of its viewpoints."""
+
+from musecl.embedding import embed_view
+from musecl.job import Job
+
+
+def run(job: Job) -> None:
+    """Write the embeddings per region and per viewpoint."""
+    embed_view(job, "street_view", with_deviation=True)

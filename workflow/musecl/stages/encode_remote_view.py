@@ -1,0 +1,20 @@
+"""Run every chip of the remote view, in its 8 turns and flips, through the frozen encoder."""
+
+from musecl.features import TURNS, encode, turned, turned_index, write_features
+from musecl.images import iterate_images, read_image_index
+from musecl.job import Job
+from musecl.models.encoders import load_encoder
+from musecl.settings.encoders import VisionEncoderSettings
+
+CHIPS_AT_ONCE = 8
+
+
+def run(job: Job) -> None:
+    """Write the features of `remote_view/`."""
+    settings = job.settings("encoders.remote_view", VisionEncoderSettings)
+    encoder = load_encoder(job.input("models/remote_view"), settings.trainable_blocks)
+    folder = job.input(f"{job.city}/remote_view")
+    index = read_image_index(folder)
+    images = (turned(chips) for chips in iterate_images(folder, CHIPS_AT_ONCE))
+    batches = encode(encoder, images, TURNS * len(index), "encode_remote_view")
+    write_features(job.output("remote_view_features"), turned_index(index), batches)

