@@ -53,8 +53,9 @@ world: $(READY) ## lay a miniature of the pipeline: make world DIR=path
 	@test -n "$(DIR)" || { echo "name a folder: make world DIR=path"; exit 2; }
 	$(RUN) python tests/world.py "$(DIR)"
 
-declare: $(READY) ## write each step's code into dvc.yaml, after its imports changed
+declare: $(READY) ## rewrite what follows from the code: its list in dvc.yaml, docs/params.md
 	$(RUN) python tests/closure.py
+	$(RUN) python tests/params_page.py
 
 lock: $(READY) ## compile requirements.lock from requirements.in
 	$(VENV)/bin/python -m pip install --quiet uv

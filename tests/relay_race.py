@@ -1,11 +1,14 @@
 """The relay: a pipeline of tiny stages with the same bridge, to try the two engines on."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RELAY = ROOT / "tests" / "relay"
@@ -36,8 +39,7 @@ class Relay:
         relay = cls(folder)
         relay.run("git", "init", "-q")
         relay.run("dvc", "init", "-q")
-        relay.run("git", "add", "-A")
-        relay.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "relay")
+        relay.commit("relay")
         return relay
 
     def run(self, *command: str, check: bool = True) -> str:
@@ -49,6 +51,11 @@ class Relay:
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{text}")
         return text
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        name = ("-c", "user.name=relay", "-c", "user.email=")
+        self.run("git", *name, "commit", "-q", "--allow-empty", "-m", message)
 
     def snakemake(self, *arguments: str, check: bool = True) -> str:
         return self.run("snakemake", "--cores", "2", *arguments, check=check)
@@ -70,3 +77,68 @@ def environment() -> dict[str, str]:
     """The environment of the interpreter that runs the tests, without what a caller may have set."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "PYTHONPATH": ""}
+
+
+def expected_outputs(relay: Relay, name: str, entry: dict[str, Any]) -> dict[str, str] | None:
+    """Compute anew what a stage writes from what dvc.lock says that it read.
+
+    Returns
+    -------
+    dict of str to str, or None
+        Hash of each output as DVC records it; None where an input is in no cache any more.
+    """
+    stage = name.partition("@")[0]
+    deps = {dep["path"]: dep["md5"] for dep in entry["deps"]}
+    module = f"workflow/musecl/stages/{stage}.py"
+    written = (RELAY / module).read_text()
+    salts = {md5(written.replace("first", salt)): salt for salt in ("first", "second")}
+    texts = [text_of(relay, path, deps[path]) for path in in_declared_order(stage, deps)]
+    if None in texts:
+        return None
+    values = next(iter(entry.get("params", {"": {}}).values()))
+    state = json.dumps([texts, dict(values), salts[deps[module]]], sort_keys=True)
+    digest = hashlib.sha256(state.encode()).hexdigest()
+    expected = {}
+    for out in entry["outs"]:
+        path = out["path"]
+        if path.endswith("tiles"):
+            files = [
+                {"md5": md5(f"{path} {part} {digest}\n"), "relpath": f"{part}.txt"}
+                for part in range(2)
+            ]
+            expected[path] = md5(json.dumps(files, sort_keys=True)) + ".dir"
+        else:
+            expected[path] = md5(f"{path} {digest}\n")
+    return expected
+
+
+def in_declared_order(stage: str, deps: dict[str, str]) -> list[str]:
+    """The data of a stage in the order that the relay's dvc.yaml lists it."""
+    order = ["source.txt", "tiles", "places.txt", "fused.txt", "histogram.txt"]
+    data = [path for path in deps if not path.endswith(".py")]
+    return sorted(
+        data, key=lambda path: order.index(path.rpartition("/")[2]) if stage != "fetch" else 0
+    )
+
+
+def text_of(relay: Relay, path: str, recorded: str) -> str | None:
+    """What the digest reads of a dependency with this hash: a known source, or from the cache."""
+    sources = {md5(text): text for text in ("nyc\n", "bos\n", "one\n", "two\n")}
+    if recorded in sources:
+        return f"{path.rpartition('/')[2]}={sources[recorded]}"
+    content = cached(relay, recorded)
+    if content is None or not recorded.endswith(".dir"):
+        return content and f"{path.rpartition('/')[2]}={content}"
+    parts = [(file["relpath"], cached(relay, file["md5"])) for file in json.loads(content)]
+    if any(text is None for _, text in parts):
+        return None
+    return "".join(f"{name}={text}" for name, text in sorted(parts))
+
+
+def cached(relay: Relay, recorded: str) -> str | None:
+    path = relay.folder / ".dvc/cache/files/md5" / recorded[:2] / recorded[2:]
+    return path.read_text() if path.exists() else None
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()

@@ -55,6 +55,11 @@ def edit_code(relay: Relay, stage: str, salt: str) -> None:
     path.write_text(re.sub(r'SALT = ".*"', f'SALT = "{salt}"', path.read_text()))
 
 
+def data_of(relay: Relay) -> dict[Path, bytes]:
+    files = (relay.folder / "data").rglob("[!.]*")
+    return {path: path.read_bytes() for path in files if path.is_file()}
+
+
 def results(relay: Relay) -> dict[str, str]:
     return {str(p): p.read_text() for p in sorted((relay.folder / "results").rglob("*.csv"))}
 
@@ -105,8 +110,7 @@ def test_both_engines_write_the_same(relay: Relay) -> None:
 
 def test_a_fresh_clone_pulls_and_has_nothing_to_do(relay: Relay, tmp_path: Path) -> None:
     relay.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
-    relay.run("git", "add", "-A")
-    relay.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "built")
+    relay.commit("built")
     relay.run("dvc", "push")
     relay.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
     clone = Relay(tmp_path / "clone")
@@ -134,18 +138,16 @@ def test_there_and_back_is_not_computed_twice(relay: Relay) -> None:
 
 
 def test_a_failing_step_leaves_every_earlier_file(relay: Relay) -> None:
-    before = {p: p.read_bytes() for p in (relay.folder / "data").rglob("*") if p.is_file()}
+    before = data_of(relay)
     path = relay.folder / "workflow/musecl/stages/tile.py"
     path.write_text("def run(job):\n    job.output('tiles').mkdir()\n    raise SystemExit(3)\n")
     relay.snakemake(check=False)
-    after = {p: p.read_bytes() for p in (relay.folder / "data").rglob("*") if p.is_file()}
-    assert after == before
+    assert data_of(relay) == before
     assert {"tile@nyc", "tile@bos"} <= relay.dvc_wants()
     # DVC by itself deletes a stage's outputs before it runs it; they stay in its cache.
     relay.run("dvc", "repro", check=False)
     relay.run("dvc", "checkout")
-    after = {p: p.read_bytes() for p in (relay.folder / "data").rglob("*") if p.is_file()}
-    assert after == before
+    assert data_of(relay) == before
 
 
 def slow_stage(relay: Relay, stage: str) -> Path:
@@ -162,11 +164,11 @@ def slow_stage(relay: Relay, stage: str) -> Path:
     return go
 
 
-def wait_for(path: Path, seconds: float = 60) -> None:
+def wait_for(folder: Path, pattern: str, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not path.exists():
+    while not list(folder.glob(pattern)):
         if time.monotonic() > end:
-            raise AssertionError(f"{path} did not appear in {seconds} s")
+            raise AssertionError(f"{pattern} did not appear in {seconds} s")
         time.sleep(0.05)
 
 
@@ -180,7 +182,7 @@ def test_parameters_edited_in_mid_run_are_not_recorded(relay: Relay, engine: lis
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(relay.folder / "started-fuse@nyc")
+    wait_for(relay.folder, "started-fuse@nyc")
     edit_parameter(relay, "fuse.dim", 99)
     go.touch()
     assert running.wait() != 0
@@ -201,7 +203,7 @@ def test_a_killed_run_is_taken_up_by_the_next(relay: Relay, engine: list[str]) -
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_for(relay.folder / "started-fuse@nyc")
+    wait_for(relay.folder, "started-fuse@*")
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     (relay.folder / "go").touch()

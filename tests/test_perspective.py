@@ -213,10 +213,16 @@ def test_nothing_is_seen_beyond_sight_or_under_the_feet() -> None:
     assert not columns_with(look(classes), sky_and_ground()).any()
 
 
-def test_the_edge_of_the_raster_is_water_and_no_error() -> None:
-    for column, row in ((0.0, 0.0), (SIZE - 0.5, 3.0), (-50.0, SIZE + 50.0)):
-        panorama = render_panorama(ground(), COLOURS, (column, row, 0.7), STEP, 32)
-        assert panorama.shape == (4, 32, 32, 3)
+@pytest.mark.parametrize(("column", "row"), [(2.5, 100), (198.5, 100), (100, 2.5), (100, 198.5)])
+def test_beyond_the_edge_of_the_raster_is_water(column: float, row: float) -> None:
+    classes = four_walls()
+    around = np.pad(classes, 250, constant_values=WATER)
+    found = render_panorama(classes, COLOURS, (column, row, 0.7), STEP, PIXELS)
+    expected = render_panorama(around, COLOURS, (column + 250, row + 250, 0.7), STEP, PIXELS)
+    assert np.array_equal(found, expected)
+
+
+def test_far_outside_the_raster_is_open_water() -> None:
     outside = render_panorama(ground(), COLOURS, (-5000.0, -5000.0, 0.0), STEP, PIXELS)
     assert np.array_equal(outside, look(ground(WATER)))
 

@@ -4,13 +4,16 @@ import geopandas as gpd
 import h3
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
 
 from musecl.errors import InputError
 from musecl.tables import KEY
 
 DEGREES = CRS.from_epsg(4326)
+PIECE = 256  # corners; a shore of 80,000 costs its whole length in every intersection with a cell
 
 
 def metric_crs(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> CRS:
@@ -37,8 +40,49 @@ def equal_area_crs(shapes: gpd.GeoSeries) -> CRS:
     """Build a Lambert azimuthal equal-area CRS, in metres, centred on the shapes (EPSG:4326)."""
     west, south, east, north = shapes.total_bounds
     return CRS.from_proj4(
-        f"+proj=laea +lat_0={(south + north) / 2:.4f} +lon_0={(west + east) / 2:.4f} +units=m"
+        f"+proj=laea +lat_0={(south + north) / 2:.4f} +lon_0={(west + east) / 2:.4f} "
+        "+datum=WGS84 +units=m"
     )
+
+
+def area_within(shapes: NDArray[np.object_], ground: BaseGeometry) -> NDArray[np.float64]:
+    """Measure how much of each shape lies on the ground.
+
+    Parameters
+    ----------
+    shapes : array of geometry, shape (N,)
+        In the CRS of the ground.
+    ground : Polygon or MultiPolygon
+        In an equal-area CRS.
+
+    Returns
+    -------
+    array of shape (N,)
+        In the square of the CRS's unit.
+    """
+    pieces = np.array(_cut_up(ground), dtype=object)
+    shape, piece = shapely.STRtree(pieces).query(shapes, predicate="intersects")
+    areas = shapely.area(shapely.intersection(shapes[shape], pieces[piece]))
+    return np.bincount(shape, weights=areas, minlength=len(shapes))
+
+
+def _cut_up(ground: BaseGeometry) -> list[BaseGeometry]:
+    """Halve a shape until each piece has few corners; the pieces cover it without overlap."""
+    pieces, waiting = [], [ground]
+    while waiting:
+        shape = waiting.pop()
+        if shapely.get_num_coordinates(shape) <= PIECE:
+            pieces.append(shape)
+            continue
+        west, south, east, north = shape.bounds
+        if east - west > north - south:
+            middle = (west + east) / 2
+            halves = (west, south, middle, north), (middle, south, east, north)
+        else:
+            middle = (south + north) / 2
+            halves = (west, south, east, middle), (west, middle, east, north)
+        waiting += [shapely.intersection(shape, shapely.box(*half)) for half in halves]
+    return pieces
 
 
 def cells_of_points(

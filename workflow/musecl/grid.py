@@ -1,6 +1,6 @@
-"""Cells over the land of a city: H3, or a lattice of hexagons or squares in metres.
+"""Cells of a grid over land: H3, or a lattice of hexagons (as in the paper) or squares in metres.
 
-Each grid answers the same: cells that overlap the land, each with its name, its neighbours and the
+Each grid answers the same: cells around the land, each with its name, its neighbours and the
 larger cell that contains its centre.
 """
 
@@ -11,6 +11,7 @@ import geopandas as gpd
 import h3
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from shapely import MultiPolygon, Polygon
 
@@ -18,6 +19,8 @@ from musecl.geo import DEGREES
 from musecl.settings.regions import RegionSettings
 
 COARSER = 7  # linear size of a parent, about that of an H3 cell two resolutions below
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,36 @@ class Cell:
     latitude: float
     neighbours: tuple[str, ...]
     parent: str
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A lattice whose centres and corners lie on whole numbers of `unit`, from the CRS's origin.
+
+    Counted in whole numbers, neighbours share their corners to the bit: no slit, no overlap.
+
+    Attributes
+    ----------
+    kind : str
+        First part of a cell's name, before its two indices.
+    unit : array of shape (2,)
+        Metres to the east and north.
+    to_centre : array of shape (2, 2)
+        Indices times this is the centre, in units from that of cell (0, 0).
+    origin : array of shape (2,)
+        Centre of cell (0, 0), in units.
+    corners : array of shape (C, 2)
+        Corners around a centre, in units.
+    steps : array of shape (S, 2)
+        Indices of the neighbours, relative to a cell.
+    """
+
+    kind: str
+    unit: NDArray[np.float64]
+    to_centre: Integers
+    origin: Integers
+    corners: Integers
+    steps: Integers
 
 
 def cells_over(land: gpd.GeoSeries, settings: RegionSettings, crs: CRS) -> list[Cell]:
@@ -51,11 +84,34 @@ def cells_over(land: gpd.GeoSeries, settings: RegionSettings, crs: CRS) -> list[
     """
     if settings.grid == "h3":
         cells = _h3_cells(shapely.union_all(land.to_numpy()), settings.resolution)
-    elif settings.grid == "hexagon":
-        cells = _hexagons(land.to_crs(crs).total_bounds, settings.spacing_m, crs)
     else:
-        cells = _squares(land.to_crs(crs).total_bounds, settings.spacing_m, crs)
+        build = hexagons if settings.grid == "hexagon" else squares
+        cells = _lattice_cells(build(settings.spacing_m), land.to_crs(crs).total_bounds, crs)
     return sorted(cells, key=lambda cell: cell.name)
+
+
+def hexagons(spacing: float) -> Lattice:
+    """Lay the paper's lattice: upright hexagons with axial indices, `spacing` metres apart."""
+    return Lattice(
+        kind="hex",
+        unit=np.array([spacing / 2, spacing / np.sqrt(12)]),
+        to_centre=np.array([(2, 0), (1, 3)]),
+        origin=np.array([0, 0]),
+        corners=np.array([(1, 1), (0, 2), (-1, 1), (-1, -1), (0, -2), (1, -1)]),
+        steps=np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, 1)]),
+    )
+
+
+def squares(spacing: float) -> Lattice:
+    """Lay squares with sides of `spacing` metres; those that share a side are neighbours."""
+    return Lattice(
+        kind="square",
+        unit=np.array([spacing / 2, spacing / 2]),
+        to_centre=np.array([(2, 0), (0, 2)]),
+        origin=np.array([1, 1]),
+        corners=np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]),
+        steps=np.array([(1, 0), (-1, 0), (0, 1), (0, -1)]),
+    )
 
 
 def _h3_cells(land: Polygon | MultiPolygon, resolution: int) -> Iterator[Cell]:
@@ -78,69 +134,58 @@ def _h3_cells(land: Polygon | MultiPolygon, resolution: int) -> Iterator[Cell]:
         )
 
 
-def _hexagons(bounds: np.ndarray, spacing: float, crs: CRS) -> Iterator[Cell]:
-    """Lay the paper's lattice: pointed hexagons, centres `spacing` metres apart, axial names."""
-    west, south, east, north = bounds
-    row = spacing * np.sqrt(3) / 2
+def _lattice_cells(lattice: Lattice, bounds: NDArray[np.float64], crs: CRS) -> Iterator[Cell]:
+    indices = _indices_within(lattice, bounds)
+    centres = indices @ lattice.to_centre + lattice.origin
     to_degrees = Transformer.from_crs(crs, DEGREES, always_xy=True)
-    angles = np.deg2rad(30 + 60 * np.arange(6))
-    corners = np.column_stack([np.cos(angles), np.sin(angles)]) * spacing / np.sqrt(3)
-    for r in range(int(np.floor(south / row)) - 1, int(np.ceil(north / row)) + 2):
-        first = int(np.floor(west / spacing - r / 2)) - 1
-        last = int(np.ceil(east / spacing - r / 2)) + 1
-        for q in range(first, last + 1):
-            centre = np.array([spacing * (q + r / 2), row * r])
-            steps = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, 1)]
-            yield _metric_cell(
-                "hex", (q, r), centre, corners, steps, _nearest_hexagon(centre, spacing), to_degrees
-            )
-
-
-def _nearest_hexagon(centre: np.ndarray, spacing: float) -> str:
-    """Name the hexagon of the coarser lattice that contains a centre: the nearest one."""
-    wide = spacing * COARSER
-    row = wide * np.sqrt(3) / 2
-    r0 = round(centre[1] / row)
-    near = [
-        (q, r)
-        for r in (r0 - 1, r0, r0 + 1)
-        for q in range(round(centre[0] / wide - r / 2) - 1, round(centre[0] / wide - r / 2) + 2)
-    ]
-    q, r = min(
-        near, key=lambda a: np.hypot(wide * (a[0] + a[1] / 2) - centre[0], row * a[1] - centre[1])
+    longitude, latitude = to_degrees.transform(*(centres * lattice.unit).T)
+    corners = (centres[:, None] + lattice.corners) * lattice.unit
+    outlines = shapely.polygons(
+        np.stack(to_degrees.transform(corners[..., 0], corners[..., 1]), axis=-1)
     )
-    return f"hex{COARSER}_{q}_{r}"
+    around = indices[:, None] + lattice.steps
+    for row, parent in enumerate(_coarser(lattice, indices)):
+        yield Cell(
+            name=_name(lattice.kind, indices[row]),
+            outline=outlines[row],
+            longitude=float(longitude[row]),
+            latitude=float(latitude[row]),
+            neighbours=tuple(sorted(_name(lattice.kind, index) for index in around[row])),
+            parent=_name(f"{lattice.kind}{COARSER}", parent),
+        )
 
 
-def _squares(bounds: np.ndarray, spacing: float, crs: CRS) -> Iterator[Cell]:
-    west, south, east, north = np.floor(bounds / spacing).astype(int)
-    to_degrees = Transformer.from_crs(crs, DEGREES, always_xy=True)
-    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * spacing / 2
-    steps = [(1, 0), (-1, 0), (0, 1), (0, -1)]
-    for i in range(west, east + 1):
-        for j in range(south, north + 1):
-            centre = (np.array([i, j]) + 0.5) * spacing
-            parent = f"square{COARSER}_{i // COARSER}_{j // COARSER}"
-            yield _metric_cell("square", (i, j), centre, corners, steps, parent, to_degrees)
+def _indices_within(lattice: Lattice, bounds: NDArray[np.float64]) -> Integers:
+    """List the cells that may touch a box (west, south, east, north in metres), shape (N, 2)."""
+    west, south, east, north = bounds / np.tile(lattice.unit, 2)
+    corners = np.array([(west, south), (east, south), (east, north), (west, north)])
+    to_index = np.linalg.inv(lattice.to_centre)
+    reach = (corners - lattice.origin) @ to_index
+    low, high = np.floor(reach.min(axis=0)).astype(int), np.ceil(reach.max(axis=0)).astype(int)
+    ranges = [np.arange(a - 1, b + 2) for a, b in zip(low, high, strict=True)]
+    indices = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 2)
+    centres = indices @ lattice.to_centre + lattice.origin
+    # Indices are askew to the axes, so a range of them covers more than the box.
+    margin = np.abs(lattice.corners).max(axis=0)
+    inside = (centres + margin >= (west, south)) & (centres - margin <= (east, north))
+    return np.asarray(indices[inside.all(axis=1)])
 
 
-def _metric_cell(
-    kind: str,
-    index: tuple[int, int],
-    centre: np.ndarray,
-    corners: np.ndarray,
-    steps: list[tuple[int, int]],
-    parent: str,
-    to_degrees: Transformer,
-) -> Cell:
-    # Rounded to a micrometre, so that neighbours share their corners to the bit.
-    outline = np.round(centre + corners, 6)
-    longitude, latitude = to_degrees.transform(*centre)
-    return Cell(
-        name=f"{kind}_{index[0]}_{index[1]}",
-        outline=Polygon(np.column_stack(to_degrees.transform(*outline.T))),
-        longitude=longitude,
-        latitude=latitude,
-        neighbours=tuple(sorted(f"{kind}_{index[0] + i}_{index[1] + j}" for i, j in steps)),
-        parent=parent,
-    )
+def _coarser(lattice: Lattice, indices: Integers) -> Integers:
+    """Find the cell of the `COARSER` times wider lattice that contains each centre, shape (N, 2).
+
+    That is the one whose centre is nearest; of several, the first by its indices. Squared
+    distances are whole numbers, so that this is exact.
+    """
+    if lattice.kind == "square":
+        return indices // COARSER
+    # Four wider centres stand around each centre; the indices of both lattices share the origin.
+    around = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
+    candidates = (indices // COARSER)[:, None] + around
+    q, r = np.moveaxis(indices[:, None] - COARSER * candidates, -1, 0)
+    nearest = (q * q + q * r + r * r).argmin(axis=1)
+    return np.asarray(candidates[np.arange(len(indices)), nearest])
+
+
+def _name(kind: str, index: Integers) -> str:
+    return f"{kind}_{index[0]}_{index[1]}"

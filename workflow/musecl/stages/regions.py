@@ -6,7 +6,7 @@ import pandera.pandas as pa
 import shapely
 
 from musecl.errors import InputError
-from musecl.geo import DEGREES, equal_area_crs, metric_crs
+from musecl.geo import DEGREES, area_within, equal_area_crs, metric_crs
 from musecl.grid import cells_over
 from musecl.job import Job
 from musecl.settings.cities import Extent
@@ -82,10 +82,8 @@ def build_regions(
     )
     flat = equal_area_crs(land)
     outlines = regions.geometry.to_crs(flat).to_numpy()
-    ground = shapely.union_all(land.to_crs(flat).to_numpy())
-    shapely.prepare(ground)
     regions["area_km2"] = shapely.area(outlines) / 1e6
-    on_land = shapely.area(shapely.intersection(outlines, ground)) / 1e6
+    on_land = area_within(outlines, shapely.union_all(land.to_crs(flat).to_numpy())) / 1e6
     regions["land_share"] = (on_land / regions["area_km2"]).clip(0, 1)
     regions = regions[(on_land > 0) & (regions["land_share"] >= settings.minimum_land_share)]
     if extent is not None:
@@ -106,9 +104,11 @@ def check_boundary(boundary: gpd.GeoDataFrame) -> gpd.GeoSeries:
     Raises
     ------
     InputError
-        It is empty, has no CRS, holds other than polygons, or an invalid one.
+        It is empty, has no CRS, holds other than polygons, or an invalid one, or lies outside
+        the range of its CRS.
     """
-    if boundary.empty or boundary.geometry.is_empty.all():
+    boundary = boundary[~(boundary.geometry.is_empty | boundary.geometry.isna())]
+    if boundary.empty:
         raise InputError("the boundary of the city is empty; choose another source for it")
     if boundary.crs is None:
         raise InputError("the boundary of the city has no CRS; set one, such as EPSG:4326")
@@ -119,7 +119,15 @@ def check_boundary(boundary: gpd.GeoDataFrame) -> gpd.GeoSeries:
     if len(invalid):
         reason = shapely.is_valid_reason(invalid.iloc[0])
         raise InputError(f"the boundary of the city is invalid ({reason}); repair it")
-    return boundary.geometry.to_crs(DEGREES)
+    land = boundary.geometry.to_crs(DEGREES)
+    west, south, east, north = land.total_bounds
+    # Infinite where a coordinate cannot be reprojected.
+    if not (west >= -180 and south >= -90 and east <= 180 and north <= 90):
+        raise InputError(
+            f"the boundary of the city lies outside the range of its CRS, {boundary.crs.name}; "
+            "set the one that its coordinates are in"
+        )
+    return land
 
 
 def keep_known_neighbours(regions: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

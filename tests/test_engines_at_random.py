@@ -1,0 +1,156 @@
+"""The two engines after random sequences of what people do to a pipeline.
+
+`make test` runs a few sequences; MUSECL_SEQUENCES and MUSECL_STEPS set more.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import yaml
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from relay_race import Relay, environment, expected_outputs
+from test_engines import edit_code, edit_parameter
+
+CITIES = st.sampled_from(["nyc", "bos"])
+STAGES = st.sampled_from(["fetch", "tile", "places", "fuse", "evaluate"])
+PARAMETERS = st.sampled_from(["tile.pixels", "fuse.dim", "evaluate.folds", "cities.nyc.rows"])
+OUTPUTS = st.sampled_from(
+    [
+        "source.txt",
+        "tiles/0.txt",
+        "places.txt",
+        "histogram.txt",
+        "fused.txt",
+        "../../results/{}/r2.csv",
+    ]
+)
+
+_built: list[Path] = []
+
+
+def built_relay() -> Path:
+    """A relay that ran once and was pushed to a remote; built for the first sequence."""
+    if not _built:
+        folder = Path(tempfile.mkdtemp(prefix="relay-"))
+        relay = Relay.lay(folder / "relay")
+        relay.run("dvc", "remote", "add", "-d", "shared", "../remote")
+        relay.snakemake()
+        relay.commit("built")
+        relay.run("dvc", "push")
+        _built.append(folder)
+    return _built[0]
+
+
+class EnginesAgree(RuleBasedStateMachine):
+    """Whatever was done before, both engines want the same, and dvc.lock is true."""
+
+    @initialize()
+    def start(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="sequence-"))
+        shutil.copytree(built_relay(), self.home, symlinks=True, dirs_exist_ok=True)
+        self.relay = Relay(self.home / "relay")
+        self.clones = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @rule(key=PARAMETERS, value=st.integers(1, 3))
+    def edit_a_parameter(self, key: str, value: int) -> None:
+        edit_parameter(self.relay, key, value)
+
+    @rule(stage=STAGES, salt=st.sampled_from(["first", "second"]))
+    def edit_code(self, stage: str, salt: str) -> None:
+        edit_code(self.relay, stage, salt)
+
+    @rule(city=CITIES, text=st.sampled_from(["one", "two"]))
+    def edit_a_source(self, city: str, text: str) -> None:
+        (self.relay.folder / "sources" / f"{city}.txt").write_text(f"{text}\n")
+
+    @rule(city=CITIES, output=OUTPUTS)
+    def delete_an_output(self, city: str, output: str) -> None:
+        (self.relay.folder / "data" / city / output.format(city)).unlink(missing_ok=True)
+
+    @rule(city=CITIES, output=OUTPUTS)
+    def edit_an_output(self, city: str, output: str) -> None:
+        path = self.relay.folder / "data" / city / output.format(city)
+        if path.exists():
+            text = path.read_text() + "edited\n"
+            path.unlink()  # a link into the cache is never written through
+            path.write_text(text)
+
+    @rule(city=CITIES)
+    def run_one_city_with_snakemake(self, city: str) -> None:
+        self.relay.snakemake(f"results/{city}/r2.csv")
+        assert self.relay.snakemake_wants(f"results/{city}/r2.csv") == set()
+
+    @rule(city=CITIES)
+    def run_half_with_snakemake(self, city: str) -> None:
+        self.relay.snakemake(f"data/{city}/tiles")
+
+    @rule()
+    def run_all_with_dvc(self) -> None:
+        self.relay.run("dvc", "repro")
+        assert self.relay.dvc_wants() == set()
+
+    @rule(stage=STAGES, city=CITIES)
+    def run_one_stage_with_dvc(self, stage: str, city: str) -> None:
+        self.relay.run("dvc", "repro", f"{stage}@{city}")
+
+    @rule(engine=st.sampled_from(["snakemake", "dvc"]), seconds=st.floats(0.3, 3.0))
+    def kill_a_run(self, engine: str, seconds: float) -> None:
+        command = ["snakemake", "--cores", "2"] if engine == "snakemake" else ["dvc", "repro"]
+        running = subprocess.Popen(
+            command,
+            cwd=self.relay.folder,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            running.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, 9)
+            running.wait()
+        self.relay.run("snakemake", "--unlock", "--cores", "1", check=False)
+
+    @rule()
+    def pull_into_a_fresh_clone(self) -> None:
+        self.relay.commit("work")
+        self.clones += 1
+        clone = self.home / f"clone-{self.clones}"
+        self.relay.run("git", "clone", "-q", str(self.relay.folder), str(clone))
+        self.relay = Relay(clone)
+        self.relay.run("dvc", "pull", "--allow-missing", check=False)
+
+    @invariant()
+    def both_engines_want_the_same(self) -> None:
+        if hasattr(self, "relay"):
+            assert self.relay.snakemake_wants() == self.relay.dvc_wants()
+
+    @invariant()
+    def the_lock_is_true(self) -> None:
+        if hasattr(self, "relay"):
+            lock = self.relay.folder / "dvc.lock"
+            entries = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+            for name, entry in entries.items():
+                known = expected_outputs(self.relay, name, entry)
+                if known is not None:
+                    assert {out["path"]: out["md5"] for out in entry["outs"]} == known, name
+
+
+TestEnginesAgree = EnginesAgree.TestCase
+TestEnginesAgree.settings = settings(
+    max_examples=int(os.environ.get("MUSECL_SEQUENCES", "10")),
+    stateful_step_count=int(os.environ.get("MUSECL_STEPS", "8")),
+    deadline=None,
+    derandomize="MUSECL_SEQUENCES" not in os.environ,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)

@@ -1,0 +1,302 @@
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import h3
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from shapely.geometry import Polygon
+
+from musecl.errors import InputError
+from musecl.evaluation import draw_trials, fit_ridge, predict_from_vectors, predict_without_vectors
+from musecl.job import Job
+from musecl.methods import Block, Method
+from musecl.pipeline import declaration
+from musecl.scoring import r2
+from musecl.settings.evaluate import EvaluateSettings, MlpSettings
+from musecl.stages import evaluate
+from musecl.tables import write_vectors
+
+ROOT = Path(__file__).parents[1]
+MLP = MlpSettings(components=8, hidden=[8, 4], learning_rate=0.01, batch=16, epochs=3, patience=2)
+SETTINGS = EvaluateSettings(seeds=2, folds=3, splits=["random", "spatial"], mlp=MLP)
+COLUMNS = (
+    ["city", "indicator", "method", "predictor", "split", "r2_mean", "r2_std", "rmse_mean"]
+    + ["rmse_std", "mae_mean", "n_regions", "n_seeds", "shares_source_with", "imagery"]
+)  # fmt: skip
+
+
+def build_regions():
+    """7 parents with 12 cells each."""
+    parents = h3.grid_disk(h3.latlng_to_cell(40.72, -73.95, 6), 1)
+    cells = sorted(cell for parent in parents for cell in h3.cell_to_children(parent, 8)[:12])
+    outlines = [[(y, x) for x, y in h3.cell_to_boundary(cell)] for cell in cells]
+    centres = np.array([h3.cell_to_latlng(cell) for cell in cells])
+    return gpd.GeoDataFrame(
+        {
+            "region_id": cells,
+            "area_km2": 0.74,
+            "land_share": 1.0,
+            "longitude": centres[:, 1],
+            "latitude": centres[:, 0],
+            "neighbours": [[] for _ in cells],
+            "parent": [h3.cell_to_parent(cell, 6) for cell in cells],
+        },
+        geometry=[Polygon(outline) for outline in outlines],
+        crs="EPSG:4326",
+    )
+
+
+def build_indicators(regions, hidden, generator):
+    """Three indicators, one unknown in some regions, one of noise."""
+    n = len(regions)
+    values = {
+        "population_density": hidden[:, 0] + 0.2 * generator.normal(size=n),
+        "bachelor_share": hidden[:, 1] + 0.2 * generator.normal(size=n),
+        "noise": generator.normal(size=n),
+    }
+    known = {name: np.ones(n, bool) for name in values}
+    known["bachelor_share"][::5] = False
+    parts = [
+        pd.DataFrame(
+            {
+                "city": "nyc",
+                "region_id": regions["region_id"][known[name]],
+                "indicator": name,
+                "value": value[known[name]],
+                "unit": "",
+                "year": 2023,
+                "source": "made",
+                "transform": "identity",
+                "shares_source_with": "remote_view,text" if name == "bachelor_share" else "",
+                "headline": name != "noise",
+            }
+        )
+        for name, value in values.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory):
+    """The stage's inputs in their real formats."""
+    root = tmp_path_factory.mktemp("city")
+    generator = np.random.default_rng(8)
+    regions = build_regions()
+    n, data = len(regions), root / "data/nyc"
+    data.mkdir(parents=True)
+    (root / "results/nyc").mkdir(parents=True)
+    regions.to_parquet(data / "regions.parquet")
+    hidden = generator.normal(size=(n, 3))
+    build_indicators(regions, hidden, generator).to_parquet(data / "indicators.parquet")
+    lots = pd.DataFrame({"region_id": regions["region_id"], "lots": generator.integers(0, 90, n)})
+    lots.to_parquet(data / "lot_counts.parquet")
+
+    def write(path, present, **widths):
+        vectors = {
+            name: hidden[present] @ generator.normal(size=(3, width))
+            + 0.1 * generator.normal(size=(present.sum(), width))
+            for name, width in widths.items()
+        }
+        write_vectors(path, regions.loc[present, ["region_id"]], **vectors)
+
+    everywhere, streets, texts = np.ones(n, bool), np.arange(n) % 9 > 0, np.arange(n) % 4 > 0
+    write(data / "remote_view_embeddings.parquet", everywhere, pretrained=100, embedding=8)
+    write(data / "street_view_embeddings.parquet", streets, pretrained=120, embedding=8)
+    write(data / "text_embeddings.parquet", texts, embedding=12)
+    write(root / "results/nyc/embeddings.parquet", everywhere, fused=8, embedding=40)
+    return root
+
+
+def run(root):
+    (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["evaluate"] = SETTINGS.model_dump()
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    job = Job(declaration(root, "evaluate", "nyc"), root)
+    evaluate.run(job)
+    job.publish()
+    return root / "results/nyc"
+
+
+@pytest.fixture(scope="module")
+def results(city):
+    return run(city)
+
+
+@pytest.fixture(scope="module")
+def scores(results):
+    return pd.read_csv(results / "r2.csv", keep_default_na=False)
+
+
+def test_every_indicator_method_and_split_has_a_finite_score(scores):
+    assert list(scores.columns) == COLUMNS
+    ridge = scores[scores["predictor"] != "mlp"]
+    assert len(ridge) == 3 * len(evaluate.METHODS) * 2
+    assert set(ridge["method"]) == set(evaluate.METHODS)
+    numbers = scores.select_dtypes("number")
+    assert numbers.shape[1] == 7
+    assert np.isfinite(numbers).all(axis=None)
+
+
+def test_perceptron_predicts_the_headline_from_trained_vectors(scores):
+    mlp = scores[scores["predictor"] == "mlp"]
+    assert set(mlp["method"]) == {"remote_view", "street_view", "text", "concat", "musecl"}
+    assert set(mlp["indicator"]) == {"population_density", "bachelor_share"}
+    assert len(mlp) == 5 * 2 * 2
+
+
+def test_regions_without_a_value_are_left_out_and_counted(scores):
+    counted = scores.groupby("indicator")["n_regions"].unique()
+    assert counted["bachelor_share"].tolist() == [84 - 17]
+    assert counted["population_density"].tolist() == [84]
+    assert set(scores["n_seeds"]) == {2}
+
+
+def test_scores_say_what_they_are_made_from(scores):
+    assert set(scores["imagery"]) == {"rendered"}
+    shared = scores.groupby("indicator")["shares_source_with"].unique()
+    assert shared["bachelor_share"].tolist() == ["remote_view,text"]
+    assert shared["noise"].tolist() == [""]
+
+
+def test_signal_is_found_and_noise_is_not(scores):
+    value = scores.set_index(["indicator", "method", "predictor", "split"])["r2_mean"]
+    for split in ("random", "spatial"):
+        assert value["population_density", "musecl", "ridge", split] > 0.7
+        for method in ("remote_view", "concat", "musecl"):
+            assert value["noise", method, "ridge", split] < 0.1
+        for indicator in ("population_density", "bachelor_share", "noise"):
+            assert value[indicator, "mean", "mean", split] <= 0
+
+
+def test_coverage_counts_present_and_missing(results):
+    table = pd.read_csv(results / "coverage.csv").set_index("modality")
+    assert table.loc["street_view", ["present", "missing"]].tolist() == [74, 10]
+    assert table.loc["text", ["present", "missing"]].tolist() == [63, 21]
+    assert table.loc["remote_view", ["present", "missing"]].tolist() == [84, 0]
+
+
+def test_metrics_are_means_over_the_headline(results, scores):
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert set(metrics) == {"random", "spatial"}
+    for split, by_method in metrics.items():
+        assert set(by_method) == set(evaluate.METHODS)
+        chosen = scores[
+            (scores["split"] == split)
+            & (scores["method"] == "concat")
+            & (scores["predictor"] == "ridge")
+            & (scores["indicator"] != "noise")
+        ]
+        assert by_method["concat"] == pytest.approx(chosen["r2_mean"].mean(), abs=2e-6)
+
+
+def test_shuffled_rows_give_the_same_bytes(city, results, tmp_path):
+    for path in city.rglob("*.parquet"):
+        read = gpd.read_parquet if path.name == "regions.parquet" else pd.read_parquet
+        shuffled = tmp_path / path.relative_to(city)
+        shuffled.parent.mkdir(parents=True, exist_ok=True)
+        read(path).sample(frac=1, random_state=3).to_parquet(shuffled, index=False)
+    again = run(tmp_path)
+    for name in ("r2.csv", "r2.png", "coverage.csv", "metrics.json"):
+        assert (again / name).read_bytes() == (results / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("split", ["random", "spatial"])
+def test_a_feature_that_is_the_label_only_where_it_is_tested_gains_nothing(split):
+    generator = np.random.default_rng(5)
+    labels = generator.normal(size=(300, 1))
+    parents = np.repeat([f"p{number}" for number in range(30)], 10)
+    trials = draw_trials(split, parents, SETTINGS, seed=1)
+    predictions = np.empty_like(labels)
+    for trial in trials[:3]:
+        feature = generator.normal(size=(300, 1))
+        feature[trial.fold.test] = labels[trial.fold.test]
+        block = Block(feature, np.ones(300, bool))
+        predictions[trial.fold.test], _ = fit_ridge((block,), labels, trial.fold, 1)
+    assert r2(labels, predictions)[0] < 0.1
+
+
+@pytest.mark.parametrize("split", ["random", "spatial"])
+def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
+    generator = np.random.default_rng(6)
+    regions = build_regions()
+    coordinates = evaluate.metric_coordinates(regions)
+    vectors = generator.normal(size=(84, 40))
+    label = vectors[:, 0] * 2 + 7
+    labels = np.column_stack([label, generator.permutation(label)])
+    trials = draw_trials(split, regions["parent"].to_numpy(dtype=str), SETTINGS, seed=1)
+    method = Method("vector", (Block(vectors[:, :5], np.ones(84, bool)),), perceptron=True)
+    answers = [
+        *predict_from_vectors(method, labels, [1], trials, MLP, threads=2),
+        *predict_without_vectors(coordinates, labels, trials, threads=2),
+    ]
+    for answer in answers:
+        assert r2(labels[:, list(answer.columns)], answer.predictions)[:, -1].max() < 0.1
+    assert r2(labels, answers[0].predictions)[:, 0].min() > 0.99
+
+
+def test_threads_do_not_change_the_answers():
+    generator = np.random.default_rng(7)
+    regions = build_regions()
+    coordinates = evaluate.metric_coordinates(regions)
+    labels = generator.normal(size=(84, 2)) + coordinates / 1e4
+    trials = draw_trials("random", regions["parent"].to_numpy(dtype=str), SETTINGS, seed=1)
+    block = Block(generator.normal(size=(84, 90)), np.ones(84, bool))
+    method = Method("vector", (block,), perceptron=True)
+
+    def answers(threads):
+        return [
+            *predict_from_vectors(method, labels, [0], trials, MLP, threads),
+            *predict_without_vectors(coordinates, labels, trials, threads),
+        ]
+
+    for one, two in zip(answers(1), answers(2), strict=True):
+        np.testing.assert_array_equal(one.predictions, two.predictions)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: pd.concat([table, table.iloc[:1]]), "two values of one indicator"),
+        (lambda table: table.assign(value=1.0), "one value only"),
+        (lambda table: table.replace({"region_id": {"a": "z"}}), "not in the region table"),
+    ],
+)
+def test_wrong_indicators_are_refused(change, message):
+    table = pd.DataFrame(
+        {
+            "region_id": ["a", "b", "c"],
+            "indicator": "population_density",
+            "value": [1.0, 2.0, 3.0],
+            "headline": True,
+        }
+    )
+    with pytest.raises(InputError, match=message):
+        evaluate.group_indicators(pd.Series(["a", "b", "c"]), change(table))
+
+
+def test_indicators_known_in_the_same_regions_share_a_group():
+    table = pd.DataFrame(
+        {
+            "region_id": ["c", "a", "b", "a", "b", "c", "a", "b"],
+            "indicator": ["one"] * 3 + ["two"] * 3 + ["three"] * 2,
+            "value": [3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+            "headline": [True] * 3 + [False] * 5,
+        }
+    )
+    first, second = sorted(
+        evaluate.group_indicators(pd.Series(["a", "b", "c"]), table), key=lambda g: -len(g.rows)
+    )
+    assert (first.names, first.headline) == (["one", "two"], [0])
+    np.testing.assert_array_equal(first.labels, [[1, 4], [2, 5], [3, 6]])
+    assert (second.names, second.rows.tolist()) == (["three"], [0, 1])
+
+
+def test_a_region_without_a_lot_count_is_refused(tmp_path):
+    path = tmp_path / "lot_counts.parquet"
+    pd.DataFrame({"region_id": ["a"], "lots": [3]}).to_parquet(path)
+    with pytest.raises(InputError, match="1 regions have no lot count"):
+        evaluate.read_lot_counts(path, pd.Series(["a", "b"]))
