@@ -50,15 +50,51 @@ def world(tmp_path, encoder):  # noqa: F811
     return run
 
 
-def test_regions_are_weighted_means_of_their_places(world, encoder):  # noqa: F811
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_a_region_is_the_passage_of_its_texts(world, encoder):  # noqa: F811
     keys, vectors = read_vectors(world(PLACES), "embedding")
-    expected = []
+    passages = ["a station; north bridge", "museum; the park", "museum"]
+    assert list(keys.region_id) == ["a", "b", "c"]
+    assert vectors == pytest.approx(one_at_a_time(passages, *encoder), abs=1e-5)
+
+
+def test_a_region_of_many_texts_is_the_weighted_mean_of_passages(
+    world,
+    encoder,  # noqa: F811
+    monkeypatch,
+):
+    monkeypatch.setattr(embed_text, "PASSAGE_CHARACTERS", 1)
+    _, vectors = read_vectors(world(PLACES), "embedding")
+    means = []
     for region in ["a", "b", "c"]:
         rows = PLACES[PLACES.region_id == region]
-        each = one_at_a_time(rows.text, *encoder)
-        expected.append(np.average(each, axis=0, weights=rows.weight))
-    assert list(keys.region_id) == ["a", "b", "c"]
-    assert vectors == pytest.approx(np.stack(expected), abs=1e-5)
+        means.append(np.average(one_at_a_time(rows.text, *encoder), axis=0, weights=rows.weight))
+    assert vectors == pytest.approx(unit(np.stack(means)), abs=1e-5)
+
+
+def test_passages_against_a_loop():
+    generator = np.random.default_rng(6)
+    places = pd.DataFrame(
+        {
+            "region_id": generator.choice(list("abcde"), 300),
+            "text": [" ".join(generator.choice(WORDS, 6)) for _ in range(300)],
+            "weight": generator.integers(1, 4, 300) / 4,
+        }
+    )
+    expected = []
+    for region, rows in places.groupby("region_id"):
+        total = rows.groupby("text").weight.sum()
+        chunks, characters = {}, 0
+        for text in sorted(total.index, key=lambda text: (-total[text], text)):
+            chunks.setdefault(characters // 800, []).append(text)
+            characters += len(text)
+        for texts in chunks.values():
+            expected.append((region, "; ".join(texts), sum(total[text] for text in texts)))
+    assert len(expected) > 5
+    assert list(embed_text.join_texts(places).itertuples(index=False, name=None)) == expected
 
 
 def test_order_of_rows_changes_no_byte(world):

@@ -22,10 +22,22 @@ from musecl.tables import write_vectors
 ROOT = Path(__file__).parents[1]
 MLP = MlpSettings(components=8, hidden=[8, 4], learning_rate=0.01, batch=16, epochs=3, patience=2)
 SETTINGS = EvaluateSettings(seeds=2, folds=3, splits=["random", "spatial"], mlp=MLP)
-COLUMNS = (
-    ["city", "indicator", "method", "predictor", "split", "r2_mean", "r2_std", "rmse_mean"]
-    + ["rmse_std", "mae_mean", "n_regions", "n_seeds", "shares_source_with", "imagery"]
-)  # fmt: skip
+COLUMNS = [
+    "city",
+    "indicator",
+    "method",
+    "predictor",
+    "split",
+    "r2_mean",
+    "r2_std",
+    "rmse_mean",
+    "rmse_std",
+    "mae_mean",
+    "n_regions",
+    "n_seeds",
+    "shares_source_with",
+    "imagery",
+]
 
 
 def build_regions():

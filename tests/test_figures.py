@@ -76,3 +76,14 @@ def test_the_same_table_gives_the_same_bytes(table, tmp_path):
         plot_r2(table, "nyc", tmp_path / name)
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
     assert matplotlib.image.imread(tmp_path / "first.png").ndim == 3
+
+
+def test_legend_names_marks_that_only_some_panels_have(table, tmp_path, drawn):
+    rare = table[(table["predictor"] != "mlp") | (table["indicator"] == "no_vehicle")]
+    plot_r2(rare, "nyc", tmp_path / "r2.png")
+    names = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert names == [
+        f"{split}, {kind}"
+        for split in ("random", "spatial")
+        for kind in ("MLP", "ridge or only predictor")
+    ]

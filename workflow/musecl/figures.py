@@ -56,11 +56,12 @@ def plot_r2(table: pd.DataFrame, city: str, path: Path) -> None:
         "filled: ridge or the only predictor; hollow: MLP; whiskers: sd over seeds",
         fontsize=11,
     )
+    # Not every panel has every kind of mark.
+    labelled = [axis.get_legend_handles_labels() for axis in axes.flat]
+    marks = {label: mark for panel in labelled for mark, label in zip(*panel, strict=True)}
+    names = sorted(marks)
     figure.legend(
-        *axes.flat[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=4,
-        frameon=False,
+        [marks[name] for name in names], names, loc="outside lower center", ncols=4, frameon=False
     )
     figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)

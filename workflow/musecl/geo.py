@@ -63,7 +63,7 @@ def area_within(shapes: NDArray[np.object_], ground: BaseGeometry) -> NDArray[np
     pieces = np.array(_cut_up(ground), dtype=object)
     shape, piece = shapely.STRtree(pieces).query(shapes, predicate="intersects")
     areas = shapely.area(shapely.intersection(shapes[shape], pieces[piece]))
-    return np.bincount(shape, weights=areas, minlength=len(shapes))
+    return np.bincount(shape, weights=areas, minlength=len(shapes)).astype(np.float64)
 
 
 def _cut_up(ground: BaseGeometry) -> list[BaseGeometry]:

@@ -75,7 +75,7 @@ def _check(frame: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.Da
     try:
         checked: pd.DataFrame = schema.validate(frame)
     except (SchemaError, SchemaErrors) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = str(error).splitlines()[0]
         raise InputError(f"{where}: {reason}") from error
     return checked
 

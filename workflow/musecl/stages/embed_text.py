@@ -1,12 +1,17 @@
-"""Embed the texts of a city's places and average them to regions.
+"""Embed the texts of a city's places, a passage at a time, and average them to regions.
 
-A region's vector is the mean of its places' unit vectors, each weighted by the share of the place
-that lies in the region. A region without places has no row: it has no text, not a zero one.
+The texts of a region are joined into passages that the model reads whole, so that each is
+understood beside its neighbours; a region's vector is the mean of its passages' vectors, weighted
+by how much their places weigh in the region, of unit length. On the New York sample this predicts
+better than the mean of the places' own vectors, on random and spatial splits alike.
+
+A region without places has no row: it has no text, not a zero one.
 """
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 from transformers import AutoModel, AutoTokenizer
@@ -16,6 +21,9 @@ from musecl.job import Job
 from musecl.models.text import embed_texts
 from musecl.tables import read_table, write_vectors
 
+# About 200 tokens; all-MiniLM-L6-v2 was trained on 256.
+PASSAGE_CHARACTERS = 800
+
 
 def run(job: Job) -> None:
     """Write `text_embeddings.parquet`, a row per region that has places."""
@@ -23,14 +31,15 @@ def run(job: Job) -> None:
     places = read_table(job.input("places.parquet"))
     if places.empty:
         raise InputError("places.parquet: holds no place; choose a source that covers the city")
-    regions, weights, texts = weights_of_texts(places)
-    vectors = weights @ embed_texts(texts, tokenizer, model)
+    regions, weights, passages = weights_of_passages(join_texts(places))
+    vectors = weights @ embed_texts(passages, tokenizer, model)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     write_vectors(
         job.output("text_embeddings.parquet"),
         pd.DataFrame({"region_id": regions}),
         embedding=vectors,
     )
-    print(f"{len(places)} places, {len(texts)} distinct texts, {len(regions)} regions with places")
+    print(f"{len(places)} places in {len(regions)} regions, {len(passages)} distinct passages")
 
 
 def load_text_encoder(folder: Path) -> tuple[Any, Any]:
@@ -60,22 +69,19 @@ def load_text_encoder(folder: Path) -> tuple[Any, Any]:
     return tokenizer, model.eval()
 
 
-def weights_of_texts(places: pd.DataFrame) -> tuple[list[str], csr_array, list[str]]:
-    """Weigh each distinct text in each region, so that a region's weights sum to one.
+def join_texts(places: pd.DataFrame) -> pd.DataFrame:
+    """Join the texts of each region into passages, those that weigh most first.
 
     Parameters
     ----------
     places : DataFrame
-        `region_id`, `text` and `weight`, a row per place and region, in any order.
+        `region_id`, `text` and `weight`, a row per place and region, in any order. A text that a
+        region holds several times is written once, with the sum of the weights.
 
     Returns
     -------
-    regions : list of R str
-        Sorted.
-    weights : sparse array of shape (R, T)
-        Rows sum to 1; a city of two million places would not fit as a dense one.
-    texts : list of T str
-        Distinct, sorted.
+    DataFrame
+        `region_id`, `passage` and `weight` (the sum over the passage's places), sorted by region.
 
     Raises
     ------
@@ -86,11 +92,34 @@ def weights_of_texts(places: pd.DataFrame) -> tuple[list[str], csr_array, list[s
         raise InputError("places.parquet: a place has no weight above 0; run places again")
     # A sum's last bit depends on its order, so the rows take one that is their own.
     rows = places[["region_id", "text", "weight"]].sort_values(["region_id", "text", "weight"])
-    total = rows.groupby(["region_id", "text"])["weight"].sum()
-    share = total / total.groupby("region_id").transform("sum")
-    region, regions = pd.factorize(share.index.get_level_values("region_id"), sort=True)
-    text, texts = pd.factorize(share.index.get_level_values("text"), sort=True)
-    weights = csr_array(
-        (share.to_numpy(), (region, text)), shape=(len(regions), len(texts)), dtype="float64"
-    )
-    return list(regions), weights, list(texts)
+    rows = rows.groupby(["region_id", "text"])["weight"].sum().reset_index()
+    rows = rows.sort_values(["region_id", "weight", "text"], ascending=[True, False, True])
+    before = rows["text"].str.len().groupby(rows["region_id"]).cumsum() - rows["text"].str.len()
+    by_passage = rows.groupby(["region_id", before // PASSAGE_CHARACTERS], sort=True)
+    passages = by_passage.agg(passage=("text", "; ".join), weight=("weight", "sum"))
+    return passages.reset_index("region_id").reset_index(drop=True)
+
+
+def weights_of_passages(passages: pd.DataFrame) -> tuple[list[str], csr_array, list[str]]:
+    """Lay the weights out by region and distinct passage, so that a region's sum to one.
+
+    Parameters
+    ----------
+    passages : DataFrame
+        As `join_texts` makes them.
+
+    Returns
+    -------
+    regions : list of R str
+        Sorted.
+    weights : sparse array of shape (R, P)
+        Rows sum to 1; a city of two million places would not fit as a dense one.
+    passages : list of P str
+        Distinct, sorted.
+    """
+    region, regions = pd.factorize(passages["region_id"], sort=True)
+    passage, distinct = pd.factorize(passages["passage"], sort=True)
+    share = passages["weight"] / passages.groupby("region_id")["weight"].transform("sum")
+    shape = (len(regions), len(distinct))
+    weights = csr_array((share.to_numpy(), (region, passage)), shape=shape, dtype="float64")
+    return list(regions), weights, list(distinct)

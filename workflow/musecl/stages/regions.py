@@ -32,11 +32,11 @@ SCHEMA = pa.DataFrameSchema(
 def run(job: Job) -> None:
     """Divide the city's land into regions and write `regions.parquet`."""
     source = job.value("cities.{city}.sources.boundary")
-    extent = job.value("cities.{city}.extent")
+    whole = job.value("cities.{city}.extent") is None
     regions = build_regions(
         read_boundary(source, job.input("source")),
         job.settings("regions", RegionSettings),
-        None if extent is None else Extent.model_validate(extent),
+        None if whole else job.settings("cities.{city}.extent", Extent),
     )
     print(f"{len(regions)} regions, {regions['parent'].nunique()} parents", flush=True)
     write_table(regions, SCHEMA, job.output("regions.parquet"))
