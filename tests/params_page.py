@@ -1,4 +1,4 @@
-"""docs/params.md, read off the settings and params.yaml; `python tests/params_page.py` writes it."""
+"""docs/params.md, read off the settings; `python tests/params_page.py` writes it."""
 
 import types
 import typing
@@ -70,7 +70,9 @@ def allowed(field: FieldInfo) -> str:
     bounds = []
     for limit in field.metadata:
         for sign, kind in (("≥", "ge"), ("≤", "le"), (">", "gt"), ("<", "lt")):
-            if hasattr(limit, kind) and isinstance(limit, (limits.Ge, limits.Le, limits.Gt, limits.Lt)):
+            if hasattr(limit, kind) and isinstance(
+                limit, (limits.Ge, limits.Le, limits.Gt, limits.Lt)
+            ):
                 bounds.append(f"{sign} {getattr(limit, kind)}")
     return ", ".join([kind_of(field.annotation), *bounds])
 

@@ -74,9 +74,10 @@ class Relay:
 
 
 def environment() -> dict[str, str]:
-    """The environment of the interpreter that runs the tests, without what a caller may have set."""
+    """The environment of the interpreter that runs the tests; with MUSECL_REFUSED, no network."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": ""}
+    watched = str(ROOT / "tests" / "no_network") if "MUSECL_REFUSED" in os.environ else ""
+    return {**os.environ, "PATH": path, "PYTHONPATH": watched}
 
 
 def expected_outputs(relay: Relay, name: str, entry: dict[str, Any]) -> dict[str, str] | None:

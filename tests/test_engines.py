@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from relay_race import Relay, environment
 
 EVERYTHING = {

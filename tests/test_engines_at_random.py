@@ -13,6 +13,7 @@ import hypothesis.strategies as st
 import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from relay_race import Relay, environment, expected_outputs
 from test_engines import edit_code, edit_parameter
 

@@ -190,8 +190,8 @@ def test_the_command_line_ends_with_one_line_and_status_1(tmp_path) -> None:
             [sys.executable, "workflow/musecl", "fetch", "nyc"],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": ""},
-            capture_output=9,
-            text=9,
+            capture_output=True,
+            text=True,
         )
     assert done.returncode == 1
     assert done.stderr.startswith("musecl: could not fetch councilcount, ")

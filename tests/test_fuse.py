@@ -114,6 +114,14 @@ def test_presence_and_filling_are_as_declared(city):
     assert text[~has] == pytest.approx(text[has].mean(0, keepdims=True), abs=1e-5)
 
 
+def test_every_part_weighs_the_same(city):
+    _, embedding = read_vectors(run(city), "embedding")
+    edges = np.cumsum([0, 16, 38, 12, 38, 12, 20])
+    for start, end in zip(edges, edges[1:], strict=False):
+        # One region in 39 may lack the part and lie at its mean.
+        assert embedding[:, start:end].var(0).sum() == pytest.approx(1, abs=0.03)
+
+
 def test_a_part_keeps_the_geometry_of_its_standardised_features(city):
     _, vectors = read_vectors(city / "data/toy/text_embeddings.parquet", "embedding")
     keys, embedding = read_vectors(run(city), "embedding")

@@ -70,15 +70,16 @@ def star(seed: int, corners: int) -> shapely.Geometry:
     return shapely.union(Polygon(shore, [Point(0, 0).buffer(30, 64).exterior]), island)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), corners=st.sampled_from([8, 300, 3000]), tile=st.floats(5, 90))
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), corners=st.sampled_from([8, 300, 1200]), tile=st.floats(15, 90))
 def test_areas_within_are_those_of_whole_intersections(seed, corners, tile):
     ground = star(seed, corners)
     starts = np.arange(-120, 150, tile)
     tiles = np.array([box(x, y, x + tile, y + tile) for x in starts for y in starts], dtype=object)
     expected = shapely.area(shapely.intersection(tiles, ground))
-    np.testing.assert_allclose(area_within(tiles, ground), expected, rtol=1e-9, atol=1e-7)
-    assert area_within(tiles, ground).sum() == pytest.approx(ground.area, rel=1e-9)
+    found = area_within(tiles, ground)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-7)
+    assert found.sum() == pytest.approx(ground.area, rel=1e-9)
 
 
 def lattice_of_regions() -> gpd.GeoDataFrame:

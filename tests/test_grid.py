@@ -117,8 +117,10 @@ def test_corners_are_shared_to_the_bit(build):
 @pytest.mark.parametrize("grid", ["hexagon", "square"])
 @pytest.mark.parametrize("middle", MIDDLES)
 def test_the_parent_of_a_lattice_cell_contains_its_centre(grid, middle):
-    land = land_of(box(*(np.array(middle) - 0.1), *(np.array(middle) + 0.1)))
-    wide = {cell.name: cell.outline for cell in cover(grid, land, 500 * COARSER)}
+    land, around = (
+        land_of(box(*(np.array(middle) - size), *(np.array(middle) + size))) for size in (0.1, 0.2)
+    )
+    wide = {cell.name: cell.outline for cell in cover(grid, around, 500 * COARSER)}
     wide = dict(zip(wide, metric(list(wide.values())), strict=True))
     cells = cover(grid, land, 500)
     to_metric = Transformer.from_crs(DEGREES, METRIC, always_xy=True)
@@ -135,7 +137,8 @@ def test_the_parent_of_a_lattice_cell_contains_its_centre(grid, middle):
 
 def test_the_parent_of_an_h3_cell_is_two_resolutions_coarser():
     for cell in cover("h3", land_of(box(*MIDDLES[0], -73.9, 40.8))):
-        assert cell.parent == h3.latlng_to_cell(cell.latitude, cell.longitude, 6)
+        assert h3.get_resolution(cell.parent) == 6
+        assert cell.name in h3.cell_to_children(cell.parent, 8)
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -153,4 +156,4 @@ def test_few_cells_are_listed_in_vain(grid):
     parts = MultiPolygon([box(-74.0, 40.7, -73.999, 40.701), box(-73.9, 40.7, -73.8, 40.8)])
     cells = cover(grid, land_of(parts))
     overlapping = [cell for cell in cells if cell.outline.intersects(parts)]
-    assert len(overlapping) < len(cells) < len(overlapping) * (1.7 if grid == "h3" else 3)
+    assert len(overlapping) <= len(cells) <= len(overlapping) * (1 if grid == "h3" else 3)

@@ -3,6 +3,7 @@
 Stages never import this module: a stage sees the sections that dvc.yaml declares for it (`job`).
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,18 @@ from musecl.settings.indicators import IndicatorSettings
 from musecl.settings.pairs import PairSettings
 from musecl.settings.regions import RegionSettings
 
-CITY_NAME = r"^[a-z][a-z0-9_]*$"
+CITY_NAME = r"[a-z][a-z0-9_]*"
+# DVC's run cache takes no account of parameters named size or nfiles; data/models is the encoders'.
+TAKEN_NAMES = {"size", "nfiles", "models"}
 
 
 class Params(Section):
     """Every section of params.yaml."""
 
-    seed: int = Field(ge=0, description="of every random draw")
-    threads: int = Field(ge=1, description="of each computing stage; a sum depends on it")
+    seed: int = Field(strict=True, ge=0, description="of every random draw")
+    threads: int = Field(
+        strict=True, ge=1, description="of each computing stage; a sum depends on it"
+    )
     cities: dict[str, City] = Field(min_length=1)
     regions: RegionSettings
     scene: SceneSettings
@@ -44,11 +49,11 @@ class Params(Section):
     @field_validator("cities")
     @classmethod
     def _names_of_cities(cls, cities: dict[str, City]) -> dict[str, City]:
-        import re
-
         for name in cities:
-            if not re.match(CITY_NAME, name):
+            if not re.fullmatch(CITY_NAME, name):
                 raise ValueError(f"{name!r} is no name of a city: use a-z, 0-9 and _")
+            if name in TAKEN_NAMES:
+                raise ValueError(f"a city cannot be named {name!r}: choose another name")
         return cities
 
 
@@ -86,6 +91,8 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParameterError(f"{path}: no such file; run from the folder that holds it") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: not readable ({error})") from error
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""

@@ -1,7 +1,8 @@
 """Cells of a grid over land: H3, or a lattice of hexagons (as in the paper) or squares in metres.
 
-Each grid answers the same: cells around the land, each with its name, its neighbours and the
-larger cell that contains its centre.
+Each grid answers the same: cells around the land, each with its name, its neighbours and its
+parent: the larger cell that contains its centre, or for H3 the cell of two resolutions below that
+it descends from (a few descendants stick out of it, by H3's own design).
 """
 
 from collections.abc import Iterator
@@ -118,11 +119,10 @@ def _h3_cells(land: Polygon | MultiPolygon, resolution: int) -> Iterator[Cell]:
     parts = land.geoms if isinstance(land, MultiPolygon) else [land]
     overlapping: set[str] = set()
     for part in parts:
-        shape = h3.geo_to_h3shape(part)
+        # Without its holes: H3 leaves out a cell that contains a whole hole, land around it or not.
+        shape = h3.geo_to_h3shape(Polygon(part.exterior))
         overlapping |= set(h3.h3shape_to_cells_experimental(shape, resolution, contain="overlap"))
-    # H3 follows great circles and the boundary straight lines in degrees: a cell's width around
-    # covers the difference, and the share of land then decides.
-    for name in {near for cell in overlapping for near in h3.grid_disk(cell, 1)}:
+    for name in overlapping:
         latitude, longitude = h3.cell_to_latlng(name)
         yield Cell(
             name=name,

@@ -103,7 +103,8 @@ def read_census(folder: Path) -> pd.DataFrame:
         raise InputError(f"{folder / CENSUS}: no column nta_code or no estimate; fetch it again")
     counts = table[estimates].apply(pd.to_numeric, errors="coerce")
     counts.insert(0, "code", table["nta_code"])
-    return counts.sort_values("code", ignore_index=True)
+    by_code: pd.DataFrame = counts.sort_values("code", ignore_index=True)
+    return by_code
 
 
 def read_trips(folder: Path) -> pd.DataFrame:
@@ -174,9 +175,7 @@ def _areas(path: Path, columns: list[str]) -> gpd.GeoDataFrame:
     return areas[columns]
 
 
-def _csv(
-    path: Path, columns: list[str] | None = None, numbers: Iterable[str] = ()
-) -> pd.DataFrame:
+def _csv(path: Path, columns: list[str] | None = None, numbers: Iterable[str] = ()) -> pd.DataFrame:
     try:
         table = pd.read_csv(
             path, usecols=columns, dtype=dict.fromkeys(numbers, float), low_memory=False

@@ -6,7 +6,8 @@ from musecl.job import Job
 from musecl.models.encoders import load_encoder
 from musecl.settings.encoders import VisionEncoderSettings
 
-CHIPS_AT_ONCE = 8
+# With their turns, 16 images: the activations of more leave the caches, at half the speed.
+CHIPS_AT_ONCE = 2
 
 
 def run(job: Job) -> None:

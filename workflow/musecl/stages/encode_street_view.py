@@ -6,7 +6,8 @@ from musecl.job import Job
 from musecl.models.encoders import load_encoder
 from musecl.settings.encoders import VisionEncoderSettings
 
-IMAGES_AT_ONCE = 64
+# The activations of more leave the caches, at half the speed.
+IMAGES_AT_ONCE = 16
 
 
 def run(job: Job) -> None:

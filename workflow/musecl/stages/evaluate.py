@@ -77,7 +77,7 @@ class Group:
     labels : array of shape (n, T)
     headline : list of int
         Columns of the headline indicators; they get the paper's perceptron too, which for all
-        would take half of the pipeline's time.
+        would nearly double the time of the stage.
     """
 
     rows: NDArray[np.int64]

@@ -2,8 +2,9 @@
 
 `fused` is the output of the attention (`embedding_size` numbers). `embedding`, the representation
 that predicts, is `fused` beside what went in: the pretrained and the contrastive features of both
-views, and the text; each part standardised and reduced by PCA. Aligned to texts and places, the
-fused vector forgets what they do not tell, population for one; the residual keeps it.
+views, and the text; each part standardised, reduced by PCA and of total variance 1. Aligned to
+texts and places, the fused vector forgets what they do not tell, population for one; the residual
+keeps it. Its columns are components: scale them together, not each to variance 1.
 
 A region that lacks a modality holds, in that part, the mean of the regions that have it, and the
 last three columns of `embedding` say which of remote view, street view and text are present (1) or
@@ -40,6 +41,7 @@ Vectors = NDArray[np.float32]
 
 VIEWS = ("remote_view", "street_view")
 KINDS = ("pretrained", "embedding")
+PRESENCE = ("remote_view pretrained", "street_view pretrained", "text")
 TOKEN_SIZE = 64
 PART_SIZE = 128
 STEPS_PER_CHECKPOINT = 100
@@ -221,13 +223,16 @@ def train_fusion(regions: Regions, settings: FuseSettings, seed: int, scratch: P
 
 
 def representation(fused: Vectors, parts: dict[str, Part], region_ids: list[str]) -> Vectors:
-    """Set the fused vectors (N, D) beside the residual and the presence of each modality."""
-    columns = [standardise(fused, PART_SIZE)]
-    for part in parts.values():
-        scaled = Part(part.region_ids, standardise(part.vectors, PART_SIZE))
-        columns.append(fill(scaled, region_ids)[0])
-    presence = [
-        fill(parts[name], region_ids)[1]
-        for name in ("remote_view pretrained", "street_view pretrained", "text")
-    ]
-    return np.concatenate([*columns, np.stack(presence, 1).astype(np.float32)], axis=1)
+    """Set the fused vectors (N, D) beside the residual and the presence of each modality.
+
+    Within a part the components keep their relative variance; its total is 1, so that no part
+    weighs more for being wider.
+    """
+    everything = {"fused": Part(region_ids, fused), **parts}
+    columns = []
+    for part in everything.values():
+        scaled = standardise(part.vectors, PART_SIZE)
+        scaled /= np.sqrt(scaled.shape[1])
+        columns.append(fill(Part(part.region_ids, scaled), region_ids)[0])
+    presence = [fill(parts[name], region_ids)[1] for name in PRESENCE]
+    return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)

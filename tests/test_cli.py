@@ -1,0 +1,170 @@
+"""The command line as it is called: `python workflow/musecl STAGE CITY` in a copy of the code."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bare_pipeline import REPOSITORY, contents
+
+STAGE = '''
+"""A stage that writes what it sees."""
+
+import json
+import os
+
+from musecl.errors import InputError
+
+
+def run(job):
+    text = job.input("words.txt").read_text()
+    if "wrong" in text:
+        job.output("out.json").write_text("half")
+        raise InputError("words.txt: holds a wrong word; write another")
+    if "broken" in text:
+        raise ZeroDivisionError
+    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"]
+    seen = {"text": text, "city": job.declared.city, "threads": [os.environ[n] for n in names]}
+    job.output("out.json").write_text(json.dumps(seen))
+'''
+DVC = """
+stages:
+  toy:
+    foreach: ${cities}
+    do:
+      desc: writes what it sees
+      cmd: python workflow/musecl toy ${key}
+      deps: ["data/${key}/words.txt"]
+      params: [threads, "cities.${key}"]
+      outs: ["data/${key}/out.json"]
+  alone:
+    desc: runs for all cities
+    cmd: python workflow/musecl alone
+    deps: [data/words.txt]
+    outs: [data/out.json]
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A pipeline of two stages with the real command line."""
+    package = tmp_path / "workflow/musecl"
+    (package / "stages").mkdir(parents=True)
+    for name in ("__init__", "__main__", "cli", "errors", "job", "pipeline", "settings/base"):
+        (package / name).parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / f"workflow/musecl/{name}.py", package / f"{name}.py")
+    for name in ("toy", "alone"):
+        (package / f"stages/{name}.py").write_text(STAGE, encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_text(DVC, encoding="utf-8")
+    params = {"threads": 3, "cities": {"bos": {"extent": None}, "nyc": {"extent": None}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    for folder in ("data/bos", "data"):
+        (tmp_path / folder).mkdir(exist_ok=True, parents=True)
+        (tmp_path / folder / "words.txt").write_text("hello", encoding="utf-8")
+    return tmp_path
+
+
+def musecl(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "workflow/musecl", *arguments],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_stage_of_a_city_runs_with_the_threads_of_params_yaml(root) -> None:
+    done = musecl(root, "toy", "bos", OMP_NUM_THREADS="17", MKL_NUM_THREADS="16")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = yaml.safe_load((root / "data/bos/out.json").read_text(encoding="utf-8"))
+    assert found == {"text": "hello", "city": "bos", "threads": ["3"] * 4}
+
+
+def test_a_stage_for_all_cities_runs_with_one_thread(root) -> None:
+    done = musecl(root, "alone", OMP_NUM_THREADS="17")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = yaml.safe_load((root / "data/out.json").read_text(encoding="utf-8"))
+    assert found == {"text": "hello", "city": None, "threads": ["1"] * 4}
+
+
+def test_a_copy_runs_its_own_code(root, tmp_path) -> None:
+    stage = root / "workflow/musecl/stages/alone.py"
+    stage.write_text(STAGE.replace('"city": job.declared.city', '"mine": True'), encoding="utf-8")
+    done = musecl(root, "alone", PYTHONPATH=str(REPOSITORY / "workflow"))
+    assert done.returncode == 0
+    assert '"mine": true' in (root / "data/out.json").read_text(encoding="utf-8")
+
+
+def test_the_help_lists_every_stage(root) -> None:
+    done = musecl(root, "--help", COLUMNS="120")
+    assert done.returncode == 0
+    for word in ("toy", "writes what it sees", "alone", "runs for all cities", "stage"):
+        assert word in done.stdout
+
+
+def write(root: Path, name: str, text: str) -> None:
+    (root / name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "arguments", "message"),
+    [
+        (
+            lambda root: write(root, "data/bos/words.txt", "a wrong word"),
+            ("toy", "bos"),
+            "musecl: words.txt: holds a wrong word; write another\n",
+        ),
+        (
+            lambda root: None,
+            ("toy", "nyc"),
+            "musecl: data/nyc/words.txt: absent; run `dvc repro` or `dvc pull`\n",
+        ),
+        (
+            lambda root: None,
+            ("toy", "atlantis"),
+            "musecl: params.yaml: cities.atlantis: missing; add it\n",
+        ),
+        (
+            lambda root: write(root, "params.yaml", "cities: {bos: 1}\n"),
+            ("toy", "bos"),
+            "musecl: params.yaml: threads: missing; add it\n",
+        ),
+        (
+            lambda root: (root / "dvc.yaml").unlink(),
+            ("toy", "bos"),
+            "musecl: no dvc.yaml here; run from the root of the pipeline\n",
+        ),
+    ],
+    ids=["input", "absent", "city", "parameter", "elsewhere"],
+)
+def test_an_error_for_the_user_is_one_line_and_status_1(
+    root, break_it, arguments, message: str
+) -> None:
+    write(root, "data/bos/out.json", "of an earlier run")
+    break_it(root)
+    before = contents(root / "data")
+    done = musecl(root, *arguments)
+    assert (done.returncode, done.stderr) == (1, message)
+    assert contents(root / "data") == before
+
+
+def test_a_mistake_in_the_code_shows_where_it_is(root) -> None:
+    write(root, "data/bos/words.txt", "broken")
+    done = musecl(root, "toy", "bos")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "stages/toy.py" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("toy",), ("toys", "bos"), ("alone", "bos")])
+def test_a_wrong_command_shows_the_usage(root, arguments) -> None:
+    before = contents(root / "data")
+    done = musecl(root, *arguments)
+    assert done.returncode == 2
+    assert "Usage" in done.stderr
+    assert contents(root / "data") == before

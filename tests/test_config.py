@@ -1,0 +1,224 @@
+"""params.yaml: what is shipped loads, and what is wrong is one line that names the key."""
+
+import copy
+from collections.abc import Callable, Iterator
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from musecl.config import Params, check_params, load_params
+from musecl.errors import ParameterError
+from musecl.settings.base import Section
+
+SHIPPED = Path(__file__).parents[1] / "params.yaml"
+VALUES = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+BOX = {"west": -74.0, "south": 40.6, "east": -73.9, "north": 40.8}
+ABSENT = object()
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    """The shipped values with another one at a dotted key, or without it."""
+    values = copy.deepcopy(VALUES)
+    *parents, last = key.split(".")
+    node = values
+    for part in parents:
+        node = node[part]
+    if value is ABSENT:
+        del node[last]
+    else:
+        node[last] = value
+    return values
+
+
+def at(key: str) -> Any:
+    """The shipped value at a dotted key."""
+    return reduce(lambda node, part: node[part], key.split("."), VALUES)
+
+
+def paths(values: Any, above: str = "") -> Iterator[str]:
+    """Every key at every depth, dotted."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield f"{above}{key}"
+            yield from paths(value, f"{above}{key}.")
+
+
+def keys_of(section: type[Section]) -> Iterator[str]:
+    """Every key that a section can hold, at every depth."""
+    for name, field in section.model_fields.items():
+        yield name
+        waiting = [field.annotation]
+        while waiting:
+            part = waiting.pop()
+            waiting += getattr(part, "__args__", ())
+            if isinstance(part, type) and issubclass(part, Section):
+                yield from keys_of(part)
+
+
+def test_the_shipped_file_loads_and_says_what_is_in_it() -> None:
+    params = load_params(SHIPPED)
+    assert params.model_dump() == VALUES
+    assert params.regions.resolution == VALUES["regions"]["resolution"]
+
+
+@pytest.mark.parametrize("key", sorted(set(paths(VALUES)) - {"cities.nyc"}))
+def test_every_key_is_needed(key: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        check_params(changed(key, ABSENT), SHIPPED)
+    assert str(caught.value) == f"{SHIPPED}: {key}: missing; add it"
+
+
+SECTIONS = sorted(key for key in paths(VALUES) if isinstance(at(key), dict) and key != "cities")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_unknown_key_is_refused_in_every_section(section: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        check_params(changed(f"{section}.wrong_key", 1), SHIPPED)
+    assert str(caught.value) == (
+        f"{SHIPPED}: {section}.wrong_key: unknown key; see docs/params.md for those that exist"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("wrong_key", 1, "wrong_key: unknown key"),
+        ("seed", "one", "seed: Input should be a valid integer, got 'one'"),
+        ("seed", "1", "seed: Input should be a valid integer, got '1'"),
+        ("seed", True, "seed: Input should be a valid integer, got True"),
+        ("seed", -1, "seed: Input should be greater than or equal to 0, got -1"),
+        ("threads", 0, "threads: Input should be greater than or equal to 1, got 0"),
+        ("threads", "2", "threads: Input should be a valid integer, got '2'"),
+        ("regions", ABSENT, "regions: missing"),
+        ("regions", None, "regions: Input should be a valid dictionary"),
+        ("regions.resolution", 5, "regions.resolution: Input should be greater than or equal to 6"),
+        ("regions.resolution", 11, "regions.resolution: Input should be less than or equal to 10"),
+        ("regions.resolution", 8.5, "regions.resolution: Input should be a valid integer"),
+        ("regions.grid", "hexagons", "regions.grid: Input should be 'h3', 'hexagon' or 'square'"),
+        ("regions.minimum_land_share", 1.5, "regions.minimum_land_share: Input should be less"),
+        ("regions.spacing_m", "far", "regions.spacing_m: Input should be a valid number"),
+        ("regions.spacing_m", float("nan"), "regions.spacing_m: Input should be "),
+        ("cities", {}, "cities: Dictionary should have at least 1 item"),
+        ("cities", None, "cities: Input should be a valid dictionary"),
+        ("cities.nyc.sources", ABSENT, "cities.nyc.sources: missing"),
+        ("cities.nyc.sources.places", ABSENT, "cities.nyc.sources.places: missing"),
+        ("cities.nyc.sources.places", "osm", "cities.nyc.sources.places: Input should be 'sample'"),
+        ("cities.nyc.extent", ABSENT, "cities.nyc.extent: missing"),
+        ("cities.nyc.extent", BOX | {"east": -75}, "cities.nyc.extent: Value error, west must be"),
+        ("cities.nyc.extent", BOX | {"north": 40}, "cities.nyc.extent: Value error, west must be"),
+        ("cities.nyc.extent", BOX | {"west": -200}, "cities.nyc.extent.west: Input should be gre"),
+        ("cities.nyc.extent", [1, 2, 3, 4], "cities.nyc.extent: Input should be a valid dict"),
+        ("evaluate.splits", [], "evaluate.splits: "),
+        ("evaluate.mlp.hidden", 512, "evaluate.mlp.hidden: Input should be a valid list"),
+        ("encoders.text.weights", 3, "encoders.text.weights: Input should be a valid string"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_key(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        check_params(changed(key, value), SHIPPED)
+    assert str(caught.value).startswith(f"{SHIPPED}: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NYC",
+        "new-york",
+        "new york",
+        "1st",
+        "",
+        "nyc\n",
+        "../nyc",
+        "nyc.x",
+        "size",
+        "nfiles",
+        "models",
+    ],
+)
+def test_a_city_that_cannot_be_named_so(name: str) -> None:
+    values = VALUES | {"cities": {name: VALUES["cities"]["nyc"]}}
+    with pytest.raises(ParameterError, match=r"params.yaml: cities: .*") as caught:
+        check_params(values, SHIPPED)
+    assert repr(name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["nyc", "new_york_2", "a", "size_2"])
+def test_a_city_that_can_be_named_so(name: str) -> None:
+    values = VALUES | {"cities": {name: VALUES["cities"]["nyc"] | {"extent": BOX}}}
+    params = check_params(values, SHIPPED)
+    assert params.cities[name].extent.east == BOX["east"]
+
+
+@pytest.mark.parametrize("resolution", range(6, 11))
+def test_resolutions_that_exist(resolution: int) -> None:
+    values = changed("regions.resolution", resolution)
+    assert check_params(values, SHIPPED).regions.resolution == resolution
+
+
+def absent(path: Path) -> None:
+    """No file at all."""
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def bad_yaml(path: Path) -> None:
+    path.write_text("seed: 1\nthreads: [2\ncities:\n", encoding="utf-8")
+
+
+def no_text(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\xfa seed")
+
+
+def empty(path: Path) -> None:
+    path.write_text("", encoding="utf-8")
+
+
+def a_list(path: Path) -> None:
+    path.write_text("- seed\n- 1\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (absent, "no such file; run from the folder that holds it"),
+        (folder, "not readable ("),
+        (no_text, "not readable"),
+        (bad_yaml, "not readable as YAML in line 3"),
+        (empty, "the file: Input should be a valid dictionary"),
+        (a_list, "the file: Input should be a valid dictionary"),
+    ],
+)
+def test_a_file_that_is_no_params_yaml(
+    tmp_path, write: Callable[[Path], None], message: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    write(path)
+    with pytest.raises(ParameterError) as caught:
+        load_params(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_further_errors_are_counted() -> None:
+    values = changed("seed", "one") | {"threads": 0, "wrong_key": 1}
+    with pytest.raises(ParameterError, match=r"seed: .* \(and 2 more\)$"):
+        check_params(values, SHIPPED)
+
+
+def test_no_key_has_a_name_that_the_run_cache_of_dvc_overlooks() -> None:
+    known = list(keys_of(Params))
+    assert {"seed", "west", "hidden", "minimum_trips"} <= set(known)
+    assert not {"size", "nfiles"} & set(known)
+
+
+def test_sections_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_params(SHIPPED).seed = 2

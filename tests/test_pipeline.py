@@ -1,0 +1,90 @@
+"""Looking stages up in a dvc.yaml: cities filled in, and what is asked for wrongly refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from musecl.errors import DeclarationError
+from musecl.pipeline import Declaration, declaration, read_stages
+
+DOCUMENT = """
+stages:
+  models:
+    desc: weights
+    cmd: python workflow/musecl models
+    outs: [data/models/text]
+  regions:
+    foreach: ${cities}
+    do:
+      desc: cells
+      cmd: python workflow/musecl regions ${key}
+      deps: ["data/${key}/source", workflow/musecl/job.py]
+      params: ["cities.${key}.extent", regions, seed]
+      outs: ["data/${key}/regions.parquet", "data/${key}/${key}.tif": {cache: false}]
+      metrics: ["results/${key}/metrics.json": {cache: true}]
+      plots: ["results/${key}/r2.png"]
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.yaml").write_text(DOCUMENT, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_stage_of_a_city(root) -> None:
+    found = declaration(root, "regions", "bos")
+    assert found == Declaration(
+        stage="regions",
+        city="bos",
+        command="python workflow/musecl regions bos",
+        inputs=("data/bos/source", "workflow/musecl/job.py"),
+        outputs=(
+            "data/bos/regions.parquet",
+            "data/bos/bos.tif",
+            "results/bos/metrics.json",
+            "results/bos/r2.png",
+        ),
+        parameters=("cities.bos.extent", "regions", "seed"),
+    )
+    assert found.name == "regions@bos"
+
+
+def test_a_stage_for_all_cities(root) -> None:
+    found = declaration(root, "models")
+    assert found.name == "models"
+    assert (found.city, found.inputs, found.parameters) == (None, (), ())
+    assert found.outputs == ("data/models/text",)
+
+
+@pytest.mark.parametrize(
+    ("stage", "city", "message"),
+    [
+        ("region", "bos", "dvc.yaml has no stage 'region'; it has models, regions"),
+        ("regions", None, "regions: name a city"),
+        ("models", "bos", "models: runs without a city"),
+    ],
+)
+def test_what_is_no_stage(root, stage: str, city: str | None, message: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        declaration(root, stage, city)
+    assert str(caught.value) == message
+
+
+def test_every_stage_of_this_repository_can_be_looked_up() -> None:
+    root = Path(__file__).parents[1]
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    outputs = []
+    for stage, entry in read_stages(root).items():
+        cities = list(params["cities"]) if "foreach" in entry else [None]
+        for city in cities:
+            found = declaration(root, stage, city)
+            outputs += found.outputs
+            assert found.outputs
+            assert not any("$" in text for text in (found.command, *found.inputs, *found.outputs))
+            for key in found.parameters:
+                value = params
+                for part in key.split("."):
+                    value = value[part]
+    assert len(set(outputs)) == len(outputs)

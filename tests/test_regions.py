@@ -1,0 +1,225 @@
+"""Regions: right to the cell against brute force, refused boundaries, and the stage itself."""
+
+import geopandas as gpd
+import h3
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from shapely import LineString, MultiPolygon, Point, Polygon, box
+from shapely.affinity import rotate
+
+from musecl.errors import InputError, ParameterError
+from musecl.settings.cities import Extent
+from musecl.settings.regions import RegionSettings
+from musecl.sources import sample
+from musecl.stages import regions as stage
+from musecl.stages.regions import SCHEMA, build_regions
+from musecl.tables import read_geotable
+from small_city import CENTRE, job_in
+
+LATITUDE, LONGITUDE = CENTRE
+GRIDS = ["h3", "hexagon", "square"]
+MIDDLE_CELL = h3.latlng_to_cell(LATITUDE, LONGITUDE, 8)
+INSIDE = Point(reversed(h3.cell_to_latlng(MIDDLE_CELL)))
+CORNER = Point(reversed(h3.cell_to_boundary(MIDDLE_CELL)[0]))
+
+
+def wanted(grid: str = "h3", share: float = 0.25) -> RegionSettings:
+    return RegionSettings(grid=grid, resolution=8, spacing_m=1000, minimum_land_share=share)
+
+
+def boundary(*shapes: shapely.Geometry | None, crs: int | None = 4326) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(geometry=list(shapes), crs=crs)
+
+
+def square(east: float = 0, north: float = 0, half: float = 0.02) -> Polygon:
+    x, y = LONGITUDE + east, LATITUDE + north
+    return box(x - half, y - half, x + half, y + half)
+
+
+SHAPES = {
+    "square": [square()],
+    "hole": [square(half=0.03) - square(half=0.018)],
+    "hole of one cell": [square() - INSIDE.buffer(0.004)],
+    "several parts": [square(-0.04), square(0.04, 0.02, 0.005), square(0, -0.05, 0.01)],
+    "one shape of several parts": [MultiPolygon([square(-0.04), square(0.04, 0.02, 0.01)])],
+    "parts that overlap": [square(), square(0.01, 0.01)],
+    "parts that touch": [square(-0.01, half=0.01), square(0.01, half=0.01)],
+    "within one cell": [INSIDE.buffer(0.001)],
+    "ring within one cell": [INSIDE.buffer(0.001) - INSIDE.buffer(0.0005)],
+    "over a corner of three cells": [CORNER.buffer(0.002)],
+    "strip": [rotate(box(LONGITUDE - 0.06, LATITUDE, LONGITUDE + 0.06, LATITUDE + 0.0004), 37)],
+    "star": [
+        Polygon(
+            [
+                (LONGITUDE + r * np.cos(a), LATITUDE + r * np.sin(a))
+                for a, r in zip(np.linspace(0, 6.2, 40), [0.05, 0.01] * 20, strict=True)
+            ]
+        )
+    ],
+    "an empty shape beside": [square(), Polygon(), None],
+}
+
+
+def land_shares(shapes: list[shapely.Geometry | None]) -> pd.Series:
+    """Share of land of every cell in a wide disk, cell by cell in UTM."""
+    cells = h3.grid_disk(MIDDLE_CELL, 13)
+    outlines = [Polygon([(x, y) for y, x in h3.cell_to_boundary(cell)]) for cell in cells]
+    flat = gpd.GeoSeries(outlines, crs=4326).to_crs(32618)
+    land = shapely.union_all(gpd.GeoSeries(shapes, crs=4326).to_crs(32618).dropna().to_numpy())
+    return pd.Series([cell.intersection(land).area / cell.area for cell in flat], index=cells)
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 0.999])
+@pytest.mark.parametrize("name", SHAPES)
+def test_h3_regions_are_those_of_brute_force(name, share):
+    shares = land_shares(SHAPES[name])
+    # None lies so near to the threshold that the projection would decide.
+    assert share == 0 or not np.isclose(shares, share, atol=1e-4).any()
+    expected = shares[(shares > 0) & (shares >= share)].sort_index()
+    if expected.empty:
+        with pytest.raises(InputError, match="no region is left"):
+            build_regions(boundary(*SHAPES[name]), wanted(share=share))
+        return
+    regions = build_regions(boundary(*SHAPES[name]), wanted(share=share))
+    assert regions["region_id"].to_list() == expected.index.to_list()
+    np.testing.assert_allclose(regions["land_share"], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_all_land_lies_in_a_region_when_no_share_is_asked(name, grid):
+    regions = build_regions(boundary(*SHAPES[name]), wanted(grid, 0))
+    land = shapely.union_all([shape for shape in SHAPES[name] if shape is not None])
+    flat = gpd.GeoSeries([land], crs=4326).to_crs(32618).area[0]
+    on_land = (regions["land_share"] * regions["area_km2"]).sum() * 1e6
+    # UTM is out by 0.08% of an area at its middle.
+    assert on_land == pytest.approx(flat, rel=1e-3)
+    assert land.difference(regions.union_all()).area < 1e-9 * land.area
+    assert (regions["land_share"] > 0).all()
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("crs", [3857, 32618, 2263], ids=["Mercator", "UTM", "US feet"])
+def test_a_boundary_in_another_crs_is_reprojected(grid, crs):
+    # With corners every 100 m or so: an edge is straight in one CRS alone.
+    land = boundary(shapely.segmentize(square(), 0.001), square(0.04, 0.02, 0.005))
+    expected = build_regions(land, wanted(grid))
+    found = build_regions(land.to_crs(crs), wanted(grid))
+    assert found["region_id"].to_list() == expected["region_id"].to_list()
+    np.testing.assert_allclose(found["land_share"], expected["land_share"], atol=1e-4)
+    assert found.crs == expected.crs == 4326
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_the_order_of_the_parts_does_not_matter(grid):
+    parts = SHAPES["several parts"]
+    one, other = (build_regions(boundary(*p), wanted(grid)) for p in (parts, parts[::-1]))
+    assert one["region_id"].to_list() == other["region_id"].to_list()
+    np.testing.assert_allclose(one["land_share"], other["land_share"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_neighbours_are_regions_and_mutual(grid):
+    regions = build_regions(boundary(*SHAPES["hole"]), wanted(grid)).set_index("region_id")
+    for name, neighbours in regions["neighbours"].items():
+        assert list(neighbours) == sorted(neighbours)
+        for other in neighbours:
+            assert name in regions.loc[other, "neighbours"]
+    counts = regions["neighbours"].map(len)
+    assert counts.max() > counts.min()
+    assert regions.index.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_an_extent_keeps_the_centres_that_lie_in_it(grid):
+    whole = build_regions(boundary(square(half=0.05)), wanted(grid))
+    extent = Extent(
+        west=LONGITUDE - 0.02, south=LATITUDE, east=LONGITUDE + 0.03, north=LATITUDE + 0.04
+    )
+    part = build_regions(boundary(square(half=0.05)), wanted(grid), extent)
+    inside = [
+        extent.west <= x <= extent.east and extent.south <= y <= extent.north
+        for x, y in zip(whole["longitude"], whole["latitude"], strict=True)
+    ]
+    assert 0 < sum(inside) < len(whole)
+    assert part["region_id"].to_list() == whole.loc[inside, "region_id"].to_list()
+    columns = ["land_share", "area_km2", "parent"]
+    expected = whole.loc[inside, columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.DataFrame(part[columns]), pd.DataFrame(expected))
+    assert {name for names in part["neighbours"] for name in names} <= set(part["region_id"])
+
+
+BOWTIE = Polygon([(-74, 40), (-73, 41), (-73, 40), (-74, 41)])
+
+
+@pytest.mark.parametrize(
+    ("land", "message"),
+    [
+        (boundary(), "is empty"),
+        (boundary(Polygon(), None), "is empty"),
+        (boundary(square(), crs=None), "has no CRS"),
+        (boundary(square(), BOWTIE), r"is invalid \(Self-intersection"),
+        (boundary(square(), LineString([(-74, 40), (-73, 41)])), "it holds LineString, Polygon"),
+        (boundary(box(583_000, 4_507_000, 590_000, 4_510_000)), "outside the range of its CRS"),
+        (boundary(box(0, 0, 1e30, 1e30), crs=32618), "outside the range of its CRS"),
+    ],
+)
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_boundary_of_no_use_is_refused(land, message, grid):
+    with pytest.raises(InputError, match=message) as caught:
+        build_regions(land, wanted(grid))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("share", "extent"),
+    [(1, None), (0, Extent(west=0, south=0, east=1, north=1))],
+    ids=["share", "extent"],
+)
+def test_no_region_left(share, extent):
+    with pytest.raises(InputError, match="no region is left: see cities"):
+        build_regions(boundary(square(half=0.001)), wanted(share=share), extent)
+
+
+def run(root, extent=None, **section):
+    place = root / "data/toy/source" / sample.BOROUGHS
+    place.parent.mkdir(parents=True, exist_ok=True)
+    boundary(*SHAPES["several parts"]).to_file(place, driver="GeoJSON")
+    job = job_in(
+        root,
+        ["source"],
+        ["regions.parquet"],
+        cities__toy__sources__boundary="sample",
+        cities__toy__extent=extent,
+        regions=wanted().model_dump() | section,
+    )
+    stage.run(job)
+    job.publish()
+    return root / "data/toy/regions.parquet"
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_the_stage_writes_the_table_twice_alike(tmp_path, grid):
+    one, other = (run(tmp_path / name, grid=grid) for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
+    table = read_geotable(one, SCHEMA)
+    assert list(table.columns) == list(SCHEMA.columns)
+    assert table.crs == 4326
+    expected = build_regions(boundary(*SHAPES["several parts"]), wanted(grid))
+    assert table["region_id"].to_list() == expected["region_id"].to_list()
+    assert [list(names) for names in table["neighbours"]] == expected["neighbours"].to_list()
+
+
+def test_the_stage_cuts_to_the_extent(tmp_path):
+    extent = {"west": LONGITUDE, "south": 40, "east": -73, "north": 41}
+    table = read_geotable(run(tmp_path, extent))
+    assert (table["longitude"] >= LONGITUDE).all()
+    assert len(table) < len(build_regions(boundary(*SHAPES["several parts"]), wanted()))
+
+
+def test_an_extent_that_cannot_be_is_a_wrong_parameter(tmp_path):
+    extent = {"west": 1, "south": 40, "east": -73, "north": 41}
+    with pytest.raises(ParameterError, match=r"extent.*west must be below east"):
+        run(tmp_path, extent)

@@ -1,0 +1,162 @@
+"""The whole method in the miniature world: end to end, without a network, after a kill, twice."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from registry import only, serve
+from relay_race import Relay, environment
+from world import ROOT, lay_world
+
+TARGET = "results/nyc/r2.csv"
+FETCHED = ["data/nyc/source", "data/models/remote_view"]
+COLUMNS = [
+    *("city", "indicator", "method", "predictor", "split"),
+    *("r2_mean", "r2_std", "rmse_mean", "rmse_std", "mae_mean", "n_regions", "n_seeds"),
+    *("shares_source_with", "imagery"),
+]
+METHODS = {
+    *("mean", "coordinates", "lot_count", "remote_view_pretrained", "street_view_pretrained"),
+    *("remote_view", "street_view", "text", "concat", "musecl"),
+}
+WITH_MLP = {"remote_view", "street_view", "text", "concat", "musecl"}
+INDICATORS = {
+    *("population_density", "number_of_places", "no_vehicle_share", "bachelor_share"),
+    *("mobility_count", "median_household_income", "poverty_share", "unemployment_share"),
+    "rent_burden_share",
+}
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Cut the network: what tries to leave the machine fails, and is written here."""
+    path = tmp_path_factory.mktemp("network") / "refused.txt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUSECL_REFUSED", str(path))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, refused: Path) -> Relay:
+    """A world whose packages came from a registry on loopback, and which then ran without it."""
+    packages = ROOT / ".packages"
+    assert list(packages.glob("*.whl")), "no packages to serve: run `make test`"
+    folder = tmp_path_factory.mktemp("world") / "world"
+    lay_world(folder)
+    world = Relay(folder)
+    with serve(packages) as index, only(index):
+        world.snakemake(*FETCHED)
+    with only("http://127.0.0.1:9/simple"):
+        world.snakemake(TARGET)
+    return world
+
+
+@pytest.fixture(scope="module")
+def table(world: Relay) -> pd.DataFrame:
+    return pd.read_csv(world.folder / TARGET, keep_default_na=False, na_values=["nan", "inf"])
+
+
+def test_every_indicator_method_and_split_has_a_finite_row(table: pd.DataFrame) -> None:
+    assert list(table.columns) == COLUMNS
+    assert set(table["method"]) == METHODS
+    assert set(table["indicator"]) == INDICATORS
+    assert set(table["split"]) == {"random", "spatial"}
+    assert set(table["imagery"]) == {"rendered"}
+    numbers = table.select_dtypes("number")
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert not table.duplicated(["indicator", "method", "predictor", "split"]).any()
+    with_mlp = set(table.loc[table["predictor"] == "mlp", "method"])
+    assert with_mlp == WITH_MLP
+    expected = len(INDICATORS) * 2 * (len(METHODS) + len(WITH_MLP))
+    assert len(table) == expected
+
+
+def test_outputs_stand_where_they_are_declared(world: Relay) -> None:
+    for name in ("r2.csv", "r2.png", "coverage.csv", "metrics.json", "embeddings.parquet"):
+        assert (world.folder / "results/nyc" / name).stat().st_size > 0
+    lock = yaml.safe_load((world.folder / "dvc.lock").read_text())["stages"]
+    stages = yaml.safe_load((world.folder / "dvc.yaml").read_text())["stages"]
+    assert {name.partition("@")[0] for name in lock} == set(stages)
+    for rule in stages:
+        assert list((world.folder / "logs").rglob(f"{rule}.log")), rule
+        assert list((world.folder / "logs").rglob(f"{rule}.tsv")), rule
+    assert not list(world.folder.rglob(".partial-*"))
+
+
+def test_nothing_left_the_machine_after_the_fetch(world: Relay, refused: Path) -> None:
+    assert not refused.exists(), refused.read_text()
+
+
+def test_either_engine_then_has_nothing_to_do(world: Relay) -> None:
+    assert world.snakemake_wants(TARGET) == set()
+    assert world.dvc_wants() == set()
+    assert "up to date" in world.run("dvc", "repro")
+
+
+def test_a_parameter_makes_its_own_stages_stale(world: Relay) -> None:
+    path = world.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("heads: 4", "heads: 2"))
+    assert world.snakemake_wants(TARGET) == world.dvc_wants() == {"fuse@nyc", "evaluate@nyc"}
+    path.write_text(before)
+    assert world.snakemake_wants(TARGET) == set()
+
+
+def test_a_wrong_parameter_is_one_line(world: Relay) -> None:
+    path = world.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("resolution: 8", "resolution: 11"))
+    text = world.snakemake("-n", TARGET, check=False)
+    path.write_text(before)
+    lines = [line for line in text.splitlines() if line.startswith("musecl: ")]
+    assert len(lines) == 1
+    assert "regions.resolution" in lines[0]
+    assert "Traceback" not in text
+
+
+def test_a_killed_run_and_a_second_one_give_the_same_bytes(world: Relay) -> None:
+    """Forget what was recorded, kill the run in the middle of a training, run again."""
+    first = {name: (world.folder / name).read_bytes() for name in (TARGET, "results/nyc/r2.png")}
+    lock = world.folder / "dvc.lock"
+    recorded = yaml.safe_load(lock.read_text())
+    for name in list(recorded["stages"]):
+        if not name.startswith(("fetch", "scene")):
+            del recorded["stages"][name]
+    lock.write_text(yaml.safe_dump(recorded))
+    world.run("rm", "-rf", ".dvc/cache/runs", "results", "data/nyc/remote_view_encoder")
+    kill_during(world, "pretrain_remote_view")
+    world.run("snakemake", "--unlock", "--cores", "1")
+    world.snakemake(TARGET)
+    for name, content in first.items():
+        assert (world.folder / name).read_bytes() == content, name
+    assert not (world.folder / ".musecl/scratch").exists() or not list(
+        (world.folder / ".musecl/scratch").iterdir()
+    )
+
+
+def kill_during(world: Relay, rule: str) -> None:
+    """Start a run and kill everything in it as soon as a rule's job has started."""
+    running = subprocess.Popen(
+        ["snakemake", "--cores", "2", TARGET],
+        cwd=world.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdout
+    for line in running.stdout:
+        if re.search(rf"> python workflow/musecl {rule} ", line):
+            break
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    running.stdout.close()
