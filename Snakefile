@@ -35,3 +35,7 @@ include: "workflow/rules/pairs.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/fuse.smk"
 include: "workflow/rules/evaluate.smk"
+
+
+onsuccess:
+    shell("python workflow/musecl costs")

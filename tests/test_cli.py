@@ -137,10 +137,25 @@ def write(root: Path, name: str, text: str) -> None:
         (
             lambda root: (root / "dvc.yaml").unlink(),
             ("toy", "bos"),
-            "musecl: no dvc.yaml here; run from the root of the pipeline\n",
+            "musecl: dvc.yaml: no such file; run from the folder that holds it\n",
+        ),
+        (
+            lambda root: (root / "params.yaml").unlink(),
+            ("toy", "bos"),
+            "musecl: params.yaml: no such file; run from the folder that holds it\n",
+        ),
+        (
+            lambda root: write(root, "params.yaml", "threads: [3\ncities:\n"),
+            ("toy", "bos"),
+            "musecl: params.yaml: not readable as YAML in line 2\n",
+        ),
+        (
+            lambda root: write(root, "dvc.yaml", "stages: [3\nx:\n"),
+            ("toy", "bos"),
+            "musecl: dvc.yaml: not readable as YAML in line 2\n",
         ),
     ],
-    ids=["input", "absent", "city", "parameter", "elsewhere"],
+    ids=["input", "absent", "city", "parameter", "elsewhere", "no params", "no yaml", "bad dvc"],
 )
 def test_an_error_for_the_user_is_one_line_and_status_1(
     root, break_it, arguments, message: str

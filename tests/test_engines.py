@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -151,41 +150,52 @@ def test_a_failing_step_leaves_every_earlier_file(relay: Relay) -> None:
     assert data_of(relay) == before
 
 
-def slow_stage(relay: Relay, stage: str) -> Path:
-    """Make a stage wait for a file, so that something can happen while it runs."""
-    go = relay.folder / "go"
-    path = relay.folder / "workflow/musecl/stages" / f"{stage}.py"
-    waiting = (
-        "    import pathlib, time\n"
-        "    pathlib.Path(f'started-{job.declared.name}').touch()\n"
-        "    while not pathlib.Path('go').exists():\n"
-        "        time.sleep(0.05)\n"
-    )
-    path.write_text(path.read_text().replace("def run(job):\n", f"def run(job):\n{waiting}"))
-    return go
+class Slow:
+    """Makes a stage stop when it starts, until it is let go: two pipes, and nobody polls."""
+
+    def __init__(self, relay: Relay, stage: str) -> None:
+        self.started, self.go = relay.folder / "started", relay.folder / "go"
+        os.mkfifo(self.started)
+        os.mkfifo(self.go)
+        path = relay.folder / "workflow/musecl/stages" / f"{stage}.py"
+        waiting = (
+            "    from pathlib import Path\n"
+            "    if Path('started').exists():\n"
+            "        Path('started').write_text(job.declared.name)\n"
+            "        Path('go').read_text()\n"
+        )
+        path.write_text(path.read_text().replace("def run(job):\n", f"def run(job):\n{waiting}"))
+
+    def wait_for_start(self) -> str:
+        """Block until the stage has started; its name."""
+        return self.started.read_text()
+
+    def let_go(self) -> None:
+        """Let the stage go on, and others of its kind pass."""
+        self.started.unlink()
+        self.go.write_text("")
 
 
-def wait_for(folder: Path, pattern: str, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not list(folder.glob(pattern)):
-        if time.monotonic() > end:
-            raise AssertionError(f"{pattern} did not appear in {seconds} s")
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("engine", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
-def test_parameters_edited_in_mid_run_are_not_recorded(relay: Relay, engine: list[str]) -> None:
-    go = slow_stage(relay, "fuse")
-    running = subprocess.Popen(
-        [*engine, *(["results/nyc/r2.csv"] if engine[0] == "snakemake" else ["fuse@nyc"])],
+def start(relay: Relay, *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
         cwd=relay.folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    wait_for(relay.folder, "started-fuse@nyc")
+
+
+@pytest.mark.parametrize(
+    "engine", [["snakemake", "--cores", "1", "data/nyc/fused.txt"], ["dvc", "repro", "fuse@nyc"]]
+)
+def test_parameters_edited_in_mid_run_are_not_recorded(relay: Relay, engine: list[str]) -> None:
+    slow = Slow(relay, "fuse")
+    running = start(relay, *engine)
+    slow.wait_for_start()
     edit_parameter(relay, "fuse.dim", 99)
-    go.touch()
+    slow.let_go()
     assert running.wait() != 0
     assert "fuse@nyc" in relay.dvc_wants()
     relay.snakemake()
@@ -194,24 +204,29 @@ def test_parameters_edited_in_mid_run_are_not_recorded(relay: Relay, engine: lis
 
 @pytest.mark.parametrize("engine", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
 def test_a_killed_run_is_taken_up_by_the_next(relay: Relay, engine: list[str]) -> None:
-    slow_stage(relay, "fuse")
+    slow = Slow(relay, "fuse")
     edit_parameter(relay, "fuse.dim", 7)
-    running = subprocess.Popen(
-        engine,
-        cwd=relay.folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_for(relay.folder, "started-fuse@*")
+    running = start(relay, *engine)
+    slow.wait_for_start()
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    (relay.folder / "go").touch()
+    slow.started.unlink()
     relay.run("snakemake", "--unlock", "--cores", "1")
     relay.snakemake()
     assert_agreement(relay, set())
     assert not list(relay.folder.rglob(".partial-*"))
+
+
+def test_a_step_ends_with_the_engine_that_started_it(relay: Relay) -> None:
+    slow = Slow(relay, "fuse")
+    running = start(relay, "dvc", "repro", "fuse@nyc")
+    slow.wait_for_start()
+    running.kill()
+    running.wait()
+    # Its end of the pipe closes when the step is gone, and only then can it be opened no more.
+    with pytest.raises(OSError, match="No such device"):
+        while True:
+            os.close(os.open(slow.go, os.O_WRONLY | os.O_NONBLOCK))
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,19 @@ def test_a_registry_that_is_down(tmp_path, monkeypatch, retries, message) -> Non
     assert not (root / "data/nyc/source").exists()
 
 
+def test_a_pin_without_a_hash_is_refused(tmp_path) -> None:
+    wheels(tmp_path / "wheels")
+    place = tmp_path / "place"
+    with (
+        serve(tmp_path / "wheels") as index,
+        only(index),
+        pytest.raises(InputError, match="could not fetch councilcount: pip says: ") as caught,
+    ):
+        fetch_members(["councilcount==1.0"], [(fetch.MEMBERS[0], place)])
+    assert "\n" not in str(caught.value)
+    assert not place.exists()
+
+
 def test_a_pip_that_gives_no_reason(monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(InputError, match=r"could not fetch absent: pip says: nothing$"):

@@ -193,7 +193,7 @@ def test_text_term_takes_the_texts_that_were_hidden_and_spares_near_duplicates()
     assert term.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_text_term_of_the_published_code_is_the_mean_squared_error():
+def test_text_term_of_the_published_code_is_the_squared_error():
     regions, fusion = toy_regions(), new_fusion().eval()
     batch = undisturbed_batch(regions, range(20))
     used = [row for row in range(0, 20, 2) if row != 2]
@@ -201,7 +201,7 @@ def test_text_term_of_the_published_code_is_the_mean_squared_error():
     predicted, text = numpy(fusion.regress_text(anchor.fused))[used], numpy(batch.text)[used]
     settings = SETTINGS.model_copy(update={"alignment": "mse"})
     term = FusionTraining(fusion, settings).text_term(batch, anchor)
-    assert term.item() == pytest.approx(((predicted - text) ** 2).mean(), rel=1e-4)
+    assert term.item() == pytest.approx(((predicted - text) ** 2).sum(1).mean(), rel=1e-4)
 
 
 def test_views_term_leaves_out_regions_that_lack_a_view():

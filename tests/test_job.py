@@ -105,6 +105,15 @@ def test_outputs_appear_where_there_were_none(root) -> None:
     assert outputs(root) == AFTER
 
 
+def test_a_folder_takes_the_place_of_a_file(root) -> None:
+    for path in (root / "data/toy/images").iterdir():
+        path.unlink()
+    (root / "data/toy/images").rmdir()
+    (root / "data/toy/images").write_bytes(b"a file of another version")
+    run(root, write_all)
+    assert outputs(root) == AFTER
+
+
 def test_nothing_is_in_place_before_the_stage_has_ended(root) -> None:
     def look(job: Job) -> None:
         write_all(job)

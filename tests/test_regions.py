@@ -67,7 +67,8 @@ def land_shares(shapes: list[shapely.Geometry | None]) -> pd.Series:
     cells = h3.grid_disk(MIDDLE_CELL, 13)
     outlines = [Polygon([(x, y) for y, x in h3.cell_to_boundary(cell)]) for cell in cells]
     flat = gpd.GeoSeries(outlines, crs=4326).to_crs(32618)
-    land = shapely.union_all(gpd.GeoSeries(shapes, crs=4326).to_crs(32618).dropna().to_numpy())
+    parts = gpd.GeoSeries(shapes, crs=4326).segmentize(0.001).to_crs(32618)
+    land = shapely.union_all(parts.dropna().to_numpy())
     return pd.Series([cell.intersection(land).area / cell.area for cell in flat], index=cells)
 
 
@@ -98,6 +99,16 @@ def test_all_land_lies_in_a_region_when_no_share_is_asked(name, grid):
     assert on_land == pytest.approx(flat, rel=1e-3)
     assert land.difference(regions.union_all()).area < 1e-9 * land.area
     assert (regions["land_share"] > 0).all()
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_long_edges_are_straight_in_degrees(grid):
+    # A degree wide, a few hundred metres tall: in metres its southern edge bends by over 100 m.
+    wide = box(-75.5, 40.70, -74.5, 40.703)
+    settings = RegionSettings(grid=grid, resolution=9, spacing_m=300, minimum_land_share=0)
+    regions = build_regions(boundary(wide), settings)
+    assert wide.difference(regions.union_all()).area < 1e-5 * wide.area
+    assert shapely.intersects(regions.geometry.to_numpy(), wide).mean() > 0.99
 
 
 @pytest.mark.parametrize("grid", GRIDS)

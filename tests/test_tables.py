@@ -158,6 +158,28 @@ def test_vectors_that_are_not_finite_are_refused(tmp_path, value: float) -> None
     assert not (tmp_path / "v.parquet").exists()
 
 
+def test_vectors_too_large_for_their_type_are_refused(tmp_path) -> None:
+    keys = pd.DataFrame({"region_id": ["a"]})
+    with pytest.raises(InputError, match=r"embedding holds values that are not finite"):
+        write_vectors(tmp_path / "v.parquet", keys, embedding=np.array([[1e39, 0.0]]))
+    assert not (tmp_path / "v.parquet").exists()
+
+
+@pytest.mark.parametrize("damage", [absent, halved, words])
+def test_damaged_vectors_are_named(tmp_path, damage) -> None:
+    damage(tmp_path / "v.parquet")
+    with pytest.raises(InputError, match=r"v.parquet: not readable as a table .*; build it again"):
+        read_vectors(tmp_path / "v.parquet", "embedding")
+
+
+def test_vectors_of_no_region(tmp_path) -> None:
+    write_vectors(
+        tmp_path / "v.parquet", pd.DataFrame({"region_id": []}), embedding=np.ones((0, 4))
+    )
+    with pytest.raises(InputError, match=r"v.parquet: holds no row; build it again"):
+        read_vectors(tmp_path / "v.parquet", "embedding")
+
+
 def test_vectors_of_another_length_than_their_keys_are_refused(tmp_path) -> None:
     keys = pd.DataFrame({"region_id": ["a", "b", "c"]})
     with pytest.raises(InputError, match=r"v.parquet: embedding has 2 rows for 3 keys"):

@@ -1,4 +1,4 @@
-"""The command line: a command per stage, and `stage`, which runs one through DVC.
+"""The command line: a command per stage, `stage`, which runs one through DVC, and `costs`.
 
 The stage's module is imported when its command runs, so that no command waits for another's
 libraries.
@@ -43,12 +43,14 @@ def limit_threads(threads: int) -> None:
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
+    # Threads that wait without spinning: on a busy machine they would take the cores from others.
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
 def die_with_parent() -> None:
     """Ask Linux to end this process when the one that started it ends, so no orphan writes on."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _command(stage: str, per_city: bool) -> Callable[..., None]:
@@ -75,6 +77,14 @@ def stage_command(
     reproduce(ROOT, name)
 
 
+@app.command("costs")
+def costs_command() -> None:
+    """Print where the time of the last runs went, from Snakemake's benchmark files."""
+    from musecl.costs import costs
+
+    print(costs(ROOT / "logs"))
+
+
 def main() -> None:
     """Run the command line; an error that is meant for the user is one line and status 1."""
     try:
@@ -86,9 +96,4 @@ def main() -> None:
         app()
     except MuseclError as error:
         print(f"musecl: {error}", file=sys.stderr)
-        sys.exit(1)
-    except FileNotFoundError as error:
-        if error.filename != "dvc.yaml":
-            raise
-        print("musecl: no dvc.yaml here; run from the root of the pipeline", file=sys.stderr)
         sys.exit(1)

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from musecl.errors import ParameterError
+from musecl.pipeline import read_yaml
 from musecl.settings.base import Section
 from musecl.settings.cities import City
 from musecl.settings.encoders import EncoderSettings, PretrainSettings
@@ -77,26 +77,6 @@ def load_params(path: Path) -> Params:
         names the key.
     """
     return check_params(read_yaml(path), path)
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file.
-
-    Raises
-    ------
-    ParameterError
-        The file is absent or is no YAML; one line says where.
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParameterError(f"{path}: no such file; run from the folder that holds it") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: not readable ({error})") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where else ""
-        raise ParameterError(f"{path}: not readable as YAML{line}") from error
 
 
 def check_params(values: Any, path: Path) -> Params:

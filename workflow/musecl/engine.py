@@ -123,7 +123,8 @@ class Recorded:
 
     def _can_be_pulled(self, path: str) -> bool:
         maker = self._maker(path)
-        return maker is not None and not os.path.exists(path) and not self.stale(maker.addressing)
+        present = (self.root / path).exists()
+        return maker is not None and not present and not self.stale(maker.addressing)
 
     def _changed(self, stage: Any) -> bool:
         """Ask DVC as `dvc repro --allow-missing` does, and then whether an absent output is kept.

@@ -159,9 +159,8 @@ class FusionTraining(LightningModule):  # type: ignore[misc]
         rows = batch.text_known & ~batch.anchor.text_present
         fused, text = anchor.fused[rows], batch.text[rows]
         if self.settings.alignment == "mse":
-            return functional.mse_loss(
-                self.fusion.regress_text(fused), text, reduction="sum"
-            ) / max(text.numel(), 1)
+            error: Tensor = (self.fusion.regress_text(fused) - text).square().sum()
+            return error / max(len(text), 1)
         unit = functional.normalize(text, dim=1)
         return self._contrast(
             self.fusion.align_fused(fused), self.fusion.align_text(text), unit @ unit.T > SAME_TEXT

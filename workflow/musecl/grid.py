@@ -119,7 +119,7 @@ def _h3_cells(land: Polygon | MultiPolygon, resolution: int) -> Iterator[Cell]:
     parts = land.geoms if isinstance(land, MultiPolygon) else [land]
     overlapping: set[str] = set()
     for part in parts:
-        # Without its holes: H3 leaves out a cell that contains a whole hole, land around it or not.
+        # Without its holes: H3 can leave out a cell whose land surrounds a hole.
         shape = h3.geo_to_h3shape(Polygon(part.exterior))
         overlapping |= set(h3.h3shape_to_cells_experimental(shape, resolution, contain="overlap"))
     for name in overlapping:

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from musecl.errors import DeclarationError, InputError, ParameterError
-from musecl.pipeline import Declaration
+from musecl.pipeline import Declaration, read_yaml
 from musecl.settings.base import Section
 
 SectionType = TypeVar("SectionType", bound=Section)
@@ -148,8 +147,8 @@ class Job:
         state: dict[str, Any] = {"command": self.declared.command, **self._declared_values()}
         for declared in self.declared.inputs:
             path = self.root / declared
-            if path.suffix in {".py", ".txt"}:
-                state[declared] = _digest(path.read_text(encoding="utf-8"))
+            if path.suffix in {".py", ".txt"} and path.is_file():
+                state[declared] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
             else:
                 files = sorted(p for p in [path, *path.rglob("*")] if p.is_file())
                 state[declared] = [
@@ -175,6 +174,8 @@ class Job:
             place = self.root / declared
             if place.is_dir() and not place.is_symlink():
                 shutil.rmtree(place)
+            elif partial.is_dir():
+                place.unlink(missing_ok=True)
             partial.replace(place)
 
     def discard(self) -> None:
@@ -197,7 +198,7 @@ class Job:
         return found[0]
 
     def _declared_values(self) -> dict[str, Any]:
-        params = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
+        params = read_yaml(self.root / "params.yaml")
         values: dict[str, Any] = {}
         for key in self.declared.parameters:
             value = params

@@ -27,14 +27,10 @@ class Block:
         Zeros where there is no vector; they are never read.
     present : bool array of shape (N,)
         Where there is one.
-    weighted : bool
-        The sizes of the columns against each other mean something (principal components): they
-        are scaled together and not each to variance one.
     """
 
     values: Array
     present: NDArray[np.bool_]
-    weighted: bool = False
 
     def take(self, rows: NDArray[np.int64]) -> "Block":
         """Take regions by row."""
@@ -126,9 +122,10 @@ def build_methods(blocks: dict[str, Block], lots: NDArray[np.int64] | None) -> l
 def prepare(blocks: tuple[Block, ...], train: NDArray[np.int64]) -> Array:
     """Impute, mark and scale the inputs of all regions by what the training regions tell.
 
-    Every column gets mean zero over the training regions, and variance one, or those of a weighted
-    block one variance together; then each block is divided by the root of its width, so that a
-    modality does not weigh more for being wider.
+    Every column gets mean zero over the training regions, and each block one scale, so that its
+    columns' variances add up to one: a modality does not weigh more for being wider. The columns
+    of a block keep their sizes against each other, for they come from one network; scaled one by
+    one, the hundreds that are almost constant after contrastive training would drown the rest.
 
     Parameters
     ----------
@@ -150,16 +147,12 @@ def _prepare_block(block: Block, train: NDArray[np.int64]) -> Array:
     values = block.values.copy()
     values[~block.present] = block.values[known].mean(axis=0) if len(known) else 0
     values -= values[train].mean(axis=0)
-    spread = values[train].std(axis=0)
-    if block.weighted:
-        spread = np.full(len(spread), np.sqrt((spread**2).mean()))
     mark = block.present.astype(np.float64)[:, None]
     mark -= mark[train].mean()
-    ready = np.hstack([_divide(values, spread), _divide(mark, mark[train].std(axis=0))])
-    return np.asarray(ready / np.sqrt(ready.shape[1]))
+    return np.hstack([_divide(values, train), _divide(mark, train) / np.sqrt(values.shape[1])])
 
 
-def _divide(values: Array, spread: Array) -> Array:
-    """Scale columns; one that is constant in training is zero, lest it explode in the test fold."""
-    constant = spread < 1e-9
-    return np.where(constant, 0, values / np.where(constant, 1, spread))
+def _divide(values: Array, train: NDArray[np.int64]) -> Array:
+    """Scale columns together; what is constant in training is zero, lest it explode in the test."""
+    spread = np.sqrt(values[train].var(axis=0).sum())
+    return np.zeros_like(values) if spread < 1e-9 else np.asarray(values / spread)

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from musecl.errors import DeclarationError
+from musecl.errors import DeclarationError, ParameterError
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,29 @@ class Declaration:
         return self.stage if self.city is None else f"{self.stage}@{self.city}"
 
 
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises
+    ------
+    ParameterError
+        The file is absent or is no YAML; one line says where.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParameterError(f"{path}: no such file; run from the folder that holds it") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: not readable ({error})") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise ParameterError(f"{path}: not readable as YAML{line}") from error
+
+
 def read_stages(root: Path) -> dict[str, Any]:
     """Read the stages of dvc.yaml as they are written, templates unresolved."""
-    document = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    document = read_yaml(root / "dvc.yaml")
     stages: dict[str, Any] = document["stages"]
     return stages
 

@@ -50,7 +50,9 @@ def read_table(path: Path, schema: pa.DataFrameSchema | None = None) -> pd.DataF
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a table ({error}); build it again") from error
+        raise InputError(
+            f"{path}: not readable as a table ({_one_line(error)}); build it again"
+        ) from error
     return frame if schema is None else _check(frame, schema, str(path))
 
 
@@ -66,7 +68,7 @@ def read_geotable(path: Path, schema: pa.DataFrameSchema | None = None) -> gpd.G
         frame = gpd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: not readable as a geographic table ({error}); build it again"
+            f"{path}: not readable as a geographic table ({_one_line(error)}); build it again"
         ) from error
     return frame if schema is None else _check(frame, schema, str(path))
 
@@ -75,9 +77,12 @@ def _check(frame: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.Da
     try:
         checked: pd.DataFrame = schema.validate(frame)
     except (SchemaError, SchemaErrors) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{where}: {reason}") from error
+        raise InputError(f"{where}: {_one_line(error)}") from error
     return checked
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def key_column() -> pa.Column:
@@ -121,15 +126,25 @@ def write_vectors(path: Path, keys: pd.DataFrame, **vectors: NDArray[np.floating
     for name, values in vectors.items():
         if len(values) != len(frame):
             raise InputError(f"{path}: {name} has {len(values)} rows for {len(frame)} keys")
-        if not np.isfinite(values).all():
+        with np.errstate(over="ignore"):
+            single = np.asarray(values, dtype=np.float32)
+        if not np.isfinite(single).all():
             raise InputError(f"{path}: {name} holds values that are not finite")
-        frame[name] = list(np.asarray(values, dtype=np.float32))
+        frame[name] = list(single)
     frame.to_parquet(path, index=False)
 
 
 def read_vectors(path: Path, name: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Read what `write_vectors` wrote: the keys (N rows) and one column as an (N, D) array."""
-    frame = pd.read_parquet(path)
+    """Read what `write_vectors` wrote: the keys (N rows) and one column as an (N, D) array.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, has no such column or no row.
+    """
+    frame = read_table(path)
+    if frame.empty:
+        raise InputError(f"{path}: holds no row; build it again")
     if name not in frame.columns:
         raise InputError(f"{path}: has no column {name!r}; it has {', '.join(frame.columns)}")
     keys = frame[[column for column in frame.columns if column in (KEY, "view", "orientation")]]

@@ -7,7 +7,7 @@ without a modality stays in (`methods` says how).
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,6 @@ def run(job: Job) -> None:
         for name, (file, column) in VECTORS.items()
     }
     # The fusion weighs its parts against each other; see the docstring of stages/fuse.py.
-    blocks["musecl"] = replace(blocks["musecl"], weighted=True)
     rendered = "sample" in (sources["remote_view"], sources["street_view"])
     lots = read_lot_counts(job.input("lot_counts.parquet"), regions[KEY]) if rendered else None
 

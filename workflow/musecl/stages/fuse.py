@@ -2,7 +2,7 @@
 
 `fused` is the output of the attention (`embedding_size` numbers). `embedding`, the representation
 that predicts, is `fused` beside what went in: the pretrained and the contrastive features of both
-views, and the text; each part standardised, reduced by PCA and of total variance 1. Aligned to
+views, and the text; each part centred, reduced by PCA and of total variance 1. Aligned to
 texts and places, the fused vector forgets what they do not tell, population for one; the residual
 keeps it. Its columns are components: scale them together, not each to variance 1.
 
@@ -10,7 +10,7 @@ A region that lacks a modality holds, in that part, the mean of the regions that
 last three columns of `embedding` say which of remote view, street view and text are present (1) or
 absent (0). A region that lacks all three has no row.
 
-Standardisation, PCA and training see all regions of the city, those that are held out later
+PCA and training see all regions of the city, those that are held out later
 included, but no indicator: the representation is transductive, as in the paper.
 """
 
@@ -100,7 +100,7 @@ def read_regions(job: Job, text: Part, region_ids: list[str]) -> Regions:
     remote_kinds = [values.shape[1] for values in kinds]
     viewpoints, kinds = read_views(job.input("street_view_view_embeddings.parquet"))
     street = lay_out(viewpoints, np.concatenate(kinds, axis=1), region_ids)
-    scaled = Part(text.region_ids, standardise(text.vectors, TOKEN_SIZE))
+    scaled = Part(text.region_ids, reduce(text.vectors, TOKEN_SIZE))
     tokens = Tokens(*remote, *street, *map(torch.from_numpy, fill(scaled, region_ids)))
     return Regions(
         tokens,
@@ -116,12 +116,15 @@ def read_views(path: Path) -> tuple[pd.Series, list[Vectors]]:
     for kind in KINDS:
         keys, vectors = read_vectors(path, kind)
         order = keys.sort_values(["region_id", "view"]).index.to_numpy()
-        kinds.append(standardise(vectors[order], TOKEN_SIZE))
+        kinds.append(reduce(vectors[order], TOKEN_SIZE))
     return keys["region_id"].iloc[order], kinds
 
 
-def standardise(vectors: Vectors, size: int) -> Vectors:
-    """Standardise columns, keep at most `size` principal components, scale all to unit variance.
+def reduce(vectors: Vectors, size: int) -> Vectors:
+    """Centre columns, keep at most `size` principal components, scale all to unit variance.
+
+    Columns keep their sizes against each other: after contrastive training hundreds are almost
+    constant, and scaled one by one they would be noise as loud as the rest.
 
     Parameters
     ----------
@@ -136,8 +139,7 @@ def standardise(vectors: Vectors, size: int) -> Vectors:
         variance.
     """
     wide = vectors.astype(np.float64)
-    spread = wide.std(axis=0)
-    wide = (wide - wide.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    wide -= wide.mean(axis=0)
     solver = "covariance_eigh" if len(wide) >= wide.shape[1] else "full"
     kept = PCA(min(size, *wide.shape), svd_solver=solver).fit_transform(wide)
     scaled: Vectors = (kept / max(kept.std(), np.finfo(np.float64).tiny)).astype(np.float32)
@@ -231,7 +233,7 @@ def representation(fused: Vectors, parts: dict[str, Part], region_ids: list[str]
     everything = {"fused": Part(region_ids, fused), **parts}
     columns = []
     for part in everything.values():
-        scaled = standardise(part.vectors, PART_SIZE)
+        scaled = reduce(part.vectors, PART_SIZE)
         scaled /= np.sqrt(scaled.shape[1])
         columns.append(fill(Part(part.region_ids, scaled), region_ids)[0])
     presence = [fill(parts[name], region_ids)[1] for name in PRESENCE]

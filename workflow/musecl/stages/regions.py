@@ -14,6 +14,8 @@ from musecl.settings.regions import RegionSettings
 from musecl.sources import read_boundary
 from musecl.tables import KEY, key_column, write_table
 
+EDGE = 0.01  # degrees; an edge of this length bends by centimetres in a projection
+
 SCHEMA = pa.DataFrameSchema(
     {
         KEY: key_column(),
@@ -67,7 +69,8 @@ def build_regions(
     InputError
         The boundary is empty, invalid or without CRS, or no cell is left.
     """
-    land = check_boundary(boundary)
+    # An edge is straight in degrees: with corners along it, it is the same line in metres.
+    land = check_boundary(boundary).segmentize(EDGE)
     cells = cells_over(land, settings, metric_crs(land))
     regions = gpd.GeoDataFrame(
         {
