@@ -111,6 +111,13 @@ def test_open_areas_lie_over_buildings_and_streets_and_water_over_all() -> None:
     assert values_at(drawn, frame, spots).tolist() == [PARK, PARK, 77, STREET, WATER, LAND]
 
 
+def test_an_open_area_outside_the_frame_draws_nothing() -> None:
+    frame = frame_at(0, 500)
+    far = gpd.GeoDataFrame({"kind": ["park"]}, geometry=[shapely.box(9e3, 0, 9.9e3, 500)], crs=UTM)
+    drawn = draw(frame, shapely.box(0, 0, 500, 500), open_areas=far)
+    assert (drawn == draw(frame, shapely.box(0, 0, 500, 500))).all()
+
+
 def test_a_street_is_ten_metres_wide_and_a_station_twenty() -> None:
     frame = frame_at(0, 500)
     drawn = draw(

@@ -169,8 +169,9 @@ class Recorded:
 
     @staticmethod
     def _marker(name: str) -> str:
-        MARKERS.mkdir(parents=True, exist_ok=True)
-        marker = MARKERS / name
+        # A folder each: Snakemake lists a folder once, and would miss a marker written later.
+        marker = MARKERS / name / "changed"
+        marker.parent.mkdir(parents=True, exist_ok=True)
         marker.write_text(str(uuid.uuid4()))
         return str(marker)
 

@@ -8,7 +8,7 @@ Folds are worked on side by side, one thread each. Threads inside a matrix produ
 each other at every small step, and take seven times the time on a machine that is busy.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -63,15 +63,12 @@ class Answers:
     ----------
     method, predictor : str
         As in r2.csv.
-    columns : sequence of int
-        Which of the T indicators it was fitted to.
-    predictions : array of shape (S, N, len(columns))
+    predictions : array of shape (S, N, T)
         Out of fold, a repetition each.
     """
 
     method: str
     predictor: str
-    columns: Sequence[int]
     predictions: Array
 
 
@@ -104,7 +101,6 @@ def predict_without_vectors(
     threads : int
         Trials at once.
     """
-    everything = range(labels.shape[1])
 
     def by_mean(trial: Trial) -> Array:
         mean = labels[trial.fold.train].mean(axis=0)
@@ -116,17 +112,14 @@ def predict_without_vectors(
         return predict_from_coordinates(coordinates, labels, trial.fold, state)
 
     means = [by_mean(trial) for trial in trials]
-    yield Answers("mean", "mean", everything, _collect(trials, means, labels.shape))
+    yield Answers("mean", "mean", _collect(trials, means, labels.shape))
     answers = _map(by_place, trials, threads)
-    yield Answers(
-        "coordinates", "nearest or forest", everything, _collect(trials, answers, labels.shape)
-    )
+    yield Answers("coordinates", "nearest or forest", _collect(trials, answers, labels.shape))
 
 
 def predict_from_vectors(
     method: Method,
     labels: Array,
-    networks: Sequence[int],
     trials: list[Trial],
     settings: MlpSettings,
     threads: int,
@@ -139,8 +132,6 @@ def predict_from_vectors(
         Vectors of N regions.
     labels : array of shape (N, T)
         Indicators, known in all N regions.
-    networks : sequence of int
-        Which of the T indicators the perceptron predicts too.
     trials : list of Trial
         Folds to predict.
     settings : MlpSettings
@@ -154,13 +145,11 @@ def predict_from_vectors(
 
     fitted = _map(fit, trials, threads)
     predictions = _collect(trials, [answer for answer, _ in fitted], labels.shape)
-    yield Answers(method.name, "ridge", range(labels.shape[1]), predictions)
-    if method.perceptron and networks:
+    yield Answers(method.name, "ridge", predictions)
+    if method.perceptron:
         components = [inputs for _, inputs in fitted]
-        chosen = labels[:, list(networks)]
-        yield Answers(
-            method.name, "mlp", networks, _fit_mlp(components, chosen, trials, settings, threads)
-        )
+        predictions = _fit_mlp(components, labels, trials, settings, threads)
+        yield Answers(method.name, "mlp", predictions)
 
 
 def fit_ridge(

@@ -169,8 +169,9 @@ def values_at(
 
 def _fill(canvas: NDArray[np.uint8], area: shapely.Geometry, value: int, frame: Frame) -> None:
     near = shapely.intersection(area, frame.box(100))
-    for polygon in shapely.get_parts(near):
-        if isinstance(polygon, shapely.Polygon):
+    # Twice, for a collection may hold what has parts itself; outside the frame nothing is left.
+    for polygon in shapely.get_parts(shapely.get_parts(near)):
+        if isinstance(polygon, shapely.Polygon) and not polygon.is_empty:
             rings = [polygon.exterior, *polygon.interiors]
             contours = [frame.pixels(shapely.get_coordinates(ring)) for ring in rings]
             cv2.fillPoly(canvas, contours, value, cv2.LINE_8, SUBPIXEL_BITS)

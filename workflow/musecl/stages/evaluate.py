@@ -75,15 +75,11 @@ class Group:
     names : list of str
         T indicators, in the order of the columns of `labels`.
     labels : array of shape (n, T)
-    headline : list of int
-        Columns of the headline indicators; they get the paper's perceptron too, which for all
-        would nearly double the time of the stage.
     """
 
     rows: NDArray[np.int64]
     names: list[str]
     labels: NDArray[np.float64]
-    headline: list[int]
 
 
 def run(job: Job) -> None:
@@ -97,7 +93,6 @@ def run(job: Job) -> None:
         name: align(regions[KEY], *read_vectors(job.input(file), column), where=file)
         for name, (file, column) in VECTORS.items()
     }
-    # The fusion weighs its parts against each other; see the docstring of stages/fuse.py.
     rendered = "sample" in (sources["remote_view"], sources["street_view"])
     lots = read_lot_counts(job.input("lot_counts.parquet"), regions[KEY]) if rendered else None
 
@@ -139,12 +134,10 @@ def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group
         if wide[name].nunique() < 2:
             raise InputError(f"indicators.parquet: {name!r} has one value only; nothing to predict")
         names_by_rows.setdefault(wide[name].notna().to_numpy().tobytes(), []).append(name)
-    headline = set(indicators.loc[indicators["headline"], "indicator"])
     groups = []
     for names in names_by_rows.values():
         rows = np.flatnonzero(wide[names[0]].notna())
-        chosen = [column for column, name in enumerate(names) if name in headline]
-        groups.append(Group(rows, names, wide[names].to_numpy()[rows], chosen))
+        groups.append(Group(rows, names, wide[names].to_numpy()[rows]))
     return groups
 
 
@@ -200,9 +193,7 @@ def score(
             answers = [
                 predict_without_vectors(coordinates[group.rows], group.labels, trials, threads),
                 *(
-                    predict_from_vectors(
-                        method, group.labels, group.headline, trials, settings.mlp, threads
-                    )
+                    predict_from_vectors(method, group.labels, trials, settings.mlp, threads)
                     for method in build_methods(here, None if lots is None else lots[group.rows])
                 ),
             ]
@@ -215,17 +206,17 @@ def score(
 
 def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:
     """Score one predictor's answers: a row per indicator, its keys columns of r2.csv."""
-    values = summarise(group.labels[:, list(answer.columns)], answer.predictions)
+    values = summarise(group.labels, answer.predictions)
     return [
         {
-            "indicator": group.names[column],
+            "indicator": name,
             "method": answer.method,
             "predictor": answer.predictor,
-            **{name: float(value[place]) for name, value in values.items()},
+            **{score: float(value[column]) for score, value in values.items()},
             "n_regions": len(group.rows),
             "n_seeds": len(answer.predictions),
         }
-        for place, column in enumerate(answer.columns)
+        for column, name in enumerate(group.names)
     ]
 
 
