@@ -102,6 +102,14 @@ def test_order_of_rows_changes_no_byte(world):
     assert world(PLACES.sample(frac=1, random_state=4)).read_bytes() == straight
 
 
+def test_order_of_rows_changes_no_bit_of_a_sum():
+    weights = np.random.default_rng(0).random(60)
+    places = pd.DataFrame({"region_id": "a", "text": "the park", "weight": weights})
+    straight = embed_text.join_texts(places).weight
+    shuffled = [embed_text.join_texts(places.sample(frac=1, random_state=k)) for k in range(5)]
+    assert all(np.array_equal(straight, other.weight) for other in shuffled)
+
+
 @pytest.mark.parametrize(
     ("places", "message"),
     [

@@ -70,22 +70,22 @@ def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Re
 
 
 @pytest.mark.parametrize(
-    ("edit", "wanted"),
+    ("engine", "edit", "wanted"),
     [
-        (lambda r: edit_parameter(r, "fuse.dim", 64), {"fuse", "evaluate"}),
-        (lambda r: edit_parameter(r, "tile.pixels", 7), {"tile", "fuse", "evaluate"}),
-        (lambda r: edit_code(r, "places", "second"), {"places", "fuse", "evaluate"}),
-        (lambda r: (r.folder / "results/nyc/r2.csv").write_text("edited"), {"evaluate@nyc"}),
-        (lambda r: (r.folder / "data/nyc/histogram.txt").unlink(), set()),
+        ("snakemake", lambda r: edit_parameter(r, "fuse.dim", 64), {"fuse", "evaluate"}),
+        ("dvc", lambda r: edit_parameter(r, "tile.pixels", 7), {"tile", "fuse", "evaluate"}),
+        ("snakemake", lambda r: edit_code(r, "places", "second"), {"places", "fuse", "evaluate"}),
+        ("dvc", lambda r: (r.folder / "results/nyc/r2.csv").write_text("x"), {"evaluate@nyc"}),
+        ("snakemake", lambda r: (r.folder / "data/nyc/histogram.txt").unlink(), set()),
         (
+            "dvc",
             lambda r: edit_parameter(r, "cities.nyc.rows", 9),
             {f"{s}@nyc" for s in ("fetch", "tile", "places", "fuse", "evaluate")},
         ),
     ],
     ids=["parameter", "upstream", "code", "edited output", "deleted output", "one city"],
 )
-@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
-def test_an_edit_is_seen_alike_and_done_once(relay, edit, wanted, engine) -> None:
+def test_an_edit_is_seen_alike_and_done_once(relay, engine, edit, wanted) -> None:
     edit(relay)
     cities = {f"{w}@{c}" if "@" not in w else w for w in wanted for c in ("nyc", "bos")}
     assert_agreement(relay, cities)

@@ -146,6 +146,15 @@ def test_order_of_rows_in_every_table_changes_no_byte(city):
     assert run(city).read_bytes() == straight
 
 
+def test_the_seed_alone_decides(city):
+    torch.manual_seed(11)
+    straight = run(city).read_bytes()
+    torch.manual_seed(12)
+    assert run(city).read_bytes() == straight
+    (city / "params.yaml").write_text(yaml.safe_dump({"seed": 4, "fuse": SETTINGS}))
+    assert run(city).read_bytes() != straight
+
+
 def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
     straight = run(city).read_bytes()
     monkeypatch.setattr(fuse, "STEPS_PER_CHECKPOINT", 2)

@@ -106,13 +106,27 @@ def test_hiding_a_modality_changes_the_vector(modality):
     assert torch.equal(changed, present)
 
 
-def test_a_region_with_nothing_else_is_finite_and_its_gradients_too():
+def test_a_hidden_viewpoint_is_as_good_as_none():
+    """Hidden columns that are there against a table without them: attention and means ignore."""
+    tokens, fusion = toy_tokens(), new_fusion().eval()
+    tokens.street_present[:, 2:] = False
+    narrow = tokens._replace(
+        street=tokens.street[:, :2], street_present=tokens.street_present[:, :2]
+    )
+    for one, other in zip(fusion(tokens), fusion(narrow), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_region_with_nothing_else_is_finite_and_its_gradients_too(training):
     tokens = toy_tokens()
     for present in (tokens.remote_present, tokens.text_present):
         present[:] = False
-    fusion = new_fusion()
-    fusion(tokens).fused.sum().backward()
+    fusion = new_fusion().train(training)
+    fused = fusion(tokens).fused
+    fused.sum().backward()
     gradients = [value.grad for value in fusion.parameters() if value.grad is not None]
+    assert torch.isfinite(fused).all()
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 

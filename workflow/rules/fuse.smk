@@ -7,7 +7,6 @@ rule fuse:
             RECORDED.inputs(
                 "fuse@{city}",
                 regions="data/{city}/regions.parquet",
-                place_histogram="data/{city}/place_histogram.parquet",
                 remote_view_pairs="data/{city}/remote_view_pairs.parquet",
                 remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
                 remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
