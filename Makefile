@@ -6,7 +6,7 @@ VENV ?= .venv
 DIR ?=
 
 READY := $(VENV)/ready
-RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 
 .PHONY: help environment test check format world lock declare clean
 .DEFAULT_GOAL := help
