@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from musecl.nearest import nearest_rows
 
-REGIONS, NUMBERS, TOP = 20_000, 32, 10
+REGIONS, NUMBERS, TOP = 10_000, 32, 10
 Found = NDArray[np.int64]
 
 
