@@ -6,6 +6,7 @@ libraries.
 
 import ctypes
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -39,8 +40,6 @@ def run_stage(stage: str, city: str | None) -> None:
 
 def limit_threads(threads: int) -> None:
     """Use so many threads, whoever calls: the last bit of a sum depends on their number."""
-    import os
-
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
     # Threads that wait without spinning: on a busy machine they would take the cores from others.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from musecl.errors import EngineError, MuseclError
+from musecl.pipeline import declaration
 
 MARKERS = Path(".snakemake/stale")
 
@@ -39,6 +40,7 @@ class Recorded:
         self.ancient = ancient
         self.root = Path(workflow.basedir)
         self._stale: dict[str, bool] = {}
+        self._code_of: dict[str, list[str]] = {}
         self._repo: Any = None
 
     def inputs(self, stage: str, **paths: str) -> Callable[[Any], dict[str, Any]]:
@@ -82,35 +84,40 @@ class Recorded:
     def stale(self, name: str) -> bool:
         """Tell whether DVC would run a stage: it or one above it changed, or an output is lost."""
         if name not in self._stale:
-            stage = self._stages[name]
+            self._open()
+            stage = self._by_name[name]
             above = [self.stale(maker.addressing) for maker in self._makers(stage)]
             self._stale[name] = any(above) or self._changed(stage)
         return self._stale[name]
 
-    @property
-    def _stages(self) -> dict[str, Any]:
-        if self._repo is None:
-            from dvc.repo import Repo
+    def _open(self) -> None:
+        """Read every stage through DVC, once; not before a rule asks, for most commands need none.
 
-            with one_line_errors():
-                check_settings(self.workflow, self.config)
-            self._repo = Repo(str(self.root), _wait_for_lock=True)
-            with self._repo.lock:
-                self._by_name = {stage.addressing: stage for stage in self._repo.index.stages}
-            self._maker_of = {
-                out.fs_path: stage for stage in self._by_name.values() for out in stage.outs
-            }
-        return self._by_name
+        Snakemake's settings are checked here, since they do not exist while the Snakefile is read.
+        """
+        if self._repo is not None:
+            return
+        from dvc.repo import Repo
+
+        with one_line_errors():
+            check_settings(self.workflow, self.config)
+        self._repo = Repo(str(self.root), _wait_for_lock=True)
+        with self._repo.lock:
+            self._by_name = {stage.addressing: stage for stage in self._repo.index.stages}
+        self._maker_of = {
+            out.fs_path: stage for stage in self._by_name.values() for out in stage.outs
+        }
 
     def _code(self, name: str) -> list[str]:
-        from musecl.pipeline import declaration
-
+        """List a stage's code: the same for every city, so dvc.yaml is read once per stage."""
         stage, _, city = name.partition("@")
-        declared = declaration(self.root, stage, city or None)
-        return [path for path in declared.inputs if path.startswith("workflow/")]
+        if stage not in self._code_of:
+            declared = declaration(self.root, stage, city or None)
+            self._code_of[stage] = [p for p in declared.inputs if p.startswith("workflow/")]
+        return self._code_of[stage]
 
     def _maker(self, path: str) -> Any:
-        assert self._stages
+        self._open()
         return self._maker_of.get(str((self.root / path).resolve()))
 
     def _makers(self, stage: Any) -> list[Any]:
