@@ -4,7 +4,7 @@ from pathlib import Path
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from musecl.config import load_params
-from musecl.engine import Recorded, one_line_errors
+from musecl.bridge.planning import Recorded, one_line_errors
 
 with one_line_errors():
     PARAMS = load_params(Path("params.yaml"))

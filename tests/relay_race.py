@@ -26,9 +26,10 @@ class Relay:
         """Copy the relay and the code that the bridge consists of, and start git and DVC."""
         shutil.copytree(RELAY, folder)
         package = ROOT / "workflow" / "musecl"
-        for name in ("__init__", "__main__", "cli", "engine", "errors", "job", "pipeline"):
+        for name in ("__init__", "__main__", "cli", "errors", "job", "pipeline"):
             shutil.copy(package / f"{name}.py", folder / "workflow" / "musecl")
         shutil.copy(package / "stages" / "__init__.py", folder / "workflow" / "musecl" / "stages")
+        shutil.copytree(package / "bridge", folder / "workflow" / "musecl" / "bridge")
         settings = folder / "workflow" / "musecl" / "settings"
         settings.mkdir()
         for name in ("__init__", "base"):

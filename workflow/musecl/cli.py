@@ -71,7 +71,7 @@ def stage_command(
     name: Annotated[str, typer.Argument(help="as DVC addresses it: fuse@nyc")],
 ) -> None:
     """Bring one stage up to date through DVC: skip it, restore it, pull for it or run it."""
-    from musecl.engine import reproduce
+    from musecl.bridge.running import reproduce
 
     reproduce(ROOT, name)
 

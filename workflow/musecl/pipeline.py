@@ -66,15 +66,20 @@ def read_stages(root: Path) -> dict[str, Any]:
 
 
 def declaration(root: Path, stage: str, city: str | None = None) -> Declaration:
-    """Look up what dvc.yaml declares for a stage.
+    """Look up what dvc.yaml in `root` declares for a stage; see `declared_in`."""
+    return declared_in(read_stages(root), stage, city)
+
+
+def declared_in(stages: dict[str, Any], stage: str, city: str | None) -> Declaration:
+    """Look up what a stage of dvc.yaml declares.
 
     Parameters
     ----------
-    root : Path
-        The folder that holds dvc.yaml.
+    stages : dict
+        The stages as they are written; see `read_stages`.
     stage : str
         Name of the stage, without the city.
-    city : str, optional
+    city : str or None
         The city, for a stage that runs per city.
 
     Raises
@@ -82,7 +87,6 @@ def declaration(root: Path, stage: str, city: str | None = None) -> Declaration:
     DeclarationError
         There is no such stage, or it needs a city, or it takes none.
     """
-    stages = read_stages(root)
     if stage not in stages:
         raise DeclarationError(f"dvc.yaml has no stage {stage!r}; it has {', '.join(stages)}")
     entry = stages[stage]

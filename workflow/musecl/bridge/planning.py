@@ -1,22 +1,20 @@
-"""The agreement of Snakemake and DVC: dvc.lock is the one truth of what was built from what.
+"""Which stages are stale, asked of DVC for Snakemake: dvc.lock is the one truth of what was built.
 
-Snakemake decides order, parallelism and where a job runs; whether a stage is stale, it learns
-from DVC (`Recorded`). A job runs its stage through DVC (`reproduce`), which skips it, restores it
-from the cache, pulls what it needs or runs it, and records it in dvc.lock as it ends.
-docs/engines.md tells why each of Snakemake's own ways would break the agreement.
+A rule's inputs pass through `Recorded`, so that Snakemake plans the jobs that `dvc repro` would
+run. docs/engines.md tells why each of Snakemake's own ways would break the agreement.
 """
 
 import os
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from musecl.errors import EngineError, MuseclError
-from musecl.pipeline import declaration
+from musecl.pipeline import Declaration, declared_in, read_stages
 
 MARKERS = Path(".snakemake/stale")
 
@@ -39,9 +37,10 @@ class Recorded:
         self.config = config
         self.ancient = ancient
         self.root = Path(workflow.basedir)
-        self._stale: dict[str, bool] = {}
-        self._code_of: dict[str, list[str]] = {}
+        self._declared: dict[str, Declaration] = {}
+        self._maker_of: dict[str, str] = {}
         self._repo: Any = None
+        self._stale: dict[str, bool] = {}
 
     def inputs(self, stage: str, **paths: str) -> Callable[[Any], dict[str, Any]]:
         """Name the inputs of a rule, for Snakemake's `unpack`.
@@ -68,7 +67,8 @@ class Recorded:
             named = {key: path.format(**values) for key, path in paths.items()}
             if not self.workflow.is_main_process:  # a job runs what was planned, and asks nothing
                 return {**named, "code": self._code(name)}
-            stale = self.stale(name)
+            with one_line_errors():
+                stale = self.stale(name)
             inputs: dict[str, Any] = {
                 key: path if self._made_by_stale(path) else self.ancient(path)
                 for key, path in named.items()
@@ -85,64 +85,62 @@ class Recorded:
         """Tell whether DVC would run a stage: it or one above it changed, or an output is lost."""
         if name not in self._stale:
             self._open()
-            stage = self._by_name[name]
-            above = [self.stale(maker.addressing) for maker in self._makers(stage)]
-            self._stale[name] = any(above) or self._changed(stage)
+            above = [self.stale(maker) for maker in self._makers(name)]
+            self._stale[name] = any(above) or self._changed(name)
         return self._stale[name]
 
     def _open(self) -> None:
-        """Read every stage through DVC, once; not before a rule asks, for most commands need none.
+        """Open DVC's view, once; not before a rule asks, for most commands need none of it.
 
         Snakemake's settings are checked here, since they do not exist while the Snakefile is read.
+        A stage is loaded when it is asked for: planning one city reads nothing of the others.
         """
         if self._repo is not None:
             return
-        from dvc.repo import Repo
+        check_settings(self.workflow, self.config)
+        from dvc.dvcfile import load_file
 
-        with one_line_errors():
-            check_settings(self.workflow, self.config)
-        self._repo = Repo(str(self.root), _wait_for_lock=True)
+        from musecl.bridge.repository import open_repository
+
+        self._repo = open_repository(self.root)
         with self._repo.lock:
-            self._by_name = {stage.addressing: stage for stage in self._repo.index.stages}
-        self._maker_of = {
-            out.fs_path: stage for stage in self._by_name.values() for out in stage.outs
-        }
+            stages = load_file(self._repo, "dvc.yaml").stages
+        self._stage = cache(stages.__getitem__)
+        self._maker_of = {path: name for name in stages for path in self._declaration(name).outputs}
 
-    def _code(self, name: str) -> list[str]:
-        """List a stage's code: the same for every city, so dvc.yaml is read once per stage."""
-        stage, _, city = name.partition("@")
-        if stage not in self._code_of:
-            declared = declaration(self.root, stage, city or None)
-            self._code_of[stage] = [p for p in declared.inputs if p.startswith("workflow/")]
-        return self._code_of[stage]
+    def _declaration(self, name: str) -> Declaration:
+        if not self._declared:
+            self._written = read_stages(self.root)
+        if name not in self._declared:
+            stage, _, city = name.partition("@")
+            self._declared[name] = declared_in(self._written, stage, city or None)
+        return self._declared[name]
 
-    def _maker(self, path: str) -> Any:
-        self._open()
-        return self._maker_of.get(str((self.root / path).resolve()))
-
-    def _makers(self, stage: Any) -> list[Any]:
-        found = {self._maker_of[dep.fs_path] for dep in stage.deps if dep.fs_path in self._maker_of}
-        return sorted(found, key=lambda maker: str(maker.addressing))
+    def _makers(self, name: str) -> list[str]:
+        """Name the stages whose outputs a stage reads."""
+        inputs = self._declaration(name).inputs
+        return sorted({self._maker_of[path] for path in inputs if path in self._maker_of})
 
     def _made_by_stale(self, path: str) -> bool:
-        maker = self._maker(path)
-        return maker is not None and self.stale(maker.addressing)
+        return path in self._maker_of and self.stale(self._maker_of[path])
 
     def _can_be_pulled(self, path: str) -> bool:
-        maker = self._maker(path)
-        present = (self.root / path).exists()
-        return maker is not None and not present and not self.stale(maker.addressing)
+        absent = not (self.root / path).exists()
+        return absent and path in self._maker_of and not self.stale(self._maker_of[path])
 
-    def _changed(self, stage: Any) -> bool:
+    def _changed(self, name: str) -> bool:
         """Ask DVC as `dvc repro --allow-missing` does, and then whether an absent output is kept.
 
         `Stage.changed` itself would take DVC's per-path locks, and wait for a stage that runs;
         the repository's lock, held here, is enough to read.
         """
         with self._repo.lock:
+            stage = self._stage(name)
             if stage.changed_stage() or stage.is_callback or stage.always_changed:
                 return True
-            made_above = {out.fs_path: out for maker in self._makers(stage) for out in maker.outs}
+            made_above = {
+                out.fs_path: out for maker in self._makers(name) for out in self._stage(maker).outs
+            }
             if any(self._dependency_changed(dep, made_above) for dep in stage.deps):
                 return True
             return any(self._output_changed(out) for out in stage.outs)
@@ -174,6 +172,9 @@ class Recorded:
         except (DvcException, OSError):
             return False
 
+    def _code(self, name: str) -> list[str]:
+        return [path for path in self._declaration(name).inputs if path.startswith("workflow/")]
+
     @staticmethod
     def _marker(name: str) -> str:
         # A folder each: Snakemake lists a folder once, and would miss a marker written later.
@@ -188,8 +189,12 @@ def one_line_errors() -> Iterator[None]:
     """Show an error that is meant for the user as one line, not as a trace of the Snakefile."""
     try:
         yield
-    except MuseclError as error:
-        print(f"musecl: {error}", file=sys.stderr)
+    except Exception as error:
+        from dvc.exceptions import DvcException
+
+        if not isinstance(error, (MuseclError, DvcException)):
+            raise
+        print(f"musecl: {' '.join(str(error).split())}", file=sys.stderr)
         # Snakemake would print a traceback for SystemExit's relatives, and hold nothing open yet.
         os._exit(1)
 
@@ -216,94 +221,3 @@ def check_settings(workflow: Any, overrides: dict[str, Any]) -> None:
             "Snakemake must not skip by its own checksums: pass --max-checksum-file-size 0, or run "
             "in the folder of the Snakefile, where profiles/default is found"
         )
-
-
-def reproduce(root: Path, name: str) -> None:
-    """Bring one stage up to date through DVC, its inputs pulled where they are absent.
-
-    Parameters
-    ----------
-    root : Path
-        The folder of dvc.yaml.
-    name : str
-        The stage as DVC addresses it: `fuse@nyc`.
-
-    Raises
-    ------
-    EngineError
-        DVC could not; one line with its reason.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
-    from dvc.repo import Repo
-
-    with _dependencies_hashed_before_the_run():
-        while True:
-            with Repo(str(root), _wait_for_lock=True) as repo:
-                _pull_only_what_is_absent(repo)
-                try:
-                    repo.reproduce(name, single_item=True, pull=True)
-                    return
-                except DvcException as error:
-                    reasons = list(_causes(error))
-                    if not any(isinstance(reason, LockError) for reason in reasons):
-                        _restore_outputs(repo, name)
-                        raise EngineError(f"{name}: {reasons[-1]}") from error
-            # Another process runs a stage that reads or writes the same paths: look again later.
-            time.sleep(1)
-
-
-def _pull_only_what_is_absent(repo: Any) -> None:
-    """Keep a job that has all it needs from asking a remote, which may be down or not exist.
-
-    With `pull`, DVC would fetch the run cache of the whole remote for every job, and then every
-    output that its local run cache names.
-    """
-    restore = repo.stage_cache.restore
-    repo.stage_cache.restore = lambda stage, pull=False, **options: restore(stage, **options)
-    repo.stage_cache.pull = lambda *_, **__: []
-
-
-def _restore_outputs(repo: Any, name: str) -> None:
-    """Put back the earlier outputs of a failed stage: both engines delete them before a run."""
-    from dvc.exceptions import DvcException
-
-    try:
-        repo.checkout(targets=[name], force=True, allow_missing=True)
-    except DvcException as error:
-        print(f"musecl: the earlier outputs of {name} stay in the cache: {error}", file=sys.stderr)
-
-
-@contextmanager
-def _dependencies_hashed_before_the_run() -> Iterator[None]:
-    """Refuse to record a run whose dependencies changed in the middle.
-
-    DVC hashes dependencies after the command, and so records new code or parameters beside an
-    output of the old ones.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.stage import Stage
-
-    original = Stage.save_deps
-    first: dict[str, dict[str, Any]] = {}
-
-    def save_deps(stage: Any, **options: Any) -> None:
-        original(stage, **options)
-        now = {str(dependency): dependency.hash_info for dependency in stage.deps}
-        if first.setdefault(stage.addressing, now) != now:
-            changed = ", ".join(key for key in now if first[stage.addressing].get(key) != now[key])
-            raise DvcException(
-                f"{changed} changed while it ran; nothing was recorded, run it again"
-            )
-
-    Stage.save_deps = save_deps
-    try:
-        yield
-    finally:
-        Stage.save_deps = original
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__

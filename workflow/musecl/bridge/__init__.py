@@ -1,0 +1,7 @@
+"""The agreement of Snakemake and DVC; docs/engines.md is its page.
+
+planning    Snakemake's view: which stages are stale, learnt from DVC
+running     a job: one stage through DVC
+repository  DVC's repository, opened alike by both
+lockfile    dvc.lock, one entry at a time
+"""
