@@ -31,6 +31,14 @@ OUTPUTS = st.sampled_from(
     ]
 )
 
+BELOW = {
+    "fetch": ["fetch", "tile", "places", "fuse", "evaluate"],
+    "tile": ["tile", "fuse", "evaluate"],
+    "places": ["places", "fuse", "evaluate"],
+    "fuse": ["fuse", "evaluate"],
+    "evaluate": ["evaluate"],
+}
+RUNS = {"snakemake": ["snakemake", "--cores", "2"], "dvc": ["dvc", "repro"]}
 # The engine that starts each, and a part of its command line.
 PROCESSES = {
     "snakemake": ("snakemake", "bin/snakemake"),
@@ -122,9 +130,18 @@ class EnginesAgree(RuleBasedStateMachine):
     @rule(process=st.sampled_from(sorted(PROCESSES)), change=st.integers(1, 150))
     def kill_a_process(self, process: str, change: int) -> None:
         engine, part = PROCESSES[process]
-        command = {"snakemake": ["snakemake", "--cores", "2"], "dvc": ["dvc", "repro"]}[engine]
-        self.relay.start(*command, fault=f"kill:{change}:{part}").communicate()
+        self.relay.start(*RUNS[engine], fault=f"kill:{change}:{part}").communicate()
         self.relay.run("snakemake", "--unlock", "--cores", "1", check=False)
+
+    @rule(process=st.sampled_from(sorted(PROCESSES)), key=PARAMETERS, value=st.integers(4, 6))
+    def edit_in_mid_run(self, process: str, key: str, value: int) -> None:
+        path = self.relay.folder / "params.yaml"
+        before = path.read_bytes()
+        edit_parameter(self.relay, key, value)
+        (self.relay.folder.parent / "edited.yaml").write_bytes(path.read_bytes())
+        path.write_bytes(before)
+        engine, part = PROCESSES[process]
+        self.relay.start(*RUNS[engine], fault=f"edit:1:{part}").communicate()
 
     @rule()
     def pull_into_a_fresh_clone(self) -> None:
@@ -159,7 +176,40 @@ class EnginesAgree(RuleBasedStateMachine):
                 for city in self.cities()
                 if not (self.relay.folder / f"results/{city}/r2.csv").exists()
             }
-            assert self.relay.snakemake_wants() == self.relay.dvc_wants() | absent
+            wanted = self.dvc_wants() | absent | self.lost()
+            assert self.relay.snakemake_wants() == wanted
+
+    def lost(self) -> set[str]:
+        """Stages below an output that is recorded and nowhere: DVC is told to take it as there."""
+        lock = self.relay.folder / "dvc.lock"
+        entries = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+        caches = [self.relay.folder / ".dvc/cache", self.home / "remote"]
+        below = set()
+        for name, entry in entries.items():
+            stage, _, city = name.partition("@")
+            kept = [
+                (self.relay.folder / out["path"]).exists()
+                or any((c / "files/md5" / out["md5"][:2] / out["md5"][2:]).exists() for c in caches)
+                for out in entry["outs"]
+            ]
+            if not all(kept) and city in self.cities():
+                below |= {f"{stage}@{city}" for stage in BELOW[stage]}
+        return below
+
+    def dvc_wants(self) -> set[str]:
+        """Ask DVC; in a copy with all inputs where it cannot say, for want of a stale stage's."""
+        try:
+            return self.relay.dvc_wants()
+        except AssertionError as error:
+            if "No such file or directory" not in str(error):
+                raise
+        copy = Relay(self.home / "copy")
+        shutil.copytree(self.relay.folder, copy.folder, symlinks=True)
+        copy.pull_the_absent()
+        try:
+            return copy.dvc_wants()
+        finally:
+            shutil.rmtree(copy.folder)
 
     @invariant()
     def the_lock_is_true(self) -> None:

@@ -2,8 +2,9 @@
 
 On PYTHONPATH with MUSECL_FAULT="kind:N:part of the command line". Kinds: `kill` ends the process
 as kill -9 would; `full` refuses this change and all that follow but deletions, as a full disk
-does; `wait` writes to the pipe `started` and waits for the pipe `go`; `count` writes to the file
-`changes` how many there were.
+does; `edit` puts the file `edited.yaml` in the place of params.yaml; `wait` writes to the pipe
+`started` and waits for the pipe `go`; `count` writes to the file `changes` how many there were.
+All three lie beside the checkout.
 """
 
 import atexit
@@ -42,6 +43,8 @@ class Fault:
         self.changes += 1
         if self.changes == self.number and self.kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.changes == self.number and self.kind == "edit":
+            (self.root / "params.yaml").write_bytes((self.beside / "edited.yaml").read_bytes())
         if self.changes == self.number and self.kind == "wait":
             (self.beside / "started").write_text("")
             (self.beside / "go").read_text()

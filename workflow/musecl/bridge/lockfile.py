@@ -14,7 +14,7 @@ from dvc import dvcfile
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.stage import serialize
 from dvc.utils.serialize import dumps_yaml, loads_yaml
-from ruamel.yaml import YAMLError
+from ruamel.yaml.error import YAMLError
 from voluptuous import Invalid
 
 from musecl.errors import EngineError
