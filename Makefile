@@ -1,4 +1,5 @@
-# The front door: `make help`. No target needs root or conda; everything goes to .venv.
+# The front door: `make help`. No target needs conda, and none but test-slurm needs
+# root; everything goes to .venv.
 PYTHON ?= python3
 # Any build of PyTorch: TORCH='torch==2.13.0' with your index in pip's own configuration.
 TORCH ?= torch==2.13.0
@@ -8,11 +9,11 @@ DIR ?=
 READY := $(VENV)/ready
 RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 
-.PHONY: help environment test check format world lock declare clean
+.PHONY: help environment test test-slurm check format world lock declare clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@grep -hE '^[a-z%/]+[^:]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
+	@grep -hE '^[a-z%/-]+[^:]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
 
 results/%: $(READY) FORCE ## build any result with all its inputs: make results/nyc/r2.csv
 	@$(RUN) snakemake --cores all $@
@@ -29,6 +30,9 @@ $(READY): requirements.lock
 
 test: $(READY) .packages/ready ## run every test
 	$(RUN) python -m pytest
+
+test-slurm: $(READY) .packages/ready ## run both pipelines on a Slurm of one node (Debian; root or sudo)
+	$(RUN) python tests/slurm/cluster.py python -m pytest tests/slurm/test_slurm.py
 
 # The sample's packages, for the tests to serve on loopback.
 .packages/ready: $(READY) workflow/musecl/sources/sample_packages.txt workflow/musecl/sources/model_packages.txt

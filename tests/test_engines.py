@@ -116,6 +116,19 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_do(relay: Relay, tmp_path: Path)
     assert clone.snakemake_wants("results/nyc/r2.csv") == set()
 
 
+def test_a_job_on_a_node_pulls_what_the_plan_left_out(relay: Relay, tmp_path: Path) -> None:
+    """As Slurm's job does: another Snakemake, for one rule, where the inputs are absent."""
+    relay.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
+    relay.run("dvc", "push")
+    edit_parameter(relay, "evaluate.folds", 3)
+    shutil.rmtree(relay.folder / "data")
+    shutil.rmtree(relay.folder / ".dvc" / "cache")
+    on_node = ["--mode", "remote", "--force", "--nolock", "--allowed-rules", "evaluate", "--"]
+    relay.snakemake(*on_node, "results/nyc/r2.csv")
+    assert relay.snakemake_wants("results/nyc/r2.csv") == set()
+    assert not (relay.folder / "data/nyc/source.txt").exists()
+
+
 def test_there_and_back_is_not_computed_twice(relay: Relay) -> None:
     first = results(relay)
     edit_parameter(relay, "fuse.dim", 64)

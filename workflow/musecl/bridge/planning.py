@@ -65,6 +65,9 @@ class Recorded:
             values = dict(wildcards.items())
             name = stage.format(**values)
             named = {key: path.format(**values) for key, path in paths.items()}
+            if self.workflow.remote_exec:
+                # What is absent on a node was left out of the plan too, and the job pulls it.
+                named = {key: path for key, path in named.items() if (self.root / path).exists()}
             if not self.workflow.is_main_process:  # a job runs what was planned, and asks nothing
                 return {**named, "code": self._code(name)}
             with one_line_errors():
