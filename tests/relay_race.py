@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RELAY = ROOT / "tests" / "relay"
+LONGEST = 120  # seconds; what waits for a server that does not answer fails then
 IGNORED = "data/\nresults/\n.snakemake/\n.musecl/\n__pycache__/\n"
 
 
@@ -46,7 +47,12 @@ class Relay:
     def run(self, *command: str, check: bool = True) -> str:
         """Run a program of this environment here; its output, both streams."""
         done = subprocess.run(
-            command, cwd=self.folder, env=environment(), capture_output=True, text=True
+            command,
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
         )
         text = done.stdout + done.stderr
         if check and done.returncode:

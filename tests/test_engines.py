@@ -108,22 +108,6 @@ def test_both_engines_write_the_same(relay: Relay) -> None:
     assert results(relay) == by_snakemake
 
 
-def test_a_fresh_clone_pulls_and_has_nothing_to_do(relay: Relay, tmp_path: Path) -> None:
-    relay.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
-    relay.commit("built")
-    relay.run("dvc", "push")
-    relay.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
-    clone = Relay(tmp_path / "clone")
-    clone.run("dvc", "pull", "results/nyc/r2.csv")
-    assert clone.snakemake_wants("results/nyc/r2.csv") == set()
-    edit_parameter(clone, "evaluate.folds", 3)
-    assert clone.snakemake_wants("results/nyc/r2.csv") == {"evaluate@nyc"}
-    clone.snakemake("results/nyc/r2.csv")
-    assert not (clone.folder / "data/nyc/source.txt").exists()
-    assert (clone.folder / "data/nyc/fused.txt").exists()
-    assert clone.snakemake_wants("results/nyc/r2.csv") == set()
-
-
 def test_there_and_back_is_not_computed_twice(relay: Relay) -> None:
     first = results(relay)
     edit_parameter(relay, "fuse.dim", 64)
