@@ -257,14 +257,15 @@ def test_what_a_full_remote_did_not_take_is_pushed_later(relay: Relay) -> None:
         assert products_of(clone) == products_of(relay)
 
 
-def test_a_remote_whose_objects_are_not_hashed_is_refused(relay: Relay) -> None:
-    relay.run("dvc", "remote", "modify", "shared", "verify", "false")
-    command = "dvc remote modify shared verify true"
-    assert_stopped_in_one_line(fails(relay, "snakemake", "--cores", "1"), command)
-    job = fails(relay, "python", "workflow/musecl", "stage", "fuse@nyc")
-    assert_stopped_in_one_line(job, command)
-    relay.run(*command.split())
-    assert relay.snakemake_wants() == set()
+@pytest.mark.parametrize("level", [[], ["--local"]], ids=["shared", "one's own"])
+def test_a_remote_whose_objects_are_not_hashed_is_refused(relay: Relay, level: list[str]) -> None:
+    relay.run("dvc", "remote", "add", *level, "other", "../other")
+    command = ["dvc", "remote", "modify", *level, "other", "verify", "true"]
+    assert_stopped_in_one_line(fails(relay, "snakemake", "-n"), " ".join(command))
+    job = ("python", "workflow/musecl", "stage", "fuse@nyc")
+    assert_stopped_in_one_line(fails(relay, *job), " ".join(command))
+    relay.run(*command)
+    relay.run(*job)
 
 
 def damage(store: Path, value: str, at: int = 7) -> None:
