@@ -11,8 +11,9 @@ with one_line_errors():
 
 # Answers, per rule, which inputs count as new: DVC knows, modification times do not.
 RECORDED = Recorded(workflow, config, ancient)
-DO = "python workflow/musecl stage"
-TOLD = "2>&1 | tee {log}"
+# The shell becomes the job: with one in between, a job would outlive a Snakemake that is killed.
+DO = "exec python workflow/musecl stage"
+TOLD = "> >(tee {log}) 2>&1"
 
 
 wildcard_constraints:

@@ -1,16 +1,13 @@
 """Snakemake and DVC on the relay: the same view of what is stale, whatever happened before."""
 
-import os
 import re
 import shutil
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from relay_race import Relay, environment
+from relay_race import Relay
 
 EVERYTHING = {
     f"{stage}@{city}"
@@ -53,11 +50,6 @@ def edit_parameter(relay: Relay, key: str, value: object) -> None:
 def edit_code(relay: Relay, stage: str, salt: str) -> None:
     path = relay.folder / "workflow" / "musecl" / "stages" / f"{stage}.py"
     path.write_text(re.sub(r'SALT = ".*"', f'SALT = "{salt}"', path.read_text()))
-
-
-def data_of(relay: Relay) -> dict[Path, bytes]:
-    files = (relay.folder / "data").rglob("[!.]*")
-    return {path: path.read_bytes() for path in files if path.is_file()}
 
 
 def results(relay: Relay) -> dict[str, str]:
@@ -119,98 +111,6 @@ def test_there_and_back_is_not_computed_twice(relay: Relay) -> None:
     edit_digest.write_text("raise RuntimeError('computed again')\n")
     relay.snakemake()
     assert results(relay) == first
-
-
-def test_a_failing_step_leaves_every_earlier_file(relay: Relay) -> None:
-    before = data_of(relay)
-    path = relay.folder / "workflow/musecl/stages/tile.py"
-    path.write_text("def run(job):\n    job.output('tiles').mkdir()\n    raise SystemExit(3)\n")
-    relay.snakemake(check=False)
-    assert data_of(relay) == before
-    assert {"tile@nyc", "tile@bos"} <= relay.dvc_wants()
-    # DVC by itself deletes a stage's outputs before it runs it; they stay in its cache.
-    relay.run("dvc", "repro", check=False)
-    relay.run("dvc", "checkout")
-    assert data_of(relay) == before
-
-
-class Slow:
-    """Makes a stage stop when it starts, until it is let go: two pipes, and nobody polls."""
-
-    def __init__(self, relay: Relay, stage: str) -> None:
-        self.started, self.go = relay.folder / "started", relay.folder / "go"
-        os.mkfifo(self.started)
-        os.mkfifo(self.go)
-        path = relay.folder / "workflow/musecl/stages" / f"{stage}.py"
-        waiting = (
-            "    from pathlib import Path\n"
-            "    if Path('started').exists():\n"
-            "        Path('started').write_text(job.declared.name)\n"
-            "        Path('go').read_text()\n"
-        )
-        path.write_text(path.read_text().replace("def run(job):\n", f"def run(job):\n{waiting}"))
-
-    def wait_for_start(self) -> str:
-        """Block until the stage has started; its name."""
-        return self.started.read_text()
-
-    def let_go(self) -> None:
-        """Let the stage go on, and others of its kind pass."""
-        self.started.unlink()
-        self.go.write_text("")
-
-
-def start(relay: Relay, *command: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        cwd=relay.folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-@pytest.mark.parametrize(
-    "engine", [["snakemake", "--cores", "1", "data/nyc/fused.txt"], ["dvc", "repro", "fuse@nyc"]]
-)
-def test_parameters_edited_in_mid_run_are_not_recorded(relay: Relay, engine: list[str]) -> None:
-    slow = Slow(relay, "fuse")
-    running = start(relay, *engine)
-    slow.wait_for_start()
-    edit_parameter(relay, "fuse.dim", 99)
-    slow.let_go()
-    assert running.wait() != 0
-    assert "fuse@nyc" in relay.dvc_wants()
-    relay.snakemake()
-    assert_agreement(relay, set())
-
-
-@pytest.mark.parametrize("engine", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
-def test_a_killed_run_is_taken_up_by_the_next(relay: Relay, engine: list[str]) -> None:
-    slow = Slow(relay, "fuse")
-    edit_parameter(relay, "fuse.dim", 7)
-    running = start(relay, *engine)
-    slow.wait_for_start()
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    slow.started.unlink()
-    relay.run("snakemake", "--unlock", "--cores", "1")
-    relay.snakemake()
-    assert_agreement(relay, set())
-    assert not list(relay.folder.rglob(".partial-*"))
-
-
-def test_a_step_ends_with_the_engine_that_started_it(relay: Relay) -> None:
-    slow = Slow(relay, "fuse")
-    running = start(relay, "dvc", "repro", "fuse@nyc")
-    slow.wait_for_start()
-    running.kill()
-    running.wait()
-    # Its end of the pipe closes when the step is gone, and only then can it be opened no more.
-    with pytest.raises(OSError, match="No such device"):
-        while True:
-            os.close(os.open(slow.go, os.O_WRONLY | os.O_NONBLOCK))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dvc import dvcfile
+from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.stage import serialize
 from dvc.utils.serialize import dumps_yaml, loads_yaml
+from ruamel.yaml import YAMLError
+from voluptuous import Invalid
 
 from musecl.errors import EngineError
 
@@ -25,8 +28,8 @@ class Entries(Mapping[str, Any]):
     Parameters
     ----------
     text : str
-        The file's content. One that ends within a line was cut by a kill: what it says of the
-        last stage is left out, and the run cache answers for it.
+        The file's content. A kill may have cut it anywhere: an entry that is not whole is as
+        good as absent, and the run cache answers for its stage.
 
     Raises
     ------
@@ -35,21 +38,23 @@ class Entries(Mapping[str, Any]):
     """
 
     def __init__(self, text: str) -> None:
-        if HEADER.startswith(text):
-            text = HEADER
-        stages = text.removeprefix(HEADER)
+        lines = text[: text.rfind("\n") + 1]
+        if HEADER.startswith(lines):
+            lines = HEADER
+        stages = lines.removeprefix(HEADER)
         first, *blocks = re.split(r"^  (?=\S)", stages, flags=re.MULTILINE)
-        if not text.startswith(HEADER) or first or re.search(r"^[^ \n]", stages, re.MULTILINE):
+        if not lines.startswith(HEADER) or first or re.search(r"^[^ \n]", stages, re.MULTILINE):
             raise EngineError(
                 "dvc.lock: not as DVC writes it (the marks of a merge?); `git checkout dvc.lock` "
                 "gives the last one, and what was built since comes back from the cache"
             )
-        if blocks and not stages.endswith("\n"):
-            blocks.pop()
         self._blocks = {block.partition(":\n")[0]: block for block in blocks}
 
     def __getitem__(self, name: str) -> Any:
-        return loads_yaml(self._blocks[name])[name]
+        try:
+            return COMPILED_LOCK_FILE_STAGE_SCHEMA(loads_yaml(self._blocks[name])[name])
+        except (YAMLError, Invalid) as error:
+            raise KeyError(name) from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._blocks

@@ -1,0 +1,234 @@
+"""Kills, full disks, Ctrl-C, edits and second runs in the middle of a run: the next one recovers.
+
+MUSECL_FAULTS=0 tries every point at which the four processes of a run change a file; a number
+that is not 0 tries so many of each.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from relay_race import ROOT, Relay, environment, expected_outputs
+from test_engines import assert_agreement, edit_code, edit_parameter
+
+FAULTS = int(os.environ.get("MUSECL_FAULTS", "1"))
+# Who is hit: a run, and a part of the command line of one of its processes.
+PROCESSES = {
+    "snakemake": (["snakemake", "--cores", "1", "data/nyc/fused.txt"], "bin/snakemake"),
+    "job": (["snakemake", "--cores", "1", "data/nyc/fused.txt"], "stage fuse@nyc"),
+    "step": (["dvc", "repro", "places@nyc"], "musecl places nyc"),
+    "dvc": (["dvc", "repro", "fuse@nyc"], "bin/dvc"),
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
+    """A relay of one city whose every stage ran once."""
+    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
+    edit_parameter(relay, "cities", {"nyc": {"rows": 3}})
+    relay.snakemake()
+    return relay
+
+
+@pytest.fixture
+def relay(built: Relay, tmp_path: Path) -> Relay:
+    """A copy of the built relay to break."""
+    shutil.copytree(built.folder, tmp_path / "relay", symlinks=True)
+    return Relay(tmp_path / "relay")
+
+
+class Held:
+    """A run whose step of fuse@nyc waits before it writes, until it is let go."""
+
+    def __init__(self, relay: Relay, command: list[str]) -> None:
+        self.started = relay.folder.parent / "started"
+        self.go = relay.folder.parent / "go"
+        os.mkfifo(self.started)
+        os.mkfifo(self.go)
+        self.run = start(relay, command, "wait:1:musecl fuse nyc")
+        self.started.read_text()
+
+    def let_go(self) -> None:
+        self.go.write_text("")
+
+    def wait_for_its_end(self) -> None:
+        """Block until the step is gone, killed with whoever started it."""
+        while True:
+            try:
+                os.close(os.open(self.go, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:  # nobody holds the other end of the pipe any more
+                return
+
+
+def start(relay: Relay, command: list[str], fault: str = "none:0:none") -> subprocess.Popen[str]:
+    path = f"{ROOT / 'tests' / 'faults'}{os.pathsep}{environment()['PYTHONPATH']}"
+    return subprocess.Popen(
+        command,
+        cwd=relay.folder,
+        env={**environment(), "PYTHONPATH": path, "MUSECL_FAULT": fault},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def data_of(relay: Relay) -> dict[Path, bytes]:
+    files = (relay.folder / "data").rglob("[!.]*")
+    return {path: path.read_bytes() for path in files if path.is_file()}
+
+
+def assert_recovered(relay: Relay) -> None:
+    """A plain run, after `--unlock` where Snakemake asks for it, brings all in order."""
+    text = relay.snakemake(check=False)
+    if "--unlock" in text:
+        relay.run("snakemake", "--unlock", "--cores", "1")
+        relay.snakemake()
+    assert_agreement(relay, set())
+    assert_true_lock(relay)
+    assert not list(relay.folder.rglob(".partial-*"))
+
+
+def assert_true_lock(relay: Relay) -> None:
+    """Nothing is recorded, kept or shown that was not built from what dvc.lock says."""
+    entries = yaml.safe_load((relay.folder / "dvc.lock").read_text())["stages"]
+    assert len(entries) == 5
+    for name, entry in entries.items():
+        expected = expected_outputs(relay, name, entry)
+        assert {out["path"]: out["md5"] for out in entry["outs"]} == expected, name
+    relay.run("dvc", "status", "--quiet")
+
+
+def faulty_run(relay: Relay, process: str, fault: str) -> int:
+    command, part = PROCESSES[process]
+    running = start(relay, command, f"{fault}:{part}")
+    running.communicate()
+    return running.returncode
+
+
+def points(relay: Relay, process: str) -> list[int]:
+    """The changes before which a process is hit: all, or some spread over its run."""
+    faulty_run(relay, process, "count:0")
+    changes = int((relay.folder.parent / "changes").read_text())
+    tried = min(FAULTS, changes) or changes
+    return [round((number + 0.5) * changes / tried + 0.5) for number in range(tried)]
+
+
+@pytest.mark.parametrize("kind", ["kill", "full"])
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_fault_at_any_change_of_a_file_is_recovered(
+    built: Relay, tmp_path: Path, process: str, kind: str
+) -> None:
+    edited = Relay(tmp_path / "edited")
+    shutil.copytree(built.folder, edited.folder, symlinks=True)
+    edit_parameter(edited, "fuse.dim", 7)
+    edit_code(edited, "places", "second")
+    counted = Relay(tmp_path / "counted")
+    shutil.copytree(edited.folder, counted.folder, symlinks=True)
+    for point in points(counted, process):
+        relay = Relay(tmp_path / f"{point}")
+        shutil.copytree(edited.folder, relay.folder, symlinks=True)
+        ended = faulty_run(relay, process, f"{kind}:{point}")
+        print(f"{process}: {kind} before change {point}, ended with {ended}")
+        assert_recovered(relay)
+        shutil.rmtree(relay.folder)
+
+
+def test_a_failing_step_leaves_every_earlier_file(relay: Relay) -> None:
+    before = data_of(relay)
+    path = relay.folder / "workflow/musecl/stages/tile.py"
+    path.write_text("def run(job):\n    job.output('tiles').mkdir()\n    raise SystemExit(3)\n")
+    relay.snakemake(check=False)
+    assert data_of(relay) == before
+    assert "tile@nyc" in relay.dvc_wants()
+    # DVC by itself deletes a stage's outputs before it runs it; they stay in its cache.
+    relay.run("dvc", "repro", check=False)
+    relay.run("dvc", "checkout")
+    assert data_of(relay) == before
+
+
+@pytest.mark.parametrize(
+    "engine", [["snakemake", "--cores", "1", "data/nyc/fused.txt"], ["dvc", "repro", "fuse@nyc"]]
+)
+@pytest.mark.parametrize("what", ["parameter", "code", "input"])
+def test_what_is_edited_in_mid_run_is_not_recorded(
+    relay: Relay, engine: list[str], what: str
+) -> None:
+    edit_parameter(relay, "fuse.dim", 7)
+    held = Held(relay, engine)
+    if what == "parameter":
+        edit_parameter(relay, "fuse.dim", 99)
+    elif what == "code":
+        edit_code(relay, "fuse", "second")
+    else:
+        (relay.folder / "data/nyc/places.txt").unlink()
+        (relay.folder / "data/nyc/places.txt").write_text("edited\n")
+    held.let_go()
+    text, _ = held.run.communicate()
+    assert held.run.returncode != 0
+    assert "changed while it ran" in text
+    assert "fuse@nyc" in relay.dvc_wants()
+    assert relay.snakemake_wants() == relay.dvc_wants()
+    relay.snakemake()
+    assert_agreement(relay, set())
+
+
+@pytest.mark.parametrize(
+    "engine", [["snakemake", "--cores", "1", "data/nyc/fused.txt"], ["dvc", "repro", "fuse@nyc"]]
+)
+def test_no_step_outlives_the_engine_that_is_killed(relay: Relay, engine: list[str]) -> None:
+    before = data_of(relay)
+    edit_parameter(relay, "fuse.dim", 7)
+    held = Held(relay, engine)
+    held.run.kill()
+    held.run.wait()
+    held.wait_for_its_end()
+    after = data_of(relay)
+    # The engines delete a stage's outputs before they run it.
+    assert after == {path: text for path, text in before.items() if path in after}
+    assert set(before) - set(after) <= {relay.folder / "data/nyc/fused.txt"}
+    text = relay.snakemake(check=False)
+    assert ("--unlock" in text) == (engine[0] == "snakemake")
+    relay.run("snakemake", "--unlock", "--cores", "1")
+    relay.snakemake()
+    assert_agreement(relay, set())
+    assert not list(relay.folder.rglob(".partial-*"))
+
+
+@pytest.mark.parametrize("engine", [["snakemake", "--cores", "2"], ["dvc", "repro"]])
+def test_after_control_c_the_same_command_goes_on(relay: Relay, engine: list[str]) -> None:
+    edit_parameter(relay, "fuse.dim", 7)
+    held = Held(relay, engine)
+    os.killpg(held.run.pid, signal.SIGINT)
+    held.wait_for_its_end()
+    held.run.communicate()
+    assert held.run.returncode != 0
+    relay.run(*engine)
+    assert_agreement(relay, set())
+    assert_true_lock(relay)
+
+
+@pytest.mark.parametrize("second", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
+@pytest.mark.parametrize("first", [["snakemake", "--cores", "1"], ["dvc", "repro"]])
+def test_two_runs_at_once_neither_lose_nor_run_twice(
+    relay: Relay, first: list[str], second: list[str]
+) -> None:
+    edit_parameter(relay, "fuse.dim", 7)
+    held = Held(relay, first)
+    beside = start(relay, second)
+    if "snakemake" in first + second and first != second:
+        # It waits for the stage that the other runs, or ends with a lock error.
+        held.let_go()
+        beside.communicate()
+    else:
+        text, _ = beside.communicate()
+        assert beside.returncode != 0
+        assert "lock" in text
+        held.let_go()
+    held.run.communicate()
+    assert_recovered(relay)

@@ -1,0 +1,134 @@
+"""dvc.lock by entry: the same text as DVC's own, whole after a kill, refused after a merge."""
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from dvc.utils.serialize import dumps_yaml
+
+from musecl.bridge.lockfile import HEADER, Entries
+from musecl.errors import EngineError
+from relay_race import Relay
+from test_engines import assert_agreement
+
+
+def entry(number: int) -> dict[str, Any]:
+    """What DVC records of a stage, with the kinds of value that YAML may write in its own way."""
+    return OrderedDict(
+        cmd="python workflow/musecl evaluate " + "a_city_with_a_long_name_" * number,
+        deps=[OrderedDict(path=f"data/{number}/tiles", hash="md5", md5="0e1" * 10, size=number)],
+        params={
+            "params.yaml": {"rate": 3e-05, "on": True, "text": "yes", "none": None, "id": "01"}
+        },
+        outs=[OrderedDict(path="résultats", hash="md5", md5="1e5", size=10**12)],
+    )
+
+
+NAMES = ["fetch@nyc", "fetch@bos", "fetch_models", "evaluate@nyc"]
+
+
+def test_the_text_is_dvcs_own() -> None:
+    entries = Entries("")
+    everything: dict[str, Any] = {}
+    for number, name in enumerate([*NAMES, *reversed(NAMES)]):
+        entries.replace(name, entry(number))
+        everything[name] = entry(number)
+        assert entries.text() == dumps_yaml({"schema": "2.0", "stages": everything})
+        entries = Entries(entries.text())
+        assert {name: entries[name] for name in entries} == everything
+
+
+def test_a_cut_at_any_byte_leaves_the_entries_before_it_and_can_be_healed() -> None:
+    whole = Entries("")
+    for number, name in enumerate(NAMES):
+        whole.replace(name, entry(number))
+    text = whole.text()
+    for end in range(0, len(text), 7):
+        cut = Entries(text[:end])
+        for name in list(cut)[:-1]:
+            assert cut[name] == whole[name]
+        assert all(cut.get(name, {}).keys() <= whole[name].keys() for name in cut)
+        for name in NAMES:
+            cut.replace(name, whole[name])
+        assert cut.text() == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HEADER}<<<<<<< HEAD\n  fetch:\n    cmd: x\n",
+        f"{HEADER}  fetch:\n    cmd: x\n=======\n  fuse:\n    cmd: y\n",
+        "stages: {}\n",
+        "schema: '3.0'\nstages:\n",
+        f"{HEADER}    cmd: x\n",
+    ],
+)
+def test_a_file_that_dvc_did_not_write_is_refused(text: str) -> None:
+    with pytest.raises(EngineError, match=r"git checkout dvc\.lock"):
+        Entries(text)
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Relay:
+    relay = Relay.lay(tmp_path_factory.mktemp("lockfile") / "relay")
+    relay.snakemake()
+    return relay
+
+
+def test_jobs_and_dvc_write_the_same_file(relay: Relay) -> None:
+    by_jobs = (relay.folder / "dvc.lock").read_text()
+    (relay.folder / "dvc.lock").unlink()
+    relay.run("dvc", "repro")
+    by_dvc = (relay.folder / "dvc.lock").read_text()
+    assert yaml.safe_load(by_jobs) == yaml.safe_load(by_dvc)
+    assert sorted(by_jobs.splitlines()) == sorted(by_dvc.splitlines())
+
+
+def test_a_lock_cut_by_a_kill_is_healed_by_the_next_run(relay: Relay) -> None:
+    lock = relay.folder / "dvc.lock"
+    whole = lock.read_text()
+    (relay.folder / "workflow/musecl/job.py").write_text("raise RuntimeError('computed again')\n")
+    for end in (0, len(whole) // 2):
+        lock.write_text(whole[:end])
+        relay.snakemake()
+        assert yaml.safe_load(lock.read_text()) == yaml.safe_load(whole)
+        assert_agreement(relay, set())
+
+
+def test_a_lock_with_the_marks_of_a_merge_is_one_line(relay: Relay) -> None:
+    lock = relay.folder / "dvc.lock"
+    whole = lock.read_text()
+    marked = whole.replace(HEADER, f"{HEADER}<<<<<<< HEAD\n")
+    lock.write_text(marked)
+    text = relay.snakemake(check=False)
+    lines = [line for line in text.splitlines() if line.startswith("musecl: ")]
+    assert len(lines) == 1
+    assert "git checkout dvc.lock" in lines[0]
+    assert "Traceback" not in text
+    assert lock.read_text() == marked
+    lock.write_text(whole)
+
+
+def test_what_cannot_be_written_leaves_the_earlier_lock(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from musecl.bridge import lockfile
+
+    lock = relay.folder / "dvc.lock"
+    before = lock.read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(lockfile.serialize, "to_lockfile", lambda stage: {stage.name: entry(1)})
+    monkeypatch.setattr(Path, "write_text", full)
+    repo = SimpleNamespace(tmp_dir=str(relay.folder / ".dvc/tmp"), fs=None, root_dir="")
+    file = lockfile.LockfileByEntry.__new__(lockfile.LockfileByEntry)
+    file.repo, file.path = repo, str(lock)
+    with pytest.raises(OSError, match="No space left"):
+        file.dump_stages([SimpleNamespace(name="fetch@nyc")])
+    assert lock.read_bytes() == before
