@@ -16,14 +16,6 @@ EVERYTHING = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    """A relay whose every stage ran once, through Snakemake."""
-    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
-    relay.snakemake()
-    return relay
-
-
 @pytest.fixture
 def relay(built: Relay, tmp_path: Path) -> Relay:
     """A copy of the built relay to break."""

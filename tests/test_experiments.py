@@ -16,15 +16,6 @@ SWEPT = {f"{stage}@{city}" for stage in ("fuse", "evaluate") for city in ("nyc",
 METRICS = {"results/nyc/metrics.json", "results/bos/metrics.json"}
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    """A relay whose every stage ran once, through Snakemake, and was committed."""
-    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
-    relay.snakemake()
-    relay.commit("built")
-    return relay
-
-
 @pytest.fixture
 def relay(built: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
     """A copy of the built relay to experiment in."""

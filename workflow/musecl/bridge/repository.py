@@ -23,7 +23,7 @@ def open_repository(root: Path) -> Repo:
     repo = Repo(str(root), _wait_for_lock=True)
     for name, settings in repo.config["remote"].items():
         if not settings.get("verify"):
-            shared = name in repo.config.load_config_to_level("repo").get("remote", {})
+            shared = name in repo.config.load_config_to_level("local").get("remote", {})
             raise EngineError(
                 f"remote {name!r}: DVC would use a damaged object of it; have it hash what it "
                 f"downloads: `dvc remote modify {'' if shared else '--local '}{name} verify true`"
