@@ -197,6 +197,8 @@ def refusing(kind: str, folder: Path) -> Iterator[dict[str, str]]:
     """A remote that takes nothing: its settings."""
     if kind == "a read-only folder":
         (folder / "remote").mkdir(mode=0o555)
+        if os.access(folder / "remote", os.W_OK):
+            pytest.skip("who runs this may write into any folder")
         yield {}
         (folder / "remote").chmod(0o755)
     elif kind.endswith("SSH"):
@@ -220,11 +222,7 @@ def refusing(kind: str, folder: Path) -> Iterator[dict[str, str]]:
         ("read-only SSH", "Read-only"),
         ("read-only S3", "read-only"),
         ("read-only HTTP", "501"),
-        pytest.param(
-            "a read-only folder",
-            "Permission denied",
-            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder"),
-        ),
+        ("a read-only folder", "Permission denied"),
     ],
 )
 def test_a_remote_that_takes_nothing_loses_nothing(relay: Relay, kind: str, reason: str) -> None:
