@@ -61,6 +61,19 @@ class Relay:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{text}")
         return text
 
+    def start(self, *command: str, fault: str = "none:0:none") -> subprocess.Popen[str]:
+        """Start a program here in a session of its own, with a fault (tests/faults)."""
+        path = f"{ROOT / 'tests' / 'faults'}{os.pathsep}{environment()['PYTHONPATH']}"
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**environment(), "PYTHONPATH": path, "MUSECL_FAULT": fault},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def commit(self, message: str) -> None:
         self.run("git", "add", "-A")
         name = ("-c", "user.name=relay", "-c", "user.email=")

@@ -7,13 +7,12 @@ that is not 0 tries so many of each.
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from relay_race import ROOT, Relay, environment, expected_outputs
+from relay_race import Relay, expected_outputs
 from test_engines import assert_agreement, edit_code, edit_parameter
 
 FAULTS = int(os.environ.get("MUSECL_FAULTS", "1"))
@@ -50,7 +49,7 @@ class Held:
         self.go = relay.folder.parent / "go"
         os.mkfifo(self.started)
         os.mkfifo(self.go)
-        self.run = start(relay, command, "wait:1:musecl fuse nyc")
+        self.run = relay.start(*command, fault="wait:1:musecl fuse nyc")
         self.started.read_text()
 
     def let_go(self) -> None:
@@ -63,19 +62,6 @@ class Held:
                 os.close(os.open(self.go, os.O_WRONLY | os.O_NONBLOCK))
             except OSError:  # nobody holds the other end of the pipe any more
                 return
-
-
-def start(relay: Relay, command: list[str], fault: str = "none:0:none") -> subprocess.Popen[str]:
-    path = f"{ROOT / 'tests' / 'faults'}{os.pathsep}{environment()['PYTHONPATH']}"
-    return subprocess.Popen(
-        command,
-        cwd=relay.folder,
-        env={**environment(), "PYTHONPATH": path, "MUSECL_FAULT": fault},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def data_of(relay: Relay) -> dict[Path, bytes]:
@@ -106,7 +92,7 @@ def assert_true_lock(relay: Relay) -> None:
 
 def faulty_run(relay: Relay, process: str, fault: str) -> int:
     command, part = PROCESSES[process]
-    running = start(relay, command, f"{fault}:{part}")
+    running = relay.start(*command, fault=f"{fault}:{part}")
     running.communicate()
     return running.returncode
 
@@ -220,7 +206,7 @@ def test_two_runs_at_once_neither_lose_nor_run_twice(
 ) -> None:
     edit_parameter(relay, "fuse.dim", 7)
     held = Held(relay, first)
-    beside = start(relay, second)
+    beside = relay.start(*second)
     if "snakemake" in first + second and first != second:
         # It waits for the stage that the other runs, or ends with a lock error.
         held.let_go()

@@ -72,7 +72,7 @@ class Recorded:
             inputs: dict[str, Any] = {
                 key: path if self._made_by_stale(path) else self.ancient(path)
                 for key, path in named.items()
-                if not (stale and self._can_be_pulled(path))
+                if not self._can_be_pulled(path)
             }
             inputs["code"] = [self.ancient(path) for path in self._code(name)]
             if stale:

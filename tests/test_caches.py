@@ -1,0 +1,78 @@
+"""Caches with each kind of link, and one that several checkouts share: nothing writes into them."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from relay_race import Relay
+from test_engines import assert_agreement, edit_code, edit_parameter, results
+
+
+def damaged(cache: Path) -> list[Path]:
+    """Objects of a cache whose content is not what their name says."""
+    return [
+        path
+        for path in (cache / "files/md5").rglob("*")
+        if path.is_file()
+        and hashlib.md5(path.read_bytes()).hexdigest() != (path.parent.name + path.stem)
+    ]
+
+
+@pytest.fixture(scope="module")
+def laid(tmp_path_factory: pytest.TempPathFactory) -> Relay:
+    relay = Relay.lay(tmp_path_factory.mktemp("caches") / "relay")
+    edit_parameter(relay, "cities", {"nyc": {"rows": 3}})
+    return relay
+
+
+@pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink", "reflink"])
+def test_no_step_writes_through_a_link(laid: Relay, tmp_path: Path, kind: str) -> None:
+    shutil.copytree(laid.folder, tmp_path / "relay", symlinks=True)
+    relay = Relay(tmp_path / "relay")
+    # Where the file system has no reflinks, DVC copies, as it does by its own default.
+    relay.run("dvc", "config", "cache.type", "reflink,copy" if kind == "reflink" else kind)
+    relay.snakemake()
+    file = relay.folder / "data/nyc/places.txt"
+    assert file.is_symlink() == (kind == "symlink")
+    assert (file.stat().st_nlink > 1) == (kind == "hardlink")
+    first = results(relay)
+    edit_parameter(relay, "fuse.dim", 7)
+    edit_code(relay, "places", "second")
+    relay.snakemake()
+    assert results(relay) != first
+    assert not damaged(relay.folder / ".dvc/cache")
+    edit_parameter(relay, "fuse.dim", 32)
+    edit_code(relay, "places", "first")
+    relay.run("dvc", "repro")
+    assert results(relay) == first
+    assert not damaged(relay.folder / ".dvc/cache")
+    assert_agreement(relay, set())
+
+
+@pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink"])
+def test_what_one_user_built_another_need_not(laid: Relay, tmp_path: Path, kind: str) -> None:
+    shutil.copytree(laid.folder, tmp_path / "mine", symlinks=True)
+    mine = Relay(tmp_path / "mine")
+    for key, value in {"dir": "../../shared", "shared": "group", "type": kind}.items():
+        mine.run("dvc", "config", f"cache.{key}", value)
+    mine.snakemake()
+    mine.commit("built")
+    mine.run("git", "clone", "-q", ".", str(tmp_path / "theirs"))
+    theirs = Relay(tmp_path / "theirs")
+    assert theirs.dvc_wants() == set()
+    # The target itself is absent: one job brings it, and no other.
+    assert theirs.snakemake_wants() == {"evaluate@nyc"}
+    theirs.snakemake()
+    assert_agreement(theirs, set())
+    edit_parameter(mine, "fuse.dim", 7)
+    mine.snakemake()
+    edit_parameter(theirs, "fuse.dim", 7)
+    # A step that ran would fail: only the shared cache can answer.
+    (theirs.folder / "workflow/musecl/job.py").write_text("raise RuntimeError('computed again')\n")
+    theirs.snakemake()
+    assert results(theirs) == {
+        path.replace("mine", "theirs"): text for path, text in results(mine).items()
+    }
+    assert not damaged(tmp_path / "shared")
