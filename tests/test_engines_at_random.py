@@ -57,6 +57,7 @@ def built_relay() -> Path:
         folder = Path(tempfile.mkdtemp(prefix="relay-"))
         relay = Relay.lay(folder / "relay")
         relay.run("dvc", "remote", "add", "-d", "shared", "../remote")
+        relay.run("dvc", "remote", "modify", "shared", "verify", "true")
         relay.snakemake()
         relay.commit("built")
         relay.run("dvc", "push")

@@ -167,13 +167,9 @@ class Recorded:
     def _kept_somewhere(self, out: Any) -> bool:
         if not out.changed_cache():
             return True
-        from dvc.exceptions import DvcException
+        from musecl.bridge.repository import kept_in_remote
 
-        try:
-            remote = self._repo.cloud.get_remote_odb(hash_name=out.hash_info.name)
-            return bool(remote.exists(out.hash_info.value))
-        except (DvcException, OSError):
-            return False
+        return kept_in_remote(self._repo, out.hash_info.value)
 
     def _code(self, name: str) -> list[str]:
         return [path for path in self._declaration(name).inputs if path.startswith("workflow/")]

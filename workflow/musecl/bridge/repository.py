@@ -1,12 +1,83 @@
-"""DVC's repository as every process of musecl opens it."""
+"""DVC's repository as every process of musecl opens it, and what its remote holds."""
 
 from pathlib import Path
+from typing import Any
 
+from dvc.config import NoRemoteError
 from dvc.repo import Repo
 
 import musecl.bridge.lockfile  # noqa: F401  (DVC's repository then reads dvc.lock by entry)
+from musecl.errors import EngineError
+
+FOLDERS = ("local", "ssh")
 
 
 def open_repository(root: Path) -> Repo:
-    """Open the repository in `root`; whoever takes its lock waits for it."""
-    return Repo(str(root), _wait_for_lock=True)
+    """Open the repository in `root`; whoever takes its lock waits for it.
+
+    Raises
+    ------
+    EngineError
+        DVC would take what a remote sends without hashing it.
+    """
+    repo = Repo(str(root), _wait_for_lock=True)
+    for name, settings in repo.config["remote"].items():
+        if not settings.get("verify"):
+            shared = name in repo.config.load_config_to_level("local").get("remote", {})
+            raise EngineError(
+                f"remote {name!r}: DVC would use a damaged object of it; have it hash what it "
+                f"downloads: `dvc remote modify {'' if shared else '--local '}{name} verify true`"
+            )
+    return repo
+
+
+def kept_in_remote(repo: Any, value: str) -> bool:
+    """Tell whether the default remote holds an object; where there is no remote, none does.
+
+    Parameters
+    ----------
+    repo : dvc.repo.Repo
+        As `open_repository` gives it.
+    value : str
+        The object's hash, as dvc.lock records it.
+
+    Raises
+    ------
+    EngineError
+        The remote does not answer: nobody knows whether the object is lost.
+    """
+    try:
+        remote = repo.cloud.get_remote()
+    except NoRemoteError:
+        return False
+    files, objects = remote.fs, remote.odb
+    try:
+        # A folder that is not mounted looks like one that holds nothing.
+        if files.protocol in FOLDERS and not files.isdir(remote.path):
+            raise ConnectionError(f"no folder {remote.path}")
+        # `exists` would say no for any failure over HTTP.
+        files.info(objects.oid_to_path(value))
+        return True
+    except FileNotFoundError as error:
+        if _answered(error):
+            return False
+        reason: BaseException = error.__cause__ or error
+    except Exception as error:  # each kind of remote has errors of its own, with no common base
+        reason = error
+    raise EngineError(
+        f"remote {remote.name!r} does not answer ({one_line(reason)}); try again, or build anew "
+        "without it: `dvc remote default --unset`"
+    ) from reason
+
+
+def one_line(error: BaseException) -> str:
+    """Give an error's reason without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _answered(error: FileNotFoundError) -> bool:
+    """Tell an object that is absent from a server that could not be asked: HTTP raises alike."""
+    cause = error.__cause__
+    if cause is None or not type(cause).__module__.startswith("aiohttp"):
+        return True
+    return getattr(cause, "status", None) in (404, 410)

@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
+from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
+from dvc.repo.index import index_from_targets
 from dvc.stage import Stage
+from dvc_data.hashfile.hash import file_md5
+from dvc_data.hashfile.meta import Meta
+from dvc_objects.errors import ObjectFormatError
 
-from musecl.bridge.repository import open_repository
+from musecl.bridge.repository import kept_in_remote, one_line, open_repository
 from musecl.errors import EngineError
 
 
@@ -37,6 +41,7 @@ def reproduce(root: Path, name: str) -> None:
     with _dependencies_hashed_before_the_run():
         while True:
             with open_repository(root) as repo:
+                _hash_what_the_cache_gives(repo)
                 _pull_only_what_is_absent(repo)
                 try:
                     repo.reproduce(name, single_item=True, pull=True)
@@ -45,25 +50,88 @@ def reproduce(root: Path, name: str) -> None:
                     reasons = list(_causes(error))
                     if not any(isinstance(reason, LockError) for reason in reasons):
                         _restore_outputs(repo, name)
-                        raise EngineError(f"{name}: {reasons[-1]}") from error
+                        raise EngineError(f"{name}: {one_line(reasons[-1])}") from error
             # Another process runs a stage that reads or writes the same paths: look again later.
             time.sleep(1)
+
+
+def _hash_what_the_cache_gives(repo: Any) -> None:
+    """Throw away a damaged object of the cache where DVC would use it.
+
+    DVC trusts an object that is write-protected, and its record of hashes by inode and time; a
+    disk that errs changes neither.
+    """
+    cache = repo.cache.local
+    sound = set()
+
+    def check(value: str, check_hash: bool = True, _info: Any = None) -> Meta:
+        path = cache.oid_to_path(value)
+        meta = Meta.from_info(cache.fs.info(path))
+        state = Path(path).stat()
+        seen = (value, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        if check_hash and seen not in sound:
+            if file_md5(path, cache.fs) != value.partition(".")[0]:
+                cache.fs.remove(path)
+                raise ObjectFormatError(f"{path} is damaged")
+            sound.add(seen)
+        return meta
+
+    cache.check = check
 
 
 def _pull_only_what_is_absent(repo: Any) -> None:
     """Keep a job that has all it needs from asking a remote, which may be down or not exist.
 
     With `pull`, DVC would fetch the run cache of the whole remote for every job, and then every
-    output that its local run cache names.
+    output that its local run cache names; and it would connect for what the cache holds.
     """
     restore = repo.stage_cache.restore
     repo.stage_cache.restore = lambda stage, pull=False, **options: restore(stage, **options)
     repo.stage_cache.pull = lambda *_, **__: []
 
+    def pull(target: str, **_: Any) -> Any:
+        outs = list(index_from_targets(repo, targets=[target]).outs)
+        absent = [out for out in outs if not _in_cache(out)]
+        # Asked first, for DVC does not say of every kind of remote that it is down.
+        if any(kept_in_remote(repo, out.hash_info.value) for out in absent if out.hash_info):
+            repo.fetch([target])
+            for out in absent:
+                if not _in_cache(out):
+                    raise _LostError(out)
+        return repo.checkout([target])
+
+    repo.pull = pull
+
+
+class _LostError(CheckoutError):  # type: ignore[misc]
+    """What a remote sent was thrown away; DVC builds the output of the stage itself anew."""
+
+    def __init__(self, out: Any) -> None:
+        DvcException.__init__(
+            self,
+            f"{out}: damaged or incomplete in the remote ({out.hash_info.value}); "
+            f"`snakemake --cores 1 {out}` builds it, and `dvc push` replaces it there once it is "
+            "deleted there",
+        )
+
+
+def _in_cache(out: Any) -> bool:
+    """Tell whether an output can be taken from the cache; what is damaged in it is gone then."""
+    if not out.hash_info:
+        return False
+    try:
+        # First, since DVC does not look at the hash of a folder's list that it cannot read.
+        out.cache.check(out.hash_info.value)
+    except (FileNotFoundError, ObjectFormatError):
+        return False
+    return not out.changed_cache()
+
 
 def _restore_outputs(repo: Any, name: str) -> None:
     """Put back the earlier outputs of a failed stage: both engines delete them before a run."""
     try:
+        for out in index_from_targets(repo, targets=[name]).outs:
+            _in_cache(out)
         repo.checkout(targets=[name], force=True, allow_missing=True)
     except DvcException as error:
         print(f"musecl: the earlier outputs of {name} stay in the cache: {error}", file=sys.stderr)

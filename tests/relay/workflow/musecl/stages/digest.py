@@ -15,6 +15,16 @@ def text_of(path: Path) -> str:
     return "".join(f"{file.name}={file.read_text()}" for file in files)
 
 
+def content(name: str, digest: str) -> str:
+    """What an output that is a file holds: numbers for DVC to compare, or the digest itself."""
+    scores = [int(digest[8 * fold : 8 * fold + 8], 16) / 2**32 for fold in range(4)]
+    if name.endswith(".json"):
+        return json.dumps({"r2": scores[0]}) + "\n"
+    if name.endswith(".csv"):
+        return "fold,r2\n" + "".join(f"{fold},{score}\n" for fold, score in enumerate(scores))
+    return f"{name} {digest}\n"
+
+
 def write(job, salt: str) -> None:
     data = [name for name in job.declared.inputs if not name.endswith(".py")]
     values = {key: job.value(key) for key in job.declared.parameters}
@@ -26,4 +36,4 @@ def write(job, salt: str) -> None:
             for part in range(2):
                 (path / f"{part}.txt").write_text(f"{name} {part} {digest}\n")
         else:
-            path.write_text(f"{name} {digest}\n")
+            path.write_text(content(name, digest))

@@ -1,0 +1,14 @@
+"""What several modules of tests share."""
+
+import pytest
+
+from relay_race import Relay
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
+    """A relay whose every stage ran once, through Snakemake, and was committed; for copies only."""
+    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
+    relay.snakemake()
+    relay.commit("built")
+    return relay

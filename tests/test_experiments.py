@@ -1,0 +1,144 @@
+"""Experiments of DVC: a sweep of one parameter, in the workspace, apart from it and queued."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bare_pipeline import lay_pipeline
+from relay_race import ROOT, Relay
+from test_engines import assert_agreement, edit_parameter
+
+SWEPT = {f"{stage}@{city}" for stage in ("fuse", "evaluate") for city in ("nyc", "bos")}
+METRICS = {"results/nyc/metrics.json", "results/bos/metrics.json"}
+
+
+@pytest.fixture
+def relay(built: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
+    """A copy of the built relay to experiment in."""
+    # An experiment is a commit; whose, the user's own settings do not say here.
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "relay")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "relay@localhost")
+    shutil.copytree(built.folder, tmp_path / "relay", symlinks=True)
+    return Relay(tmp_path / "relay")
+
+
+def ran(text: str) -> list[str]:
+    return sorted(re.findall(r"Running stage '([^']+)'", text))
+
+
+def files_of(relay: Relay) -> dict[str, bytes]:
+    """All that stands in the workspace."""
+    files = [file for file in relay.folder.rglob("*") if file.is_file()]
+    kept = {str(file.relative_to(relay.folder)): file for file in files}
+    apart = (".git/", ".dvc/cache/", ".dvc/tmp/", ".snakemake/")
+    return {
+        path: file.read_bytes()
+        for path, file in kept.items()
+        if not path.startswith(apart) and "__pycache__" not in path
+    }
+
+
+def metrics_of(relay: Relay) -> dict[str, float]:
+    return {path: json.loads((relay.folder / path).read_text())["r2"] for path in METRICS}
+
+
+def shown(relay: Relay) -> dict[str, tuple[int, dict[str, float]]]:
+    """What `dvc exp show` says of every experiment: `fuse.dim` and the metrics."""
+    table: list[dict[str, Any]] = json.loads(relay.run("dvc", "exp", "show", "--json"))
+    revisions = [
+        revision
+        for line in table
+        for group in line["experiments"] or []
+        for revision in group["revs"]
+    ]
+    return {
+        revision["name"]: (
+            revision["data"]["params"]["params.yaml"]["data"]["fuse"]["dim"],
+            {path: file["data"]["r2"] for path, file in revision["data"]["metrics"].items()},
+        )
+        for revision in revisions
+    }
+
+
+def test_an_experiment_runs_only_what_it_must_and_is_compared(relay: Relay) -> None:
+    before = metrics_of(relay)
+    assert ran(relay.run("dvc", "exp", "run", "-n", "wide", "-S", "fuse.dim=64")) == sorted(SWEPT)
+    after = metrics_of(relay)
+    assert_agreement(relay, set())
+
+    compared = json.loads(relay.run("dvc", "metrics", "diff", "--json"))
+    assert compared == {
+        path: {
+            "r2": {
+                "old": before[path],
+                "new": after[path],
+                "diff": pytest.approx(after[path] - before[path]),
+            }
+        }
+        for path in METRICS
+    }
+    assert all(old != after[path] for path, old in before.items())
+
+    plots = json.loads(relay.run("dvc", "plots", "diff", "--json", "HEAD"))
+    assert "errors" not in plots
+    points = plots["data"]["results/nyc/r2.csv"][0]
+    assert set(points["revisions"]) == {"HEAD", "workspace"}
+    assert shown(relay)["wide"] == (64, after)
+
+
+def test_an_experiment_apart_leaves_the_workspace_as_it_is(relay: Relay) -> None:
+    before = files_of(relay)
+    text = relay.run("dvc", "exp", "run", "--temp", "-n", "narrow", "-S", "fuse.dim=16")
+    assert ran(text) == sorted(SWEPT)
+    assert files_of(relay) == before
+    assert_agreement(relay, set())
+
+    relay.run("dvc", "exp", "apply", "narrow")
+    assert_agreement(relay, set())
+    assert shown(relay)["narrow"] == (16, metrics_of(relay))
+
+
+def test_a_queue_runs_each_experiment_and_leaves_the_workspace_as_it_is(relay: Relay) -> None:
+    before = files_of(relay)
+    relay.run("dvc", "exp", "run", "--queue", "-S", "fuse.dim=4,8")
+    text = relay.run("dvc", "exp", "run", "--run-all")
+    assert ran(text) == sorted([*SWEPT, *SWEPT])
+    assert files_of(relay) == before
+    assert relay.snakemake_wants() == set()
+    queued = list(shown(relay).values())
+    assert {dim for dim, _ in queued} == {4, 8}
+    assert queued[0][1] != queued[1][1]
+    assert all(set(metrics) == METRICS for _, metrics in queued)
+
+
+def test_what_snakemake_built_is_kept_as_an_experiment(relay: Relay) -> None:
+    edit_parameter(relay, "fuse.dim", 24)
+    relay.snakemake("results/nyc/r2.csv", "results/bos/r2.csv")
+    relay.run("dvc", "exp", "save", "-n", "built")
+    assert shown(relay)["built"] == (24, metrics_of(relay))
+
+
+def test_the_pipeline_itself_has_plots_to_compare(tmp_path: Path) -> None:
+    relay = Relay(lay_pipeline(tmp_path / "pipeline", cities={"nyc": {"sources": {}}}))
+    relay.run("git", "init", "-q")
+    relay.run("dvc", "init", "-q")
+    shutil.copytree(ROOT / ".dvc/plots", relay.folder / ".dvc/plots")
+    results = relay.folder / "results/nyc"
+    results.mkdir(parents=True)
+    (results / "r2.csv").write_text(
+        "city,indicator,method,predictor,split,r2_mean\n"
+        "nyc,mobility_count,text,ridge,random,0.5\nnyc,mobility_count,musecl,ridge,random,0.75\n"
+    )
+    (results / "r2.png").write_bytes(b"an image")
+    plots = json.loads(relay.run("dvc", "plots", "show", "--json"))
+    assert "errors" not in plots
+    assert set(plots["data"]) == {"results/nyc/r2.csv", "results/nyc/r2.png"}
+    drawn = json.loads(relay.run("dvc", "plots", "show", "--show-vega", "results/nyc/r2.csv"))
+    assert [point["r2_mean"] for point in drawn["data"]["values"]] == ["0.5", "0.75"]
+    named = {channel["field"] for channel in drawn["encoding"].values() if "field" in channel}
+    assert named <= {*drawn["data"]["values"][0], "rev"}
