@@ -1,5 +1,6 @@
 """dvc.yaml as musecl sees it: which stages there are, and what each reads, writes and is set by."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,25 @@ def declared_in(stages: dict[str, Any], stage: str, city: str | None) -> Declara
         ),
         parameters=tuple(resolve(key) for key in body.get("params", ())),
     )
+
+
+def makers(stages: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Name the stage that makes each output.
+
+    Parameters
+    ----------
+    stages : dict
+        The stages as they are written; see `read_stages`.
+    names : iterable of str
+        Every stage as DVC addresses it: `fuse@nyc`.
+
+    Returns
+    -------
+    dict of str to str
+        From paths to names.
+    """
+    made = {}
+    for name in names:
+        stage, _, city = name.partition("@")
+        made.update(dict.fromkeys(declared_in(stages, stage, city or None).outputs, name))
+    return made

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from musecl.errors import EngineError, MuseclError
-from musecl.pipeline import Declaration, declared_in, read_stages
+from musecl.pipeline import Declaration, declared_in, makers, read_stages
 
 MARKERS = Path(".snakemake/stale")
 
@@ -37,7 +37,7 @@ class Recorded:
         self.config = config
         self.ancient = ancient
         self.root = Path(workflow.basedir)
-        self._declared: dict[str, Declaration] = {}
+        self._written = read_stages(self.root)
         self._maker_of: dict[str, str] = {}
         self._repo: Any = None
         self._stale: dict[str, bool] = {}
@@ -109,15 +109,11 @@ class Recorded:
         with self._repo.lock:
             stages = load_file(self._repo, "dvc.yaml").stages
         self._stage = cache(stages.__getitem__)
-        self._maker_of = {path: name for name in stages for path in self._declaration(name).outputs}
+        self._maker_of = makers(self._written, stages)
 
     def _declaration(self, name: str) -> Declaration:
-        if not self._declared:
-            self._written = read_stages(self.root)
-        if name not in self._declared:
-            stage, _, city = name.partition("@")
-            self._declared[name] = declared_in(self._written, stage, city or None)
-        return self._declared[name]
+        stage, _, city = name.partition("@")
+        return declared_in(self._written, stage, city or None)
 
     def _makers(self, name: str) -> list[str]:
         """Name the stages whose outputs a stage reads."""

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dvc.dvcfile import load_file
 from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
-from dvc.repo.index import index_from_targets
 from dvc.stage import Stage
 from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.meta import Meta
@@ -21,6 +21,7 @@ from dvc_objects.errors import ObjectFormatError
 
 from musecl.bridge.repository import kept_in_remote, one_line, open_repository
 from musecl.errors import EngineError
+from musecl.pipeline import makers, read_stages
 
 
 def reproduce(root: Path, name: str) -> None:
@@ -89,16 +90,17 @@ def _pull_only_what_is_absent(repo: Any) -> None:
     repo.stage_cache.restore = lambda stage, pull=False, **options: restore(stage, **options)
     repo.stage_cache.pull = lambda *_, **__: []
 
-    def pull(target: str, **_: Any) -> Any:
-        outs = list(index_from_targets(repo, targets=[target]).outs)
-        absent = [out for out in outs if not _in_cache(out)]
-        # Asked first, for DVC does not say of every kind of remote that it is down.
-        if any(kept_in_remote(repo, out.hash_info.value) for out in absent if out.hash_info):
-            repo.fetch([target])
-            for out in absent:
+    def pull(target: str, **_: Any) -> None:
+        written = read_stages(Path(repo.root_dir))
+        name = makers(written, load_file(repo, "dvc.yaml").stages)[target]
+        for out in (out for out in _outputs(repo, name) if out.def_path == target):
+            # Asked first, for DVC does not say of every kind of remote that it is down.
+            if not _in_cache(out) and kept_in_remote(repo, out.hash_info.value):
+                for objects in out.get_used_objs().values():
+                    repo.cloud.pull(objects)
                 if not _in_cache(out):
                     raise _LostError(out)
-        return repo.checkout([target])
+            out.checkout()
 
     repo.pull = pull
 
@@ -130,11 +132,18 @@ def _in_cache(out: Any) -> bool:
 def _restore_outputs(repo: Any, name: str) -> None:
     """Put back the earlier outputs of a failed stage: both engines delete them before a run."""
     try:
-        for out in index_from_targets(repo, targets=[name]).outs:
-            _in_cache(out)
-        repo.checkout(targets=[name], force=True, allow_missing=True)
+        with repo.lock:
+            for out in _outputs(repo, name):
+                if _in_cache(out):
+                    out.checkout(force=True)
     except DvcException as error:
         print(f"musecl: the earlier outputs of {name} stay in the cache: {error}", file=sys.stderr)
+
+
+def _outputs(repo: Any, name: str) -> list[Any]:
+    """Load one stage's outputs as dvc.lock records them, and no other stage."""
+    outputs: list[Any] = load_file(repo, "dvc.yaml").stages[name].outs
+    return outputs
 
 
 @contextmanager

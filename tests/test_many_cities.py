@@ -1,0 +1,78 @@
+"""What is read of the other cities: nothing, whatever their number. Times: benchmarks/."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from dvc.stage.loader import StageLoader
+
+from musecl.bridge.lockfile import Entries
+from musecl.bridge.planning import Recorded
+from musecl.bridge.running import reproduce
+from relay_race import Relay, environment
+from test_engines import edit_parameter
+
+STAGES = ("fetch", "tile", "places", "fuse", "evaluate")
+
+
+@pytest.fixture
+def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
+    relay = Relay.lay(tmp_path / "relay")
+    cities = {f"city{number}": {"rows": number} for number in range(20)}
+    edit_parameter(relay, "cities", {**cities, "nyc": {"rows": 3}})
+    monkeypatch.chdir(relay.folder)
+    monkeypatch.setattr(os, "environ", environment())
+    return relay
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of stages that were loaded from dvc.yaml or parsed in dvc.lock."""
+    names: set[str] = set()
+
+    def watch(kind: Any) -> None:
+        original = kind.__getitem__
+
+        def getitem(self: Any, name: str) -> Any:
+            names.add(name)
+            return original(self, name)
+
+        monkeypatch.setattr(kind, "__getitem__", getitem)
+
+    watch(StageLoader)
+    watch(Entries)
+    return names
+
+
+def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None:
+    workflow = SimpleNamespace(
+        basedir=str(relay.folder),
+        is_main_process=True,
+        remote_exec=False,
+        rerun_triggers={"mtime"},
+        dag_settings=SimpleNamespace(max_checksum_file_size=0),
+    )
+    recorded = Recorded(workflow, {}, lambda path: path)
+    inputs = recorded.inputs("evaluate@{city}", fused="data/{city}/fused.txt")({"city": "nyc"})
+    assert inputs["stale"]
+    assert seen == {f"{stage}@nyc" for stage in STAGES}
+
+
+def test_a_job_reads_no_other_stage(relay: Relay, seen: set[str]) -> None:
+    reproduce(relay.folder, "fetch@nyc")
+    reproduce(relay.folder, "places@nyc")
+    assert seen == {"fetch@nyc", "places@nyc"}
+
+
+def test_a_job_that_pulls_reads_no_stage_but_the_makers(relay: Relay, seen: set[str]) -> None:
+    relay.run("dvc", "remote", "add", "-d", "shared", "../remote")
+    relay.run("dvc", "remote", "modify", "shared", "verify", "true")
+    reproduce(relay.folder, "fetch@nyc")
+    relay.run("dvc", "push", "fetch@nyc")
+    (relay.folder / "data/nyc/source.txt").unlink()
+    relay.run("rm", "-r", ".dvc/cache")
+    reproduce(relay.folder, "places@nyc")
+    assert (relay.folder / "data/nyc/places.txt").exists()
+    assert seen == {"fetch@nyc", "places@nyc"}
