@@ -14,8 +14,6 @@ from musecl.bridge.running import reproduce
 from relay_race import Relay, environment
 from test_engines import edit_parameter
 
-STAGES = ("fetch", "tile", "places", "fuse", "evaluate")
-
 
 @pytest.fixture
 def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
@@ -57,7 +55,8 @@ def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None
     recorded = Recorded(workflow, {}, lambda path: path)
     inputs = recorded.inputs("evaluate@{city}", fused="data/{city}/fused.txt")({"city": "nyc"})
     assert inputs["stale"]
-    assert seen == {f"{stage}@nyc" for stage in STAGES}
+    assert seen
+    assert all(name.endswith("@nyc") for name in seen)
 
 
 def test_a_job_reads_no_other_stage(relay: Relay, seen: set[str]) -> None:

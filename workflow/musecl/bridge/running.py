@@ -91,18 +91,25 @@ def _pull_only_what_is_absent(repo: Any) -> None:
     repo.stage_cache.pull = lambda *_, **__: []
 
     def pull(target: str, **_: Any) -> None:
-        written = read_stages(Path(repo.root_dir))
-        name = makers(written, load_file(repo, "dvc.yaml").stages)[target]
-        for out in (out for out in _outputs(repo, name) if out.def_path == target):
-            # Asked first, for DVC does not say of every kind of remote that it is down.
-            if not _in_cache(out) and kept_in_remote(repo, out.hash_info.value):
-                for objects in out.get_used_objs().values():
-                    repo.cloud.pull(objects)
-                if not _in_cache(out):
-                    raise _LostError(out)
-            out.checkout()
+        stages = load_file(repo, "dvc.yaml").stages
+        maker = makers(read_stages(Path(repo.root_dir)), stages).get(target)
+        for out in stages[maker or target].outs:
+            if maker is None or out.def_path == target:
+                _pull_output(repo, out)
 
     repo.pull = pull
+
+
+def _pull_output(repo: Any, out: Any) -> None:
+    # Asked first, for DVC does not say of every kind of remote that it is down.
+    if not _in_cache(out) and out.hash_info and kept_in_remote(repo, out.hash_info.value):
+        for objects in out.get_used_objs().values():
+            repo.cloud.pull(objects)
+        if not _in_cache(out):
+            raise _LostError(out)
+    if not _in_cache(out):
+        raise CheckoutError([str(out)], {})
+    out.checkout()
 
 
 class _LostError(CheckoutError):  # type: ignore[misc]
@@ -133,17 +140,11 @@ def _restore_outputs(repo: Any, name: str) -> None:
     """Put back the earlier outputs of a failed stage: both engines delete them before a run."""
     try:
         with repo.lock:
-            for out in _outputs(repo, name):
+            for out in load_file(repo, "dvc.yaml").stages[name].outs:
                 if _in_cache(out):
                     out.checkout(force=True)
     except DvcException as error:
         print(f"musecl: the earlier outputs of {name} stay in the cache: {error}", file=sys.stderr)
-
-
-def _outputs(repo: Any, name: str) -> list[Any]:
-    """Load one stage's outputs as dvc.lock records them, and no other stage."""
-    outputs: list[Any] = load_file(repo, "dvc.yaml").stages[name].outs
-    return outputs
 
 
 @contextmanager
