@@ -12,3 +12,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
     relay.snakemake()
     relay.commit("built")
     return relay
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the two longest modules first, so that neither is left alone at the end."""
+    longest = ("test_engines_at_random.py", "test_world.py")
+    items.sort(key=lambda item: item.path.name not in longest)
