@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from relay_race import Relay
+from relay_race import Relay, expected_outputs
 
 EVERYTHING = {
     f"{stage}@{city}"
@@ -39,6 +39,11 @@ def edit_parameter(relay: Relay, key: str, value: object) -> None:
     path.write_text(yaml.safe_dump(params))
 
 
+def add_city(relay: Relay, city: str) -> None:
+    (relay.folder / "sources" / f"{city}.txt").write_text("two\n")
+    edit_parameter(relay, f"cities.{city}", {"rows": 5})
+
+
 def edit_code(relay: Relay, stage: str, salt: str) -> None:
     path = relay.folder / "workflow" / "musecl" / "stages" / f"{stage}.py"
     path.write_text(re.sub(r'SALT = ".*"', f'SALT = "{salt}"', path.read_text()))
@@ -66,8 +71,29 @@ def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Re
             lambda r: edit_parameter(r, "cities.nyc.rows", 9),
             {f"{s}@nyc" for s in ("fetch", "tile", "places", "fuse", "evaluate")},
         ),
+        (
+            "snakemake",
+            lambda r: (r.folder / "sources/nyc.txt").write_text("one\n"),
+            {f"{s}@nyc" for s in ("fetch", "tile", "places", "fuse", "evaluate")},
+        ),
+        ("dvc", lambda r: edit_parameter(r, "cities", {"nyc": {"rows": 3}}), set()),
+        (
+            "snakemake",
+            lambda r: add_city(r, "par"),
+            {f"{s}@par" for s in ("fetch", "tile", "places", "fuse", "evaluate")},
+        ),
     ],
-    ids=["parameter", "upstream", "code", "edited output", "deleted output", "one city"],
+    ids=[
+        "parameter",
+        "upstream",
+        "code",
+        "edited output",
+        "deleted output",
+        "one city",
+        "input file",
+        "city taken away",
+        "new city",
+    ],
 )
 def test_an_edit_is_seen_alike_and_done_once(relay, engine, edit, wanted) -> None:
     edit(relay)
@@ -90,6 +116,19 @@ def test_both_engines_write_the_same(relay: Relay) -> None:
     (relay.folder / "dvc.lock").unlink()
     relay.run("dvc", "repro")
     assert results(relay) == by_snakemake
+
+
+def test_jobs_side_by_side_lose_no_entry(relay: Relay) -> None:
+    for city in ("par", "ber"):
+        add_city(relay, city)
+    edit_parameter(relay, "tile.pixels", 5)
+    relay.run("snakemake", "--cores", "8")
+    entries = yaml.safe_load((relay.folder / "dvc.lock").read_text())["stages"]
+    assert len(entries) == 20
+    for name, entry in entries.items():
+        expected = expected_outputs(relay, name, entry)
+        assert {out["path"]: out["md5"] for out in entry["outs"]} == expected, name
+    assert_agreement(relay, set())
 
 
 def test_a_job_on_a_node_pulls_what_the_plan_left_out(relay: Relay, tmp_path: Path) -> None:
