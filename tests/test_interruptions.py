@@ -5,6 +5,7 @@ that is not 0 tries so many of each.
 """
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -90,11 +91,11 @@ def assert_true_lock(relay: Relay) -> None:
     relay.run("dvc", "status", "--quiet")
 
 
-def faulty_run(relay: Relay, process: str, fault: str) -> int:
+def faulty_run(relay: Relay, process: str, fault: str) -> tuple[int, str]:
     command, part = PROCESSES[process]
     running = relay.start(*command, fault=f"{fault}:{part}")
-    running.communicate()
-    return running.returncode
+    text, _ = running.communicate()
+    return running.returncode, text
 
 
 def points(relay: Relay, process: str) -> list[int]:
@@ -119,7 +120,12 @@ def test_a_fault_at_any_change_of_a_file_is_recovered(
     for point in points(counted, process):
         relay = Relay(tmp_path / f"{point}")
         shutil.copytree(edited.folder, relay.folder, symlinks=True)
-        ended = faulty_run(relay, process, f"{kind}:{point}")
+        ended, text = faulty_run(relay, process, f"{kind}:{point}")
+        if kind == "full" and ended:
+            assert "No space left on device" in text
+        if kind == "full" and process in ("job", "step"):
+            assert len(re.findall("^musecl: .*No space left", text, re.MULTILINE)) == 1
+            assert "Traceback" not in text
         print(f"{process}: {kind} before change {point}, ended with {ended}")
         assert_recovered(relay)
         shutil.rmtree(relay.folder)

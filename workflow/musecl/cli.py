@@ -5,6 +5,7 @@ libraries.
 """
 
 import ctypes
+import errno
 import importlib
 import os
 import signal
@@ -20,6 +21,7 @@ from musecl.pipeline import declaration, read_stages
 
 ROOT = Path()
 PR_SET_PDEATHSIG = 1
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 app = typer.Typer(
     help="Region embeddings from imagery, places and mobility.",
@@ -95,4 +97,9 @@ def main() -> None:
         app()
     except MuseclError as error:
         print(f"musecl: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        print(f"musecl: {error}; make room and run the same command again", file=sys.stderr)
         sys.exit(1)

@@ -72,15 +72,15 @@ class Recorded:
                 return {**named, "code": self._code(name)}
             with one_line_errors():
                 stale = self.stale(name)
-            inputs: dict[str, Any] = {
-                key: path if self._made_by_stale(path) else self.ancient(path)
-                for key, path in named.items()
-                if not self._can_be_pulled(path)
-            }
-            inputs["code"] = [self.ancient(path) for path in self._code(name)]
-            if stale:
-                inputs["stale"] = self._marker(name)
-            return inputs
+                inputs: dict[str, Any] = {
+                    key: path if self._made_by_stale(path) else self.ancient(path)
+                    for key, path in named.items()
+                    if not self._can_be_pulled(path)
+                }
+                inputs["code"] = [self.ancient(path) for path in self._code(name)]
+                if stale:
+                    inputs["stale"] = self._marker(name)
+                return inputs
 
         return for_wildcards
 
@@ -187,7 +187,7 @@ def one_line_errors() -> Iterator[None]:
     except Exception as error:
         from dvc.exceptions import DvcException
 
-        if not isinstance(error, (MuseclError, DvcException)):
+        if not isinstance(error, (MuseclError, DvcException, OSError)):
             raise
         print(f"musecl: {' '.join(str(error).split())}", file=sys.stderr)
         # Snakemake would print a traceback for SystemExit's relatives, and hold nothing open yet.
