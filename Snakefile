@@ -8,9 +8,9 @@ from musecl.bridge.planning import Recorded, one_line_errors
 
 with one_line_errors():
     PARAMS = load_params(Path("params.yaml"))
+    # Answers, per rule, which inputs count as new: DVC knows, modification times do not.
+    RECORDED = Recorded(workflow, config, ancient)
 
-# Answers, per rule, which inputs count as new: DVC knows, modification times do not.
-RECORDED = Recorded(workflow, config, ancient)
 # The shell becomes the job: with one in between, a job would outlive a Snakemake that is killed.
 DO = "exec python workflow/musecl stage"
 TOLD = "> >(tee {log}) 2>&1"

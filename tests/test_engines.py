@@ -173,3 +173,11 @@ def test_settings_that_would_part_the_engines_are_refused(relay, arguments, name
     assert len(line) == 1
     assert named in line[0]
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("text", ["stages: [\n", "", "vars: []\n"])
+def test_a_broken_dvc_yaml_is_one_line(relay: Relay, text: str) -> None:
+    (relay.folder / "dvc.yaml").write_text(text)
+    said = relay.snakemake("-n", check=False)
+    assert len([line for line in said.splitlines() if line.startswith("musecl: ")]) == 1
+    assert "Traceback" not in said

@@ -399,3 +399,41 @@ def test_a_damaged_object_of_the_remote_is_not_used_by_a_job(relay: Relay) -> No
     clone.run(*job)
     assert_sound_cache(clone)
     assert recorded(clone, "data/nyc/fused.txt") == value
+
+
+def test_a_folder_whose_list_is_damaged_in_the_remote_is_built_anew(relay: Relay) -> None:
+    relay.run("dvc", "push")
+    value = recorded(relay, "data/nyc/tiles")
+    damage(relay.folder.parent / "remote", value)
+    clone = clone_of(relay)
+    clone.snakemake("data/nyc/tiles")
+    assert_sound_cache(clone)
+    assert recorded(clone, "data/nyc/tiles") == value
+
+
+def test_an_input_of_a_later_state_is_not_passed_over(relay: Relay) -> None:
+    """The clone has a result of the earlier state, and of the later one only what is pushed."""
+    relay.run("dvc", "push")
+    first = (relay.folder / "results/nyc/r2.csv").read_text()
+    edit_parameter(relay, "tile.pixels", 7)
+    relay.snakemake("data/nyc/tiles")
+    relay.run("dvc", "push")
+    relay.commit("tiles alone")
+    clone = clone_of(relay)
+    clone.run("dvc", "pull", "results/nyc/r2.csv")
+    assert clone.snakemake_wants("results/nyc/r2.csv") == {"fuse@nyc", "evaluate@nyc"}
+    clone.snakemake("results/nyc/r2.csv")
+    assert (clone.folder / "results/nyc/r2.csv").read_text() != first
+    assert clone.snakemake_wants("results/nyc/r2.csv") == set()
+    relay.snakemake("results/nyc/r2.csv")
+    ours = (relay.folder / "results/nyc/r2.csv").read_text()
+    assert (clone.folder / "results/nyc/r2.csv").read_text() == ours
+
+
+def test_a_remote_that_is_down_is_named_by_a_job_too(relay: Relay) -> None:
+    relay.run("dvc", "push")
+    clone = clone_of(relay)
+    edit_parameter(clone, "evaluate.folds", 3)
+    (relay.folder.parent / "remote").rename(relay.folder.parent / "elsewhere")
+    job = ("python", "workflow/musecl", "stage", "evaluate@nyc")
+    assert_stopped_in_one_line(fails(clone, *job), "'shared' does not answer", "--unset")

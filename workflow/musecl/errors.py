@@ -6,7 +6,7 @@ InputError      a file or a download is missing, damaged or of the wrong form: r
 DeclarationError  a stage asks for a file or a parameter that dvc.yaml does not declare for it:
                 raised by `job`; a mistake in the pipeline, not in the data.
 EngineError     Snakemake or DVC is set up or used in a way that the bridge cannot stand for:
-                raised by `engine`.
+                raised by `bridge`.
 """
 
 

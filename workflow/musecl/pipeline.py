@@ -60,8 +60,16 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_stages(root: Path) -> dict[str, Any]:
-    """Read the stages of dvc.yaml as they are written, templates unresolved."""
+    """Read the stages of dvc.yaml as they are written, templates unresolved.
+
+    Raises
+    ------
+    DeclarationError
+        The file holds none.
+    """
     document = read_yaml(root / "dvc.yaml")
+    if not isinstance(document, dict) or not isinstance(document.get("stages"), dict):
+        raise DeclarationError("dvc.yaml: no stages; `git checkout dvc.yaml` gives the last one")
     stages: dict[str, Any] = document["stages"]
     return stages
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc.config import NoRemoteError
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 import musecl.bridge.lockfile  # noqa: F401  (DVC's repository then reads dvc.lock by entry)
@@ -18,9 +19,12 @@ def open_repository(root: Path) -> Repo:
     Raises
     ------
     EngineError
-        DVC would take what a remote sends without hashing it.
+        DVC cannot read its settings, or would take what a remote sends without hashing it.
     """
-    repo = Repo(str(root), _wait_for_lock=True)
+    try:
+        repo = Repo(str(root), _wait_for_lock=True)
+    except DvcException as error:
+        raise EngineError(one_line(error)) from error
     for name, settings in repo.config["remote"].items():
         if not settings.get("verify"):
             shared = name in repo.config.load_config_to_level("local").get("remote", {})

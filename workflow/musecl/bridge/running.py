@@ -7,20 +7,21 @@ it ends. What it would do otherwise than the bridge needs is changed here, in th
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dvc.dvcfile import load_file
-from dvc.exceptions import CheckoutError, DvcException
+from dvc.exceptions import CheckoutError, CollectCacheError, DvcException
 from dvc.lock import LockError
 from dvc.stage import Stage
+from dvc.stage.decorators import rwlocked
 from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.meta import Meta
 from dvc_objects.errors import ObjectFormatError
 
 from musecl.bridge.repository import kept_in_remote, one_line, open_repository
-from musecl.errors import EngineError
+from musecl.errors import EngineError, MuseclError
 from musecl.pipeline import makers, read_stages
 
 
@@ -39,7 +40,8 @@ def reproduce(root: Path, name: str) -> None:
     EngineError
         DVC could not; one line with its reason.
     """
-    with _dependencies_hashed_before_the_run():
+    waited_for = ""
+    with _stages_as_the_bridge_needs_them():
         while True:
             with open_repository(root) as repo:
                 _hash_what_the_cache_gives(repo)
@@ -48,11 +50,13 @@ def reproduce(root: Path, name: str) -> None:
                     repo.reproduce(name, single_item=True, pull=True)
                     return
                 except DvcException as error:
-                    reasons = list(_causes(error))
-                    if not any(isinstance(reason, LockError) for reason in reasons):
+                    reason = _reason(error)
+                    if not isinstance(reason, LockError):
                         _restore_outputs(repo, name)
-                        raise EngineError(f"{name}: {one_line(reasons[-1])}") from error
+                        raise EngineError(f"{name}: {one_line(reason)}") from error
             # Another process runs a stage that reads or writes the same paths: look again later.
+            if waited_for != (waited_for := one_line(reason)):
+                print(f"musecl: {name} waits: {waited_for}", file=sys.stderr, flush=True)
             time.sleep(1)
 
 
@@ -91,10 +95,11 @@ def _pull_only_what_is_absent(repo: Any) -> None:
     repo.stage_cache.pull = lambda *_, **__: []
 
     def pull(target: str, **_: Any) -> None:
-        stages = load_file(repo, "dvc.yaml").stages
-        maker = makers(read_stages(Path(repo.root_dir)), stages).get(target)
-        for out in stages[maker or target].outs:
-            if maker is None or out.def_path == target:
+        stages, maker_of = _stages(repo)
+        if target not in maker_of and target not in stages:
+            raise DvcException(f"{target}: absent, and no stage makes it")
+        for out in stages[maker_of.get(target, target)].outs:
+            if out.def_path == target or target in stages:
                 _pull_output(repo, out)
 
     repo.pull = pull
@@ -103,8 +108,9 @@ def _pull_only_what_is_absent(repo: Any) -> None:
 def _pull_output(repo: Any, out: Any) -> None:
     # Asked first, for DVC does not say of every kind of remote that it is down.
     if not _in_cache(out) and out.hash_info and kept_in_remote(repo, out.hash_info.value):
-        for objects in out.get_used_objs().values():
-            repo.cloud.pull(objects)
+        with suppress(CollectCacheError):  # the list of a folder came damaged
+            for objects in out.get_used_objs().values():
+                repo.cloud.pull(objects)
         if not _in_cache(out):
             raise _LostError(out)
     if not _in_cache(out):
@@ -140,40 +146,63 @@ def _restore_outputs(repo: Any, name: str) -> None:
     """Put back the earlier outputs of a failed stage: both engines delete them before a run."""
     try:
         with repo.lock:
-            for out in load_file(repo, "dvc.yaml").stages[name].outs:
-                if _in_cache(out):
-                    out.checkout(force=True)
-    except DvcException as error:
-        print(f"musecl: the earlier outputs of {name} stay in the cache: {error}", file=sys.stderr)
+            _take_from_cache(_stages(repo)[0][name])
+    except (DvcException, OSError) as error:
+        print(
+            f"musecl: the earlier outputs of {name} stay in the cache: {one_line(error)}",
+            file=sys.stderr,
+        )
+
+
+@rwlocked(write=["outs"])  # type: ignore[untyped-decorator]
+def _take_from_cache(stage: Any) -> None:
+    for out in stage.outs:
+        if _in_cache(out):
+            out.checkout(force=True)
+
+
+def _stages(repo: Any) -> tuple[Any, dict[str, str]]:
+    """Give the stages by name, loaded one by one, and the name of each path's maker."""
+    stages = load_file(repo, "dvc.yaml").stages
+    return stages, makers(read_stages(Path(repo.root_dir)), stages)
 
 
 @contextmanager
-def _dependencies_hashed_before_the_run() -> Iterator[None]:
-    """Refuse to record a run whose dependencies changed in the middle.
+def _stages_as_the_bridge_needs_them() -> Iterator[None]:
+    """Change two methods of DVC's stages while one is brought up to date.
 
-    DVC hashes dependencies after the command, and so records new code or parameters beside an
-    output of the old ones.
+    `save_deps` refuses to record a run whose dependencies changed in the middle: DVC hashes them
+    after the command, and so records new code or parameters beside an output of the old ones.
+    `changed_deps` compares an absent dependency with what the stage above recorded: for a single
+    stage DVC takes it as unchanged, and gives back an output of an earlier state.
     """
-    original = Stage.save_deps
+    save, changed = Stage.save_deps, Stage.changed_deps
     first: dict[str, dict[str, Any]] = {}
 
     def save_deps(stage: Any, **options: Any) -> None:
-        original(stage, **options)
+        save(stage, **options)
         now = {str(dependency): dependency.hash_info for dependency in stage.deps}
         if first.setdefault(stage.addressing, now) != now:
-            changed = ", ".join(key for key in now if first[stage.addressing].get(key) != now[key])
-            raise DvcException(
-                f"{changed} changed while it ran; nothing was recorded, run it again"
-            )
+            edited = ", ".join(key for key in now if first[stage.addressing].get(key) != now[key])
+            raise DvcException(f"{edited} changed while it ran; nothing was recorded, run it again")
 
-    Stage.save_deps = save_deps
+    def changed_deps(stage: Any, allow_missing: bool = False, upstream: Any = None) -> bool:
+        stages, maker_of = _stages(stage.repo)
+        above = {maker_of[dep.def_path] for dep in stage.deps if dep.def_path in maker_of}
+        return bool(changed(stage, allow_missing, [stages[name] for name in sorted(above)]))
+
+    Stage.save_deps, Stage.changed_deps = save_deps, changed_deps
     try:
         yield
     finally:
-        Stage.save_deps = original
+        Stage.save_deps, Stage.changed_deps = save, changed
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
+def _reason(error: BaseException) -> BaseException:
+    """Find what to tell: the deepest cause that is written for a reader, if there is one."""
+    causes = []
+    while error.__cause__ is not None:
         error = error.__cause__
+        causes.append(error)
+    told = [cause for cause in causes if isinstance(cause, (DvcException, MuseclError))]
+    return (told or causes or [error])[-1]
