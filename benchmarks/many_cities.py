@@ -21,13 +21,22 @@ sys.path.insert(0, str(ROOT / "tests"))
 from relay_race import environment  # noqa: E402
 from world import lay_world  # noqa: E402
 
+# Seconds, with one city and with many.
+LIMITS = {
+    "snakemake, one city, nothing to do": (8, 10),
+    "snakemake, all, nothing to do": (8, 60),
+    "dvc repro, one city, nothing to do": (3, 10),
+    "dvc repro, all, nothing to do": (3, 60),
+    "job through DVC, beyond its step": (1, 1),
+}
+
 EMPTY_STEP = '''"""Writes each declared output, and reads nothing."""
 
 
 def run(job):
     for name in job.declared.outputs:
         path = job.output(name)
-        if "." not in path.name[1:].removeprefix("partial-"):
+        if "." not in name:
             path.mkdir()
             path = path / "empty.txt"
         path.write_text(f"{job.declared.name} {name}\\n")
@@ -78,17 +87,16 @@ def run(folder: Path, *command: str) -> float:
 def measure(folder: Path, names: list[str]) -> dict[str, float]:
     """Seconds of each command; the job's is that of a stage beyond its step's own."""
     one = f"results/{names[0]}/r2.csv"
-    seconds = {
-        "snakemake, one city, nothing to do": run(folder, "snakemake", "--cores", "2", one),
-        "snakemake, all, nothing to do": run(folder, "snakemake", "--cores", "2"),
-        "dvc repro, one city, nothing to do": run(folder, "dvc", "repro", f"evaluate@{names[0]}"),
-        "dvc repro, all, nothing to do": run(folder, "dvc", "repro"),
-    }
+    idle = [
+        run(folder, "snakemake", "--cores", "2", one),
+        run(folder, "snakemake", "--cores", "2"),
+        run(folder, "dvc", "repro", f"evaluate@{names[0]}"),
+        run(folder, "dvc", "repro"),
+    ]
     step = run(folder, "python", "workflow/musecl", "evaluate", names[0])
     change_evaluate(folder)
     job = ("python", "workflow/musecl", "stage", f"evaluate@{names[0]}")
-    seconds["job through DVC, beyond its step"] = run(folder, *job) - step
-    return seconds
+    return dict(zip(LIMITS, [*idle, run(folder, *job) - step], strict=True))
 
 
 def change_evaluate(folder: Path) -> None:
@@ -110,7 +118,8 @@ def main() -> None:
     for cities in (1, 100):
         names = lay(home / str(cities), cities)
         for what, seconds in measure(home / str(cities), names).items():
-            print(f"{cities:4d} cities  {what:40s} {seconds:6.2f} s", flush=True)
+            share = seconds / LIMITS[what][cities > 1]
+            print(f"{cities:4d} cities  {what:36s} {seconds:6.2f} s  {share:.2f} of the limit")
     if not arguments.keep:
         shutil.rmtree(home)
 

@@ -48,6 +48,17 @@ class Relay:
         relay.commit("relay")
         return relay
 
+    def copy(self, folder: Path) -> "Relay":
+        """A copy to break."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Relay(folder)
+
+    def entries(self) -> dict[str, Any]:
+        """The stages of dvc.lock by name; none where there is no such file."""
+        lock = self.folder / "dvc.lock"
+        stages: dict[str, Any] = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+        return stages
+
     def run(self, *command: str, check: bool = True) -> str:
         """Run a program of this environment here; its output, both streams."""
         done = subprocess.run(
@@ -98,9 +109,7 @@ class Relay:
 
     def pull_the_absent(self) -> None:
         """Pull recorded outputs that are not here, and touch no other."""
-        lock = self.folder / "dvc.lock"
-        entries = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
-        outs = [out["path"] for entry in entries.values() for out in entry["outs"]]
+        outs = [out["path"] for entry in self.entries().values() for out in entry["outs"]]
         absent = [path for path in outs if not (self.folder / path).exists()]
         self.run("dvc", "pull", "--allow-missing", *absent, check=False)
 
@@ -110,6 +119,31 @@ def environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     watched = str(ROOT / "tests" / "no_network") if "MUSECL_REFUSED" in os.environ else ""
     return {**os.environ, "PATH": path, "PYTHONPATH": watched}
+
+
+def assert_true_lock(relay: Relay) -> None:
+    """Every output that dvc.lock records is what the recorded inputs give."""
+    for name, entry in relay.entries().items():
+        expected = expected_outputs(relay, name, entry)
+        assert {out["path"]: out["md5"] for out in entry["outs"]} == expected, name
+
+
+def assert_one_line(text: str, *named: str) -> None:
+    """A program told the user in one line, with these words in it."""
+    lines = [line for line in text.splitlines() if line.startswith("musecl: ")]
+    assert len(lines) == 1, text
+    assert all(name in lines[0] for name in named), lines[0]
+    assert "Traceback" not in text
+
+
+def damaged(cache: Path) -> list[Path]:
+    """Objects of a cache whose content is not what their name says."""
+    return [
+        path
+        for path in (cache / "files/md5").rglob("*")
+        if path.is_file()
+        and hashlib.md5(path.read_bytes()).hexdigest() != path.parent.name + path.stem
+    ]
 
 
 def expected_outputs(relay: Relay, name: str, entry: dict[str, Any]) -> dict[str, str] | None:

@@ -1,23 +1,11 @@
 """Caches with each kind of link, and one that several checkouts share: nothing writes into them."""
 
-import hashlib
-import shutil
 from pathlib import Path
 
 import pytest
 
-from relay_race import Relay
+from relay_race import Relay, damaged
 from test_engines import assert_agreement, edit_code, edit_parameter, results
-
-
-def damaged(cache: Path) -> list[Path]:
-    """Objects of a cache whose content is not what their name says."""
-    return [
-        path
-        for path in (cache / "files/md5").rglob("*")
-        if path.is_file()
-        and hashlib.md5(path.read_bytes()).hexdigest() != (path.parent.name + path.stem)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +17,7 @@ def laid(tmp_path_factory: pytest.TempPathFactory) -> Relay:
 
 @pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink", "reflink"])
 def test_no_step_writes_through_a_link(laid: Relay, tmp_path: Path, kind: str) -> None:
-    shutil.copytree(laid.folder, tmp_path / "relay", symlinks=True)
-    relay = Relay(tmp_path / "relay")
+    relay = laid.copy(tmp_path / "relay")
     # Where the file system has no reflinks, DVC copies, as it does by its own default.
     relay.run("dvc", "config", "cache.type", "reflink,copy" if kind == "reflink" else kind)
     relay.snakemake()
@@ -53,8 +40,7 @@ def test_no_step_writes_through_a_link(laid: Relay, tmp_path: Path, kind: str) -
 
 @pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink"])
 def test_what_one_user_built_another_need_not(laid: Relay, tmp_path: Path, kind: str) -> None:
-    shutil.copytree(laid.folder, tmp_path / "mine", symlinks=True)
-    mine = Relay(tmp_path / "mine")
+    mine = laid.copy(tmp_path / "mine")
     for key, value in {"dir": "../../shared", "shared": "group", "type": kind}.items():
         mine.run("dvc", "config", f"cache.{key}", value)
     mine.snakemake()

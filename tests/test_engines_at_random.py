@@ -182,11 +182,9 @@ class EnginesAgree(RuleBasedStateMachine):
 
     def lost(self) -> set[str]:
         """Stages below an output that is recorded and nowhere: DVC is told to take it as there."""
-        lock = self.relay.folder / "dvc.lock"
-        entries = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
         caches = [self.relay.folder / ".dvc/cache", self.home / "remote"]
         below = set()
-        for name, entry in entries.items():
+        for name, entry in self.relay.entries().items():
             stage, _, city = name.partition("@")
             kept = [
                 (self.relay.folder / out["path"]).exists()
@@ -204,8 +202,7 @@ class EnginesAgree(RuleBasedStateMachine):
         except AssertionError as error:
             if "No such file or directory" not in str(error):
                 raise
-        copy = Relay(self.home / "copy")
-        shutil.copytree(self.relay.folder, copy.folder, symlinks=True)
+        copy = self.relay.copy(self.home / "copy")
         copy.pull_the_absent()
         try:
             return copy.dvc_wants()
@@ -215,9 +212,7 @@ class EnginesAgree(RuleBasedStateMachine):
     @invariant()
     def the_lock_is_true(self) -> None:
         if hasattr(self, "relay"):
-            lock = self.relay.folder / "dvc.lock"
-            entries = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
-            for name, entry in entries.items():
+            for name, entry in self.relay.entries().items():
                 known = expected_outputs(self.relay, name, entry)
                 if known is not None:
                     assert {out["path"]: out["md5"] for out in entry["outs"]} == known, name

@@ -23,8 +23,7 @@ def relay(built: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rela
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "relay")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "relay@localhost")
-    shutil.copytree(built.folder, tmp_path / "relay", symlinks=True)
-    return Relay(tmp_path / "relay")
+    return built.copy(tmp_path / "relay")
 
 
 def ran(text: str) -> list[str]:

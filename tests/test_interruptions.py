@@ -11,9 +11,8 @@ import signal
 from pathlib import Path
 
 import pytest
-import yaml
 
-from relay_race import Relay, expected_outputs
+from relay_race import Relay, assert_true_lock
 from test_engines import assert_agreement, edit_code, edit_parameter
 
 FAULTS = int(os.environ.get("MUSECL_FAULTS", "1"))
@@ -38,8 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
 @pytest.fixture
 def relay(built: Relay, tmp_path: Path) -> Relay:
     """A copy of the built relay to break."""
-    shutil.copytree(built.folder, tmp_path / "relay", symlinks=True)
-    return Relay(tmp_path / "relay")
+    return built.copy(tmp_path / "relay")
 
 
 class Held:
@@ -70,25 +68,22 @@ def data_of(relay: Relay) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in files if path.is_file()}
 
 
+def assert_in_order(relay: Relay) -> None:
+    """Nothing is left to do, and all that is recorded is true."""
+    assert_agreement(relay, set())
+    assert len(relay.entries()) == 5
+    assert_true_lock(relay)
+    relay.run("dvc", "status", "--quiet")
+
+
 def assert_recovered(relay: Relay) -> None:
     """A plain run, after `--unlock` where Snakemake asks for it, brings all in order."""
     text = relay.snakemake(check=False)
     if "--unlock" in text:
         relay.run("snakemake", "--unlock", "--cores", "1")
         relay.snakemake()
-    assert_agreement(relay, set())
-    assert_true_lock(relay)
+    assert_in_order(relay)
     assert not list(relay.folder.rglob(".partial-*"))
-
-
-def assert_true_lock(relay: Relay) -> None:
-    """Nothing is recorded, kept or shown that was not built from what dvc.lock says."""
-    entries = yaml.safe_load((relay.folder / "dvc.lock").read_text())["stages"]
-    assert len(entries) == 5
-    for name, entry in entries.items():
-        expected = expected_outputs(relay, name, entry)
-        assert {out["path"]: out["md5"] for out in entry["outs"]} == expected, name
-    relay.run("dvc", "status", "--quiet")
 
 
 def faulty_run(relay: Relay, process: str, fault: str) -> tuple[int, str]:
@@ -111,15 +106,11 @@ def points(relay: Relay, process: str) -> list[int]:
 def test_a_fault_at_any_change_of_a_file_is_recovered(
     built: Relay, tmp_path: Path, process: str, kind: str
 ) -> None:
-    edited = Relay(tmp_path / "edited")
-    shutil.copytree(built.folder, edited.folder, symlinks=True)
+    edited = built.copy(tmp_path / "edited")
     edit_parameter(edited, "fuse.dim", 7)
     edit_code(edited, "places", "second")
-    counted = Relay(tmp_path / "counted")
-    shutil.copytree(edited.folder, counted.folder, symlinks=True)
-    for point in points(counted, process):
-        relay = Relay(tmp_path / f"{point}")
-        shutil.copytree(edited.folder, relay.folder, symlinks=True)
+    for point in points(edited.copy(tmp_path / "counted"), process):
+        relay = edited.copy(tmp_path / f"{point}")
         ended, text = faulty_run(relay, process, f"{kind}:{point}")
         if kind == "full" and ended:
             assert "No space left on device" in text
@@ -201,8 +192,7 @@ def test_after_control_c_the_same_command_goes_on(relay: Relay, engine: list[str
     held.run.communicate()
     assert held.run.returncode != 0
     relay.run(*engine)
-    assert_agreement(relay, set())
-    assert_true_lock(relay)
+    assert_in_order(relay)
 
 
 @pytest.mark.parametrize("second", [["snakemake", "--cores", "1"], ["dvc", "repro"]])

@@ -12,7 +12,7 @@ from dvc.utils.serialize import dumps_yaml
 
 from musecl.bridge.lockfile import HEADER, Entries
 from musecl.errors import EngineError
-from relay_race import Relay
+from relay_race import Relay, assert_one_line
 from test_engines import assert_agreement
 
 
@@ -105,10 +105,7 @@ def test_a_lock_with_the_marks_of_a_merge_is_one_line(relay: Relay) -> None:
     marked = whole.replace(HEADER, f"{HEADER}<<<<<<< HEAD\n")
     lock.write_text(marked)
     text = relay.snakemake(check=False)
-    lines = [line for line in text.splitlines() if line.startswith("musecl: ")]
-    assert len(lines) == 1
-    assert "git checkout dvc.lock" in lines[0]
-    assert "Traceback" not in text
+    assert_one_line(text, "git checkout dvc.lock")
     assert lock.read_text() == marked
     lock.write_text(whole)
 

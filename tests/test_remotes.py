@@ -12,13 +12,12 @@ from typing import Any
 
 import asyncssh
 import pytest
-import yaml
 from dvc.config import Config
 
 import remotes
 from musecl.bridge.repository import kept_in_remote, open_repository
 from musecl.errors import EngineError
-from relay_race import Relay, expected_outputs
+from relay_race import Relay, assert_one_line, assert_true_lock, damaged
 from test_engines import EVERYTHING, edit_parameter
 
 KINDS = ["directory", "s3", "ssh", "http"]
@@ -31,8 +30,7 @@ def relay(built: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rela
     # A server that refuses is asked once, and nobody looks for a cloud's credentials.
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    shutil.copytree(built.folder, tmp_path / "relay", symlinks=True)
-    relay = Relay(tmp_path / "relay")
+    relay = built.copy(tmp_path / "relay")
     with Config(str(relay.folder / ".dvc")).edit("repo") as config:
         config["core"]["remote"] = "shared"
         config["remote"]["shared"] = {"url": str(tmp_path / "remote"), "verify": True}
@@ -111,19 +109,12 @@ def products_of(relay: Relay) -> dict[str, bytes]:
 
 def recorded(relay: Relay, path: str) -> str:
     """Hash of an output, as dvc.lock records it."""
-    stages = yaml.safe_load((relay.folder / "dvc.lock").read_text())["stages"].values()
-    return next(out["md5"] for stage in stages for out in stage["outs"] if out["path"] == path)
+    entries = relay.entries().values()
+    return next(out["md5"] for entry in entries for out in entry["outs"] if out["path"] == path)
 
 
 def jobs_run(text: str) -> list[str]:
     return re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)
-
-
-def assert_stopped_in_one_line(text: str, *named: str) -> None:
-    lines = [line for line in text.splitlines() if line.startswith("musecl: ")]
-    assert len(lines) == 1, text
-    assert all(name in lines[0] for name in named), lines[0]
-    assert "Traceback" not in text
 
 
 def fails(relay: Relay, *command: str) -> str:
@@ -165,7 +156,7 @@ def test_a_remote_that_is_down_stops_in_one_line(relay: Relay, kind: str) -> Non
         clone = clone_of(relay)
         assert "ERROR: " in fails(clone, "dvc", "pull")
         text = fails(clone, "snakemake", "--cores", "2")
-        assert_stopped_in_one_line(text, "'shared'", AWAY)
+        assert_one_line(text, "'shared'", AWAY)
         assert products_of(clone) == {"dvc.lock": before["dvc.lock"]}
 
         # What the cache holds needs no remote.
@@ -253,9 +244,9 @@ def test_what_a_full_remote_did_not_take_is_pushed_later(relay: Relay) -> None:
 def test_a_remote_whose_objects_are_not_hashed_is_refused(relay: Relay, level: list[str]) -> None:
     relay.run("dvc", "remote", "add", *level, "other", "../other")
     command = ["dvc", "remote", "modify", *level, "other", "verify", "true"]
-    assert_stopped_in_one_line(fails(relay, "snakemake", "-n"), " ".join(command))
+    assert_one_line(fails(relay, "snakemake", "-n"), " ".join(command))
     job = ("python", "workflow/musecl", "stage", "fuse@nyc")
-    assert_stopped_in_one_line(fails(relay, *job), " ".join(command))
+    assert_one_line(fails(relay, *job), " ".join(command))
     relay.run(*command)
     relay.run(*job)
 
@@ -275,10 +266,7 @@ def damage(store: Path, value: str, at: int = 7) -> None:
 
 
 def assert_sound_cache(relay: Relay) -> None:
-    for path in (relay.folder / ".dvc/cache/files/md5").rglob("*"):
-        if path.is_file():
-            name = path.parent.name + path.name.removesuffix(".dir")
-            assert hashlib.md5(path.read_bytes()).hexdigest() == name
+    assert not damaged(relay.folder / ".dvc/cache")
 
 
 @pytest.mark.parametrize(
@@ -307,14 +295,12 @@ def test_a_damaged_object_of_the_remote_is_refused(relay, kind, path, at) -> Non
 def assert_true(relay: Relay) -> None:
     """The cache is sound, and what dvc.lock records is there and is what its inputs give."""
     assert_sound_cache(relay)
-    stages = yaml.safe_load((relay.folder / "dvc.lock").read_text())["stages"]
-    for name, entry in stages.items():
-        outs = {out["path"]: out["md5"] for out in entry["outs"]}
-        assert outs == expected_outputs(relay, name, entry)
-        for path, value in outs.items():
-            file = relay.folder / path
+    assert_true_lock(relay)
+    for entry in relay.entries().values():
+        for out in entry["outs"]:
+            file = relay.folder / out["path"]
             if file.is_file():
-                assert hashlib.md5(file.read_bytes()).hexdigest() == value
+                assert hashlib.md5(file.read_bytes()).hexdigest() == out["md5"]
 
 
 def remove(relay: Relay, path: str) -> None:
@@ -356,7 +342,7 @@ def test_a_damaged_object_of_the_cache_is_not_used(
     damage(relay.folder / ".dvc/cache", recorded(relay, path), at)
     if stopped:
         # The plan trusts the cache; the job that finds the damage stops, and the next plan knows.
-        assert_stopped_in_one_line(fails(relay, "snakemake", "--cores", "1", target), stopped)
+        assert_one_line(fails(relay, "snakemake", "--cores", "1", target), stopped)
     ran = jobs_run(relay.snakemake(target))
     assert_true(relay)
     assert ("fuse" in ran) == bool(stopped)
@@ -394,7 +380,7 @@ def test_a_damaged_object_of_the_remote_is_not_used_by_a_job(relay: Relay) -> No
     clone = clone_of(relay)
     edit_parameter(clone, "evaluate.folds", 3)
     job = ("python", "workflow/musecl", "stage", "evaluate@nyc")
-    assert_stopped_in_one_line(fails(clone, *job), value, "snakemake --cores 1 data/nyc/fused.txt")
+    assert_one_line(fails(clone, *job), value, "snakemake --cores 1 data/nyc/fused.txt")
     clone.snakemake("data/nyc/fused.txt")
     clone.run(*job)
     assert_sound_cache(clone)
@@ -436,4 +422,4 @@ def test_a_remote_that_is_down_is_named_by_a_job_too(relay: Relay) -> None:
     edit_parameter(clone, "evaluate.folds", 3)
     (relay.folder.parent / "remote").rename(relay.folder.parent / "elsewhere")
     job = ("python", "workflow/musecl", "stage", "evaluate@nyc")
-    assert_stopped_in_one_line(fails(clone, *job), "'shared' does not answer", "--unset")
+    assert_one_line(fails(clone, *job), "'shared' does not answer", "--unset")

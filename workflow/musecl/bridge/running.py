@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +162,12 @@ def _take_from_cache(stage: Any) -> None:
             out.checkout(force=True)
 
 
+@lru_cache(maxsize=1)
 def _stages(repo: Any) -> tuple[Any, dict[str, str]]:
-    """Give the stages by name, loaded one by one, and the name of each path's maker."""
+    """Give the stages by name, loaded one by one, and the name of each path's maker.
+
+    Read once for an opened repository: DVC asks several times whether the stage changed.
+    """
     stages = load_file(repo, "dvc.yaml").stages
     return stages, makers(read_stages(Path(repo.root_dir)), stages)
 
