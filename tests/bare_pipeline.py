@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from musecl.job import Job, run_job
-from musecl.pipeline import declaration
+from musecl.step.job import Job, run_job
+from musecl.step.pipeline import declaration
 
 REPOSITORY = Path(__file__).parents[1]
 

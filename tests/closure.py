@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / "workflow"
+STEP = WORKFLOW / "musecl/step"
 
 
 def module_file(name: str) -> Path | None:
@@ -48,13 +49,20 @@ def code_of(stage: str) -> list[str]:
         if "." in name:
             waiting.append(name.rpartition(".")[0])
     files = {module_file(name) for name in seen}
-    return sorted(str(path.relative_to(ROOT)) for path in files if path and holds_code(path))
+    return sorted({declared(path) for path in files if path and holds_code(path)})
+
+
+def declared(path: Path) -> str:
+    """What dvc.yaml names for a file: what every step stands on is one folder, one record each."""
+    return str((STEP if path.is_relative_to(STEP) else path).relative_to(ROOT))
 
 
 def declare() -> None:
     """Replace the code of every stage in dvc.yaml by what its imports say."""
     lines = (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()
-    lines = [line for line in lines if not re.fullmatch(r" +- workflow/musecl/\S+\.py", line)]
+    lines = [
+        line for line in lines if not re.fullmatch(r" +- workflow/musecl/(\S+\.py|step)", line)
+    ]
     written = []
     stage = ""
     for line, after in zip(lines, [*lines[1:], ""], strict=True):

@@ -12,8 +12,8 @@ import pandas as pd
 import shapely
 import yaml
 
-from musecl.job import Job
-from musecl.pipeline import declaration
+from musecl.step.job import Job
+from musecl.step.pipeline import declaration
 
 REPOSITORY = Path(__file__).parents[1]
 LONGITUDE, LATITUDE = -73.95, 40.70

@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 RELAY = ROOT / "tests" / "relay"
-CONTENT = runpy.run_path(str(RELAY / "workflow/musecl/stages/digest.py"))["content"]
+CONTENT = runpy.run_path(str(RELAY / "workflow/musecl/shared/digest.py"))["content"]
 LONGEST = 900  # seconds; what waits for a server that does not answer fails then
 IGNORED = "data/\nresults/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
 
@@ -31,14 +31,11 @@ class Relay:
         """Copy the relay and the code that the bridge consists of, and start git and DVC."""
         shutil.copytree(RELAY, folder)
         package = ROOT / "workflow" / "musecl"
-        for name in ("__init__", "__main__", "cli", "errors", "job", "pipeline"):
+        for name in ("__init__", "__main__", "cli"):
             shutil.copy(package / f"{name}.py", folder / "workflow" / "musecl")
         shutil.copy(package / "stages" / "__init__.py", folder / "workflow" / "musecl" / "stages")
-        shutil.copytree(package / "bridge", folder / "workflow" / "musecl" / "bridge")
-        settings = folder / "workflow" / "musecl" / "settings"
-        settings.mkdir()
-        for name in ("__init__", "base"):
-            shutil.copy(package / "settings" / f"{name}.py", settings)
+        for name in ("bridge", "step"):
+            shutil.copytree(package / name, folder / "workflow" / "musecl" / name)
         shutil.copytree(ROOT / "profiles", folder / "profiles")
         shutil.copy(ROOT / ".dvcignore", folder)
         (folder / ".gitignore").write_text(IGNORED)
@@ -182,7 +179,7 @@ def expected_outputs(relay: Relay, name: str, entry: dict[str, Any]) -> dict[str
 def in_declared_order(stage: str, deps: dict[str, str]) -> list[str]:
     """The data of a stage in the order that the relay's dvc.yaml lists it."""
     order = ["source.txt", "tiles", "places.txt", "fused.txt", "histogram.txt"]
-    data = [path for path in deps if not path.endswith(".py")]
+    data = [path for path in deps if not path.startswith("workflow/")]
     return sorted(
         data, key=lambda path: order.index(path.rpartition("/")[2]) if stage != "fetch" else 0
     )

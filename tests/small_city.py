@@ -10,8 +10,8 @@ import pandas as pd
 import yaml
 from shapely import Polygon
 
-from musecl.job import Job
-from musecl.pipeline import Declaration
+from musecl.step.job import Job
+from musecl.step.pipeline import Declaration
 
 CENTRE = (40.75, -73.98)
 NOWHERE = (-70.0, 40.0)

@@ -56,7 +56,8 @@ def test_what_one_user_built_another_need_not(laid: Relay, tmp_path: Path, kind:
     mine.snakemake()
     edit_parameter(theirs, "fuse.dim", 7)
     # A step that ran would fail: only the shared cache can answer.
-    (theirs.folder / "workflow/musecl/job.py").write_text("raise RuntimeError('computed again')\n")
+    job = theirs.folder / "workflow/musecl/step/job.py"
+    job.write_text("raise RuntimeError('computed again')\n")
     theirs.snakemake()
     assert results(theirs) == {
         path.replace("mine", "theirs"): text for path, text in results(mine).items()

@@ -17,7 +17,7 @@ STAGE = '''
 import json
 import os
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 
 
 def run(job):
@@ -54,9 +54,9 @@ def root(tmp_path: Path) -> Path:
     """A pipeline of two stages with the real command line."""
     package = tmp_path / "workflow/musecl"
     (package / "stages").mkdir(parents=True)
-    for name in ("__init__", "__main__", "cli", "errors", "job", "pipeline", "settings/base"):
-        (package / name).parent.mkdir(exist_ok=True)
+    for name in ("__init__", "__main__", "cli"):
         shutil.copy(REPOSITORY / f"workflow/musecl/{name}.py", package / f"{name}.py")
+    shutil.copytree(REPOSITORY / "workflow/musecl/step", package / "step")
     for name in ("toy", "alone"):
         (package / f"stages/{name}.py").write_text(STAGE, encoding="utf-8")
     (tmp_path / "dvc.yaml").write_text(DVC, encoding="utf-8")

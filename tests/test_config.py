@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from musecl.config import Params, check_params, load_params
-from musecl.errors import ParameterError
-from musecl.settings.base import Section
+from musecl.step.errors import ParameterError
+from musecl.step.section import Section
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 VALUES = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))

@@ -11,11 +11,11 @@ from transformers import ResNetConfig, ResNetModel
 
 from musecl.embedding import average_pooled, average_regions, embed_viewpoints
 from musecl.features import Features, write_features
-from musecl.job import Job, run_job
 from musecl.models.contrastive import ContrastiveEncoder, write_encoder
 from musecl.models.encoders import load_encoder
-from musecl.pipeline import Declaration
 from musecl.stages import embed_remote_view, embed_street_view
+from musecl.step.job import Job, run_job
+from musecl.step.pipeline import Declaration
 from musecl.tables import read_vectors
 
 STAGES = {"remote_view": embed_remote_view, "street_view": embed_street_view}

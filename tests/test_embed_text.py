@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.errors import InputError
-from musecl.job import Job, run_job
-from musecl.pipeline import Declaration
 from musecl.stages import embed_text
+from musecl.step.errors import InputError
+from musecl.step.job import Job, run_job
+from musecl.step.pipeline import Declaration
 from musecl.tables import read_vectors
 from test_text import WORDS, encoder, one_at_a_time  # noqa: F401
 

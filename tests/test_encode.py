@@ -10,7 +10,6 @@ import torch
 import yaml
 from efficientnet_lite_pytorch import EfficientNet
 
-from musecl.errors import InputError
 from musecl.features import (
     read_features,
     rows_of_viewpoints,
@@ -19,10 +18,11 @@ from musecl.features import (
     write_features,
 )
 from musecl.images import write_images
-from musecl.job import Job, run_job
 from musecl.models.encoders import load_encoder
-from musecl.pipeline import Declaration
 from musecl.stages import encode_remote_view, encode_street_view
+from musecl.step.errors import InputError
+from musecl.step.job import Job, run_job
+from musecl.step.pipeline import Declaration
 
 STAGES = {"remote_view": encode_remote_view, "street_view": encode_street_view}
 

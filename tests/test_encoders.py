@@ -18,8 +18,8 @@ from transformers import (
     ViTModel,
 )
 
-from musecl.errors import InputError
 from musecl.models.encoders import load_encoder
+from musecl.step.errors import InputError
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 DEVIATION = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

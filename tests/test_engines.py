@@ -48,6 +48,11 @@ def edit_code(relay: Relay, stage: str, salt: str) -> None:
     path.write_text(re.sub(r'SALT = ".*"', f'SALT = "{salt}"', path.read_text()))
 
 
+def edit_shared_code(relay: Relay) -> None:
+    with (relay.folder / "workflow/musecl/shared/digest.py").open("a") as file:
+        file.write("# edited\n")
+
+
 def results(relay: Relay) -> dict[str, str]:
     return {str(p): p.read_text() for p in sorted((relay.folder / "results").rglob("*.csv"))}
 
@@ -63,6 +68,7 @@ def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Re
         ("snakemake", lambda r: edit_parameter(r, "fuse.dim", 64), {"fuse", "evaluate"}),
         ("dvc", lambda r: edit_parameter(r, "tile.pixels", 7), {"tile", "fuse", "evaluate"}),
         ("snakemake", lambda r: edit_code(r, "places", "second"), {"places", "fuse", "evaluate"}),
+        ("dvc", edit_shared_code, EVERYTHING),
         ("dvc", lambda r: (r.folder / "results/nyc/r2.csv").write_text("x"), {"evaluate@nyc"}),
         ("snakemake", lambda r: (r.folder / "data/nyc/histogram.txt").unlink(), set()),
         (
@@ -86,6 +92,7 @@ def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Re
         "parameter",
         "upstream",
         "code",
+        "code that all share",
         "edited output",
         "deleted output",
         "one city",
@@ -148,7 +155,7 @@ def test_there_and_back_is_not_computed_twice(relay: Relay) -> None:
     assert results(relay) != first
     edit_parameter(relay, "fuse.dim", 32)
     # A step that ran again would fail: only the cache can answer.
-    edit_digest = relay.folder / "workflow/musecl/job.py"
+    edit_digest = relay.folder / "workflow/musecl/step/job.py"
     edit_digest.write_text("raise RuntimeError('computed again')\n")
     relay.snakemake()
     assert results(relay) == first

@@ -9,14 +9,14 @@ import pytest
 import yaml
 from shapely.geometry import Polygon
 
-from musecl.errors import InputError
 from musecl.evaluation import draw_trials, fit_ridge, predict_from_vectors, predict_without_vectors
-from musecl.job import Job
 from musecl.methods import Block, Method
-from musecl.pipeline import declaration
 from musecl.scoring import r2
 from musecl.settings.evaluate import EvaluateSettings, MlpSettings
 from musecl.stages import evaluate
+from musecl.step.errors import InputError
+from musecl.step.job import Job
+from musecl.step.pipeline import declaration
 from musecl.tables import write_vectors
 
 ROOT = Path(__file__).parents[1]

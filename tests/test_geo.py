@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from shapely import Point, Polygon, box
 
-from musecl.errors import InputError
 from musecl.geo import DEGREES, area_within, cells_of_points, equal_area_crs, metric_crs
+from musecl.step.errors import InputError
 from small_city import disk_of_regions
 
 PLACES = {

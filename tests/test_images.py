@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musecl import images
-from musecl.errors import InputError
 from musecl.images import encode_image, iterate_images, read_image_index, write_images
+from musecl.step.errors import InputError
 
 
 def rows_of(count: int, pixels: int = 8) -> pd.DataFrame:

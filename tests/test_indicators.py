@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.errors import InputError
 from musecl.stages import indicators
 from musecl.stages.indicators import DESCRIPTIONS, INCOME_CLASSES, SHARES, count_lots
+from musecl.step.errors import InputError
 from small_city import disk_of_regions, job_in, trips_between
 
 REGIONS = disk_of_regions()

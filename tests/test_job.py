@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from bare_pipeline import contents
-from musecl.errors import DeclarationError, InputError, MuseclError, ParameterError
-from musecl.job import Job, run_job
-from musecl.pipeline import Declaration
-from musecl.settings.base import Section
+from musecl.step.errors import DeclarationError, InputError, MuseclError, ParameterError
+from musecl.step.job import Job, run_job
+from musecl.step.pipeline import Declaration
+from musecl.step.section import Section
 
 PARAMS = """
 seed: 1

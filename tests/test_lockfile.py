@@ -11,7 +11,7 @@ import yaml
 from dvc.utils.serialize import dumps_yaml
 
 from musecl.bridge.lockfile import HEADER, Entries
-from musecl.errors import EngineError
+from musecl.step.errors import EngineError
 from relay_race import Relay, assert_one_line
 from test_engines import assert_agreement
 
@@ -91,7 +91,8 @@ def test_jobs_and_dvc_write_the_same_file(relay: Relay) -> None:
 def test_a_lock_cut_by_a_kill_is_healed_by_the_next_run(relay: Relay) -> None:
     lock = relay.folder / "dvc.lock"
     whole = lock.read_text()
-    (relay.folder / "workflow/musecl/job.py").write_text("raise RuntimeError('computed again')\n")
+    job = relay.folder / "workflow/musecl/step/job.py"
+    job.write_text("raise RuntimeError('computed again')\n")
     for end in (0, len(whole) // 2):
         lock.write_text(whole[:end])
         relay.snakemake()

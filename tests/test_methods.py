@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.errors import InputError
 from musecl.methods import Block, align, build_methods, prepare
+from musecl.step.errors import InputError
 
 GENERATOR = np.random.default_rng(4)
 REGIONS = pd.Series([f"region-{number:02d}" for number in range(30)])

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.errors import InputError
 from musecl.nearest import nearest_rows
+from musecl.step.errors import InputError
 
 
 def by_full_sort(vectors, top):

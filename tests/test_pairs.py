@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.errors import InputError
 from musecl.settings.pairs import MobilityPairSettings
 from musecl.stages.pairs import build_pairs, choose_by_mobility, draw_negatives, run
+from musecl.step.errors import InputError
 from small_city import disk_of_regions, job_in, random_histogram, random_trips
 
 REGIONS = disk_of_regions()

@@ -12,16 +12,16 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import ResNetConfig, ResNetModel
 
-from musecl.errors import InputError
 from musecl.features import Features, write_features
-from musecl.job import Job, run_job
 from musecl.losses import infonce
 from musecl.models.contrastive import ContrastiveEncoder, read_encoder, write_encoder
 from musecl.models.encoders import Encoder, load_encoder
-from musecl.pipeline import Declaration
 from musecl.pretraining import PairSampler, Pretraining, pretrain, usable_pairs
 from musecl.settings.encoders import PretrainSettings
 from musecl.stages import pretrain_remote_view, pretrain_street_view
+from musecl.step.errors import InputError
+from musecl.step.job import Job, run_job
+from musecl.step.pipeline import Declaration
 
 STAGES = {"remote_view": pretrain_remote_view, "street_view": pretrain_street_view}
 SEED = 5

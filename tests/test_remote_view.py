@@ -17,10 +17,10 @@ from drawn_city import (
     regions_table,
     run_stage,
 )
-from musecl.errors import InputError
 from musecl.images import iterate_images, read_image_index
 from musecl.stages import remote_view, scene
 from musecl.stages.remote_view import ChipCutter
+from musecl.step.errors import InputError
 
 UTM = CRS.from_epsg(32618)
 GROUND_M = 400.0

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.errors import InputError
 from musecl.similarity import mobility_profiles, place_profiles
+from musecl.step.errors import InputError
 from small_city import disk_of_regions, random_histogram, random_trips
 
 REGIONS = disk_of_regions()

@@ -12,8 +12,8 @@ import pytest
 import shapely
 
 from musecl import sources
-from musecl.errors import InputError, ParameterError
 from musecl.sources import sample
+from musecl.step.errors import InputError, ParameterError
 
 READERS = {
     "boundary": sources.read_boundary,

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.errors import InputError
 from musecl.splits import draw_folds, random_folds, spatial_folds
+from musecl.step.errors import InputError
 
 # No parent holds more than a third: half of the regions then lie in two or more.
 CITIES = st.lists(st.integers(0, 12), min_size=40, max_size=120).filter(

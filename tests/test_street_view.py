@@ -9,7 +9,6 @@ from pyproj import CRS
 from rasterio import Affine
 
 from drawn_city import build_root, census_table, lots_table, regions_table, run_stage
-from musecl.errors import InputError
 from musecl.images import iterate_images, read_image_index
 from musecl.stages import scene, street_view
 from musecl.stages.street_view import (
@@ -18,6 +17,7 @@ from musecl.stages.street_view import (
     raster_positions,
     road_middles,
 )
+from musecl.step.errors import InputError
 
 UTM = CRS.from_epsg(32618)
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 from musecl.tables import (
     key_column,
     read_geotable,

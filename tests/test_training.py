@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 from musecl.training import train
 
 SEED = 3

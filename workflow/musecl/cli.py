@@ -16,8 +16,8 @@ from typing import Annotated
 
 import typer
 
-from musecl.errors import MuseclError
-from musecl.pipeline import declaration, read_stages
+from musecl.step.errors import MuseclError
+from musecl.step.pipeline import declaration, read_stages
 
 ROOT = Path()
 PR_SET_PDEATHSIG = 1
@@ -33,7 +33,7 @@ app = typer.Typer(
 
 def run_stage(stage: str, city: str | None) -> None:
     """Run one stage of dvc.yaml in this process, its outputs renamed into place at the end."""
-    from musecl.job import Job, run_job
+    from musecl.step.job import Job, run_job
 
     job = Job(declaration(ROOT, stage, city), ROOT)
     limit_threads(int(job.value("threads")) if "threads" in job.declared.parameters else 1)

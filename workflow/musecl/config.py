@@ -9,9 +9,6 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from musecl.errors import ParameterError
-from musecl.pipeline import read_yaml
-from musecl.settings.base import Section
 from musecl.settings.cities import City
 from musecl.settings.encoders import EncoderSettings, PretrainSettings
 from musecl.settings.evaluate import EvaluateSettings
@@ -20,6 +17,9 @@ from musecl.settings.images import RemoteViewSettings, SceneSettings, StreetView
 from musecl.settings.indicators import IndicatorSettings
 from musecl.settings.pairs import PairSettings
 from musecl.settings.regions import RegionSettings
+from musecl.step.errors import ParameterError
+from musecl.step.pipeline import read_yaml
+from musecl.step.section import Section
 
 CITY_NAME = r"[a-z][a-z0-9_]*"
 # DVC's run cache takes no account of parameters named size or nfiles; data/models is the encoders'.

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from musecl.features import Features, read_features, rows_of_viewpoints
-from musecl.job import Job
 from musecl.models.contrastive import ContrastiveEncoder, read_encoder
 from musecl.models.encoders import fastest_device, load_encoder
 from musecl.settings.encoders import VisionEncoderSettings
+from musecl.step.job import Job
 from musecl.tables import KEY, write_vectors
 
 VIEWPOINTS_AT_ONCE = 32

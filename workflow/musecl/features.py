@@ -17,8 +17,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.errors import InputError
 from musecl.models.encoders import Encoder, fastest_device
+from musecl.step.errors import InputError
 from musecl.tables import KEY, read_table, write_table
 
 TURNS = 8

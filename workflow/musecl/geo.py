@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 from musecl.tables import KEY
 
 DEGREES = CRS.from_epsg(4326)

@@ -17,7 +17,7 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 from pandera.errors import SchemaError
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 from musecl.tables import KEY, write_table
 
 SHARD_ROWS = 4096

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 from musecl.tables import KEY, require_same_regions
 
 Array = NDArray[np.float64]

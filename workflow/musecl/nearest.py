@@ -4,7 +4,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 
 SPARE_CANDIDATES = 16
 FLOAT32_ERROR = 1e-5

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musecl.errors import InputError
 from musecl.features import Features, read_features, rows_of_viewpoints
-from musecl.job import Job
 from musecl.losses import false_negatives, infonce, triplet
 from musecl.models.contrastive import ContrastiveEncoder, write_encoder
 from musecl.models.encoders import Encoder, load_encoder
 from musecl.settings.encoders import PretrainSettings, VisionEncoderSettings
+from musecl.step.errors import InputError
+from musecl.step.job import Job
 from musecl.tables import KEY, read_table
 from musecl.training import train
 

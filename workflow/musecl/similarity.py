@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 from musecl.tables import require_same_regions
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 
 SPLITS = ("random", "spatial")
 

@@ -12,7 +12,7 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from pandera.errors import SchemaError, SchemaErrors
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 
 KEY = "region_id"
 

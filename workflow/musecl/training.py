@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 
 CHECKPOINT = "last.ckpt"
 

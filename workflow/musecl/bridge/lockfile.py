@@ -17,7 +17,7 @@ from dvc.utils.serialize import dumps_yaml, loads_yaml
 from ruamel.yaml.error import YAMLError
 from voluptuous import Invalid
 
-from musecl.errors import EngineError
+from musecl.step.errors import EngineError
 
 HEADER = "schema: '2.0'\nstages:\n"
 

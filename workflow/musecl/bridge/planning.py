@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from musecl.errors import EngineError, MuseclError
-from musecl.pipeline import Declaration, declared_in, makers, read_stages
+from musecl.step.errors import EngineError, MuseclError
+from musecl.step.pipeline import Declaration, declared_in, makers, read_stages
 
 MARKERS = Path(".snakemake/stale")
 

@@ -8,7 +8,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 import musecl.bridge.lockfile  # noqa: F401  (DVC's repository then reads dvc.lock by entry)
-from musecl.errors import EngineError
+from musecl.step.errors import EngineError
 
 FOLDERS = ("local", "ssh")
 

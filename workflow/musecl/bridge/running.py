@@ -22,8 +22,8 @@ from dvc_data.hashfile.meta import Meta
 from dvc_objects.errors import ObjectFormatError
 
 from musecl.bridge.repository import kept_in_remote, one_line, open_repository
-from musecl.errors import EngineError, MuseclError
-from musecl.pipeline import makers, read_stages
+from musecl.step.errors import EngineError, MuseclError
+from musecl.step.pipeline import makers, read_stages
 
 
 def reproduce(root: Path, name: str) -> None:

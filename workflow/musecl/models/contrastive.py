@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from musecl.errors import InputError
 from musecl.models.encoders import Encoder
+from musecl.step.errors import InputError
 
 PROJECTION_SIZE = 256
 WEIGHTS = "weights.safetensors"

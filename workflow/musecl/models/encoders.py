@@ -13,7 +13,7 @@ from torch.nn import functional
 from transformers import AutoModel
 from transformers.utils import logging
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from musecl.settings.base import Section
+from musecl.step.section import Section
 
 
 class MlpSettings(Section):

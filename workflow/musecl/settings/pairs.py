@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from musecl.settings.base import Section
+from musecl.step.section import Section
 
 
 class PlacePairSettings(Section):

@@ -10,8 +10,8 @@ from typing import TypeVar
 import geopandas as gpd
 import pandas as pd
 
-from musecl.errors import ParameterError
 from musecl.sources import sample
+from musecl.step.errors import ParameterError
 
 Table = TypeVar("Table", bound=pd.DataFrame)
 

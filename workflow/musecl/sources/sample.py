@@ -14,7 +14,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from musecl.errors import InputError
+from musecl.step.errors import InputError
 
 LOTS = "councilcount/data/bbl-population-estimates_2023.csv"
 CENSUS = "councilcount/data/nta-geographies_2023.csv"

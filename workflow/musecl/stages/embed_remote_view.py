@@ -1,7 +1,7 @@
 """Embed the remote view; a region is the average of its chips."""
 
 from musecl.embedding import embed_view
-from musecl.job import Job
+from musecl.step.job import Job
 
 
 def run(job: Job) -> None:

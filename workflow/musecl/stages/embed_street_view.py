@@ -1,7 +1,7 @@
 """Embed the street view; a region is the mean and the deviation of its viewpoints."""
 
 from musecl.embedding import embed_view
-from musecl.job import Job
+from musecl.step.job import Job
 
 
 def run(job: Job) -> None:

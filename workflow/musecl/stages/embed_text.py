@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.sparse import csr_array
 from transformers import AutoModel, AutoTokenizer
 
-from musecl.errors import InputError
-from musecl.job import Job
 from musecl.models.text import embed_texts
+from musecl.step.errors import InputError
+from musecl.step.job import Job
 from musecl.tables import read_table, write_vectors
 
 # About 200 tokens; all-MiniLM-L6-v2 was trained on 256.

@@ -2,9 +2,9 @@
 
 from musecl.features import TURNS, encode, turned, turned_index, write_features
 from musecl.images import iterate_images, read_image_index
-from musecl.job import Job
 from musecl.models.encoders import load_encoder
 from musecl.settings.encoders import VisionEncoderSettings
+from musecl.step.job import Job
 
 # With their turns, 16 images: the activations of more leave the caches, at half the speed.
 CHIPS_AT_ONCE = 2

@@ -2,9 +2,9 @@
 
 from musecl.features import encode, write_features
 from musecl.images import iterate_images, read_image_index
-from musecl.job import Job
 from musecl.models.encoders import load_encoder
 from musecl.settings.encoders import VisionEncoderSettings
+from musecl.step.job import Job
 
 # The activations of more leave the caches, at half the speed.
 IMAGES_AT_ONCE = 16

@@ -17,7 +17,6 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.errors import InputError
 from musecl.evaluation import (
     Answers,
     draw_trials,
@@ -26,10 +25,11 @@ from musecl.evaluation import (
 )
 from musecl.figures import plot_r2
 from musecl.geo import metric_crs
-from musecl.job import Job
 from musecl.methods import Block, align, build_methods
 from musecl.scoring import summarise
 from musecl.settings.evaluate import EvaluateSettings
+from musecl.step.errors import InputError
+from musecl.step.job import Job
 from musecl.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
 
 VECTORS = {

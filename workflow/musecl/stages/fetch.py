@@ -5,9 +5,9 @@ The only stage of a city that needs a network; with its output from a DVC remote
 
 from pathlib import Path
 
-from musecl.job import Job
 from musecl.sources import sample
 from musecl.sources.packages import fetch_members, read_pins
+from musecl.step.job import Job
 
 PINS = Path(sample.__file__).with_name("sample_packages.txt")
 MEMBERS = (

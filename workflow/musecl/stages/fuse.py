@@ -25,9 +25,9 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from musecl.fusion import FusionTraining, Regions, draw_batch, fuse_regions
-from musecl.job import Job
 from musecl.models.fusion import Fusion, Tokens
 from musecl.settings.fuse import FuseSettings
+from musecl.step.job import Job
 from musecl.tables import (
     read_geotable,
     read_table,

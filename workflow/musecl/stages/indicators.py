@@ -23,12 +23,12 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.errors import InputError
 from musecl.geo import cells_of_points
 from musecl.interpolation import interpolate_counts, median_of_classes
-from musecl.job import Job
 from musecl.settings.indicators import IndicatorSettings
 from musecl.sources import read_census, read_lot_labels, read_trips
+from musecl.step.errors import InputError
+from musecl.step.job import Job
 from musecl.tables import read_geotable, write_table
 
 LOTS = "councilcount 0.11.4, lots 2023"

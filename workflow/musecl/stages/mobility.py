@@ -9,8 +9,8 @@ import polars as pl
 
 from musecl.flows import count_flows, count_origin_destination
 from musecl.geo import cells_of_points
-from musecl.job import Job
 from musecl.sources import read_trips
+from musecl.step.job import Job
 from musecl.tables import read_geotable, write_table
 
 FLOWS = pa.DataFrameSchema(

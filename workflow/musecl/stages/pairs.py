@@ -11,11 +11,11 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.errors import InputError
-from musecl.job import Job
 from musecl.nearest import nearest_rows
 from musecl.settings.pairs import MobilityPairSettings, PairSettings
 from musecl.similarity import mobility_profiles, place_profiles
+from musecl.step.errors import InputError
+from musecl.step.job import Job
 from musecl.tables import read_geotable, read_table, write_table
 
 REMOTE_VIEW_STREAM, STREET_VIEW_STREAM = 11, 12

@@ -12,7 +12,6 @@ import geopandas as gpd
 import pandas as pd
 import pandera.pandas as pa
 
-from musecl.job import Job
 from musecl.places import (
     TRIP_END,
     arrange,
@@ -22,6 +21,7 @@ from musecl.places import (
     locate_trip_ends,
 )
 from musecl.sources import read_neighbourhoods, read_open_areas, read_stations, read_trips
+from musecl.step.job import Job
 from musecl.tables import key_column, read_geotable, write_table
 
 PLACES = pa.DataFrameSchema(

@@ -3,8 +3,8 @@
 A batch holds a random turn of each chip: from above no direction is up.
 """
 
-from musecl.job import Job
 from musecl.pretraining import pretrain_view
+from musecl.step.job import Job
 
 DRAWS = 31
 

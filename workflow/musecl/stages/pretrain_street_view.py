@@ -3,8 +3,8 @@
 A viewpoint is the average of its headings.
 """
 
-from musecl.job import Job
 from musecl.pretraining import pretrain_view
+from musecl.step.job import Job
 
 DRAWS = 32
 

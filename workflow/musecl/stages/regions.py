@@ -5,13 +5,13 @@ import pandas as pd
 import pandera.pandas as pa
 import shapely
 
-from musecl.errors import InputError
 from musecl.geo import DEGREES, area_within, equal_area_crs, metric_crs
 from musecl.grid import cells_over
-from musecl.job import Job
 from musecl.settings.cities import Extent
 from musecl.settings.regions import RegionSettings
 from musecl.sources import read_boundary
+from musecl.step.errors import InputError
+from musecl.step.job import Job
 from musecl.tables import KEY, key_column, write_table
 
 EDGE = 0.01  # degrees; an edge of this length bends by centimetres in a projection

@@ -11,11 +11,11 @@ from rasterio.warp import Resampling, reproject, transform_bounds
 from rasterio.windows import Window, from_bounds
 from tqdm import tqdm
 
-from musecl.errors import InputError
 from musecl.geo import metric_crs
 from musecl.images import encode_image, write_images
-from musecl.job import Job
 from musecl.settings.images import RemoteViewSettings
+from musecl.step.errors import InputError
+from musecl.step.job import Job
 from musecl.tables import KEY, read_geotable
 
 

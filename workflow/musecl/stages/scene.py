@@ -22,7 +22,6 @@ from musecl.blocks import (
     voronoi_edges,
 )
 from musecl.geo import cells_of_points, metric_crs
-from musecl.job import Job
 from musecl.scene import (
     STREET,
     Frame,
@@ -34,6 +33,7 @@ from musecl.scene import (
 )
 from musecl.settings.images import SceneSettings
 from musecl.sources import read_boundary, read_lots, read_open_areas, read_stations
+from musecl.step.job import Job
 from musecl.tables import KEY, key_column, read_geotable, write_table
 
 ROAD_SCHEMA = pa.DataFrameSchema(

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from musecl.geo import cells_of_points
 from musecl.images import encode_image, write_images
-from musecl.job import Job
 from musecl.perspective import ORIENTATIONS, render_panorama
 from musecl.settings.images import StreetViewSettings
+from musecl.step.job import Job
 from musecl.tables import KEY, read_geotable
 
 STAGE = 3

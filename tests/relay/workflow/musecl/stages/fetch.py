@@ -1,4 +1,4 @@
-from musecl.stages import digest
+from musecl.shared import digest
 
 SALT = "first"
 

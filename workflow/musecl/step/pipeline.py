@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from musecl.errors import DeclarationError, ParameterError
+from musecl.step.errors import DeclarationError, ParameterError
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def content(name: str, digest: str) -> str:
 
 
 def write(job, salt: str) -> None:
-    data = [name for name in job.declared.inputs if not name.endswith(".py")]
+    data = [name for name in job.declared.inputs if not name.startswith("workflow/")]
     values = {key: job.value(key) for key in job.declared.parameters}
     digest = digest_of([text_of(job.input(name)) for name in data], values, salt)
     for name in job.declared.outputs:

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from musecl.errors import DeclarationError, InputError, ParameterError
-from musecl.pipeline import Declaration, read_yaml
-from musecl.settings.base import Section
+from musecl.step.errors import DeclarationError, InputError, ParameterError
+from musecl.step.pipeline import Declaration, read_yaml
+from musecl.step.section import Section
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -147,15 +147,18 @@ class Job:
         state: dict[str, Any] = {"command": self.declared.command, **self._declared_values()}
         for declared in self.declared.inputs:
             path = self.root / declared
-            if path.suffix in {".py", ".txt"} and path.is_file():
-                state[declared] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-            else:
-                files = sorted(p for p in [path, *path.rglob("*")] if p.is_file())
-                state[declared] = [
-                    (str(f.relative_to(self.root)), f.stat().st_size, f.stat().st_mtime_ns)
-                    for f in files
-                ]
+            files = [p for p in [path, *path.rglob("*")] if p.is_file() and p.suffix != ".pyc"]
+            state[declared] = [
+                (str(file.relative_to(self.root)), self._mark(file)) for file in sorted(files)
+            ]
         return state
+
+    @staticmethod
+    def _mark(file: Path) -> Any:
+        """Tell the state of a file: code by its content, data by its size and time."""
+        if file.suffix in {".py", ".txt"}:
+            return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        return file.stat().st_size, file.stat().st_mtime_ns
 
     def publish(self) -> None:
         """Rename every output into place.

@@ -1,0 +1,1 @@
+"""What every step stands on: what it declares, its files and parameters, its errors."""
