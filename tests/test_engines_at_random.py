@@ -4,10 +4,12 @@
 others, from the seed that `pytest --hypothesis-seed` gives.
 """
 
+import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import yaml
@@ -197,17 +199,34 @@ class EnginesAgree(RuleBasedStateMachine):
 
     def dvc_wants(self) -> set[str]:
         """Ask DVC; in a copy with all inputs where it cannot say, for want of a stale stage's."""
+        wanted = self.dry_run(self.relay)
+        if wanted is not None:
+            return wanted
+        copy = self.relay.copy(self.home / "copy")
+        copy.pull_the_absent()
+        wanted = self.dry_run(copy)
+        shutil.rmtree(copy.folder)
+        # An input that is lost is in no copy either.
+        return self.changed() if wanted is None else wanted
+
+    @staticmethod
+    def dry_run(relay: Relay) -> set[str] | None:
+        """Stages that DVC wants to run; None where it stops at an input that is not there."""
         try:
-            return self.relay.dvc_wants()
+            return relay.dvc_wants()
         except AssertionError as error:
             if "No such file or directory" not in str(error):
                 raise
-        copy = self.relay.copy(self.home / "copy")
-        copy.pull_the_absent()
-        try:
-            return copy.dvc_wants()
-        finally:
-            shutil.rmtree(copy.folder)
+            return None
+
+    def changed(self) -> set[str]:
+        """Stages that `dvc status` calls changed by more than what is absent, and those below."""
+        below = set()
+        for name, changes in json.loads(self.relay.run("dvc", "status", "--json")).items():
+            stage, _, city = name.partition("@")
+            if set(words(changes)) - {"deleted", "not in cache"}:
+                below |= {f"{stage}@{city}" for stage in BELOW[stage]}
+        return below
 
     @invariant()
     def the_lock_is_true(self) -> None:
@@ -216,6 +235,13 @@ class EnginesAgree(RuleBasedStateMachine):
                 known = expected_outputs(self.relay, name, entry)
                 if known is not None:
                     assert {out["path"]: out["md5"] for out in entry["outs"]} == known, name
+
+
+def words(told: Any) -> list[str]:
+    """What `dvc status` says at its leaves, of whole stages, paths and single parameters."""
+    if isinstance(told, dict):
+        return [word for inner in told.values() for word in words(inner)]
+    return [word for inner in told for word in words(inner)] if isinstance(told, list) else [told]
 
 
 TestEnginesAgree = EnginesAgree.TestCase
