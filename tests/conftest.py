@@ -1,5 +1,11 @@
 """What several modules of tests share."""
 
+import os
+
+# Two workers share two cores: more threads than that would wait for each other. Set before NumPy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 from relay_race import Relay

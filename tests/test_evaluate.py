@@ -10,9 +10,12 @@ import yaml
 from shapely.geometry import Polygon
 
 from musecl.evaluation import draw_trials, fit_ridge, predict_from_vectors, predict_without_vectors
+from musecl.geo import metric_coordinates
+from musecl.labels import group_indicators
 from musecl.methods import Block, Method
 from musecl.scoring import r2
 from musecl.settings.evaluate import EvaluateSettings, MlpSettings
+from musecl.splits import units_of
 from musecl.stages import evaluate
 from musecl.step.errors import InputError
 from musecl.step.job import Job
@@ -55,6 +58,8 @@ def build_regions():
             "latitude": centres[:, 0],
             "neighbours": [[] for _ in cells],
             "parent": [h3.cell_to_parent(cell, 6) for cell in cells],
+            "wide_parent": [h3.cell_to_parent(cell, 5) for cell in cells],
+            "district": np.where(np.arange(len(cells)) % 3 == 0, "north", "south"),
         },
         geometry=[Polygon(outline) for outline in outlines],
         crs="EPSG:4326",
@@ -221,13 +226,13 @@ def test_a_feature_that_is_the_label_only_where_it_is_tested_gains_nothing(split
     generator = np.random.default_rng(5)
     labels = generator.normal(size=(300, 1))
     parents = np.repeat([f"p{number}" for number in range(30)], 10)
-    trials = draw_trials(split, parents, SETTINGS, seed=1)
+    trials = draw_trials(split, parents if split == "spatial" else None, 300, SETTINGS, seed=1)
     predictions = np.empty_like(labels)
     for trial in trials[:3]:
         feature = generator.normal(size=(300, 1))
         feature[trial.fold.test] = labels[trial.fold.test]
         block = Block(feature, np.ones(300, bool))
-        predictions[trial.fold.test], _ = fit_ridge((block,), labels, trial.fold, 1)
+        predictions[trial.fold.test] = fit_ridge((block,), labels, trial.fold).predictions
     assert r2(labels, predictions)[0] < 0.1
 
 
@@ -235,11 +240,11 @@ def test_a_feature_that_is_the_label_only_where_it_is_tested_gains_nothing(split
 def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
     generator = np.random.default_rng(6)
     regions = build_regions()
-    coordinates = evaluate.metric_coordinates(regions)
+    coordinates = metric_coordinates(regions)
     vectors = generator.normal(size=(84, 40))
     label = vectors[:, 0] * 2 + 7
     labels = np.column_stack([label, generator.permutation(label)])
-    trials = draw_trials(split, regions["parent"].to_numpy(dtype=str), SETTINGS, seed=1)
+    trials = draw_trials(split, units_of(regions, split), 84, SETTINGS, seed=1)
     method = Method("vector", (Block(vectors[:, :5], np.ones(84, bool)),), perceptron=True)
     answers = [
         *predict_from_vectors(method, labels, trials, MLP, threads=2),
@@ -253,9 +258,9 @@ def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
 def test_threads_do_not_change_the_answers():
     generator = np.random.default_rng(7)
     regions = build_regions()
-    coordinates = evaluate.metric_coordinates(regions)
+    coordinates = metric_coordinates(regions)
     labels = generator.normal(size=(84, 2)) + coordinates / 1e4
-    trials = draw_trials("random", regions["parent"].to_numpy(dtype=str), SETTINGS, seed=1)
+    trials = draw_trials("random", None, 84, SETTINGS, seed=1)
     block = Block(generator.normal(size=(84, 90)), np.ones(84, bool))
     method = Method("vector", (block,), perceptron=True)
 
@@ -287,7 +292,7 @@ def test_wrong_indicators_are_refused(change, message):
         }
     )
     with pytest.raises(InputError, match=message):
-        evaluate.group_indicators(pd.Series(["a", "b", "c"]), change(table))
+        group_indicators(pd.Series(["a", "b", "c"]), change(table))
 
 
 def test_indicators_known_in_the_same_regions_share_a_group():
@@ -300,7 +305,7 @@ def test_indicators_known_in_the_same_regions_share_a_group():
         }
     )
     first, second = sorted(
-        evaluate.group_indicators(pd.Series(["a", "b", "c"]), table), key=lambda g: -len(g.rows)
+        group_indicators(pd.Series(["a", "b", "c"]), table), key=lambda g: -len(g.rows)
     )
     assert first.names == ["one", "two"]
     np.testing.assert_array_equal(first.labels, [[1, 4], [2, 5], [3, 6]])

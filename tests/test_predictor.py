@@ -24,7 +24,7 @@ def members():
     generator = np.random.default_rng(1)
     inputs = generator.normal(size=(123, 5)).astype(np.float32)
     label = 3 * np.abs(inputs[:, 0]) + inputs[:, 1] + 40
-    folds = draw_folds("random", np.full(123, "one"), 4, generator)
+    folds = draw_folds(None, 123, 4, generator)
     made = []
     for place, fold in enumerate(folds):
         for kind, noise in enumerate((0.1, 3.0)):

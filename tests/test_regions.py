@@ -162,6 +162,26 @@ def test_an_extent_keeps_the_centres_that_lie_in_it(grid):
     assert {name for names in part["neighbours"] for name in names} <= set(part["region_id"])
 
 
+@pytest.mark.parametrize("grid", GRIDS)
+def test_wide_parents_hold_whole_parents_or_more_cells(grid: str) -> None:
+    regions = build_regions(boundary(square(half=0.2)), wanted(grid))
+    assert regions["wide_parent"].nunique() < regions["parent"].nunique() < len(regions)
+    cells = regions.groupby("wide_parent").size().max(), regions.groupby("parent").size().max()
+    assert 4 < cells[0] / cells[1] < 9
+
+
+def test_a_region_is_of_the_district_nearest_to_its_centre() -> None:
+    west, east = square(-0.03, half=0.02), square(0.03, half=0.02)
+    land = boundary(east, west).assign(district=["east", "west"])
+    regions = build_regions(land, wanted())
+    assert set(regions["district"]) == {"east", "west"}
+    assert ((regions["longitude"] < LONGITUDE) == (regions["district"] == "west")).all()
+
+
+def test_without_names_there_are_no_districts() -> None:
+    assert build_regions(boundary(square()), wanted())["district"].isna().all()
+
+
 BOWTIE = Polygon([(-74, 40), (-73, 41), (-73, 40), (-74, 41)])
 
 
@@ -197,7 +217,10 @@ def test_no_region_left(share, extent):
 def run(root, extent=None, **section):
     place = root / "data/toy/source" / sample.BOROUGHS
     place.parent.mkdir(parents=True, exist_ok=True)
-    boundary(*SHAPES["several parts"]).to_file(place, driver="GeoJSON")
+    parts = boundary(*SHAPES["several parts"])
+    parts.assign(name=[f"part {number}" for number in range(len(parts))]).to_file(
+        place, driver="GeoJSON"
+    )
     job = job_in(
         root,
         ["source"],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from musecl.models.ridge import choose_penalties, coefficients, decompose, left_out_errors
+from musecl.models.ridge import choose_penalties, coefficients, decompose, left_out_residuals
 
 SHAPES = [(40, 7), (40, 120), (40, 40), (60, 1)]
 
@@ -27,21 +27,33 @@ def test_coefficients_are_those_of_scikit_learn(rows, columns, penalty):
 
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
 @pytest.mark.parametrize("penalty", [1e-2, 1.0, 300.0])
-def test_left_out_errors_are_those_of_a_refit_without_the_part(rows, columns, penalty):
+def test_left_out_residuals_are_those_of_a_refit_without_the_part(rows, columns, penalty):
     inputs, labels, parts = world(rows, columns)
-    squares = np.zeros(3)
+    slow = np.empty_like(labels)
     for part in range(5):
         out = parts == part
         model = Ridge(alpha=penalty, solver="svd").fit(inputs[~out], labels[~out])
-        squares += ((labels[out] - model.predict(inputs[out])) ** 2).sum(axis=0)
-    found = left_out_errors(decompose(inputs), labels, parts, penalty)
-    np.testing.assert_allclose(found, squares / rows, rtol=1e-8)
+        slow[out] = labels[out] - model.predict(inputs[out])
+    found = left_out_residuals(decompose(inputs), labels, parts, penalty)
+    np.testing.assert_allclose(found, slow, atol=1e-8)
+
+
+def test_left_out_residuals_take_a_penalty_per_label():
+    inputs, labels, parts = world(60, 30)
+    penalties = np.array([1.0, 300.0, 1.0])
+    found = left_out_residuals(decompose(inputs), labels, parts, penalties)
+    for column, penalty in enumerate(penalties):
+        alone = left_out_residuals(decompose(inputs), labels[:, [column]], parts, penalty)
+        np.testing.assert_allclose(found[:, column], alone[:, 0], atol=1e-10)
 
 
 def test_each_label_gets_its_own_penalty_and_noise_the_strongest():
     inputs, labels, parts = world(60, 30)
     penalties = np.array([1e6, 100.0, 10.0, 1.0, 0.1])
     chosen = choose_penalties(decompose(inputs), labels, parts, penalties)
-    slow = [left_out_errors(decompose(inputs), labels, parts, a) for a in penalties]
+    slow = [
+        (left_out_residuals(decompose(inputs), labels, parts, a) ** 2).sum(axis=0)
+        for a in penalties
+    ]
     assert chosen.tolist() == penalties[np.argmin(slow, axis=0)].tolist()
     assert chosen[0] < chosen[2]

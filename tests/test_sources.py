@@ -133,7 +133,8 @@ def test_areas_come_by_their_type(folder) -> None:
         ["BK0102", "Williamsburg", "BROOKLYN"],
     ]
     land = sources.read_boundary("sample", folder)
-    assert list(land.columns) == ["geometry"]
+    assert list(land.columns) == ["district", "geometry"]
+    assert land["district"].is_unique
     for table in (open_areas, residential, land):
         assert table.crs == 4326
     assert residential.geometry.iloc[0].equals(shapely.box(7, 0, 8, 1))
@@ -282,7 +283,7 @@ EVERY = [remove, empty, scramble]
 TABLES = [*EVERY, drop_first_line]
 SHAPES = [*EVERY, halve, other_json]
 DAMAGES = {
-    "boundary": SHAPES,
+    "boundary": [*SHAPES, other_properties],
     "open areas": [*SHAPES, no_features, other_properties],
     "neighbourhoods": [*SHAPES, no_features, other_properties],
     "stations": [*TABLES, words_for_numbers],

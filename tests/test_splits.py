@@ -1,9 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.splits import draw_folds, random_folds, spatial_folds
+from musecl.splits import SPLITS, Fold, draw_folds, possible_splits, unit_folds
 from musecl.step.errors import InputError
 
 # No parent holds more than a third: half of the regions then lie in two or more.
@@ -16,11 +17,16 @@ def named(parents):
     return np.array([f"parent-{number:02d}" for number in parents])
 
 
+def drawn_by(split, parents, folds, seed):
+    units = named(parents) if split == "spatial" else None
+    return draw_folds(units, len(parents), folds, np.random.default_rng(seed))
+
+
 @given(parents=CITIES, folds=st.integers(2, 5), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize("split", ["random", "spatial"])
 def test_every_region_is_tested_once_and_never_trained_on(split, parents, folds, seed):
-    drawn = draw_folds(split, named(parents), folds, np.random.default_rng(seed))
+    drawn = drawn_by(split, parents, folds, seed)
     assert len(drawn) == folds
     tested = np.concatenate([fold.test for fold in drawn])
     assert sorted(tested) == list(range(len(parents)))
@@ -34,7 +40,7 @@ def test_every_region_is_tested_once_and_never_trained_on(split, parents, folds,
 @settings(max_examples=40, deadline=None)
 def test_a_parent_is_held_out_whole_also_inside_a_training_fold(parents, folds, seed):
     names = named(parents)
-    for fold in draw_folds("spatial", names, folds, np.random.default_rng(seed)):
+    for fold in drawn_by("spatial", parents, folds, seed):
         assert not set(names[fold.train]) & set(names[fold.test])
         for parent in set(names[fold.train]):
             assert len(set(fold.parts[names[fold.train] == parent])) == 1
@@ -43,7 +49,7 @@ def test_a_parent_is_held_out_whole_also_inside_a_training_fold(parents, folds, 
 @given(parents=CITIES, folds=st.integers(2, 6), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_spatial_folds_differ_by_the_largest_parent_at_most(parents, folds, seed):
-    sizes = np.bincount(spatial_folds(named(parents), folds, np.random.default_rng(seed)))
+    sizes = np.bincount(unit_folds(named(parents), folds, np.random.default_rng(seed)))
     assert len(sizes) == folds
     assert sizes.max() - sizes.min() <= np.bincount(parents).max()
 
@@ -51,16 +57,18 @@ def test_spatial_folds_differ_by_the_largest_parent_at_most(parents, folds, seed
 @given(rows=st.integers(6, 200), folds=st.integers(2, 6), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_random_folds_differ_by_one_at_most(rows, folds, seed):
-    sizes = np.bincount(random_folds(rows, folds, np.random.default_rng(seed)), minlength=folds)
-    assert sizes.max() - sizes.min() <= 1
+    drawn = draw_folds(None, rows, folds, np.random.default_rng(seed))
+    sizes = [len(fold.test) for fold in drawn]
+    assert len(sizes) == folds
+    assert max(sizes) - min(sizes) <= 1
 
 
 @pytest.mark.parametrize("split", ["random", "spatial"])
 def test_a_seed_decides_the_folds(split):
-    parents = named(np.arange(200) // 8)
+    parents = np.arange(200) // 8
 
     def tests(seed):
-        drawn = draw_folds(split, parents, 5, np.random.default_rng(seed))
+        drawn = drawn_by(split, parents, 5, seed)
         return [fold.test.tolist() for fold in drawn], [fold.parts.tolist() for fold in drawn]
 
     assert tests(3) == tests(3)
@@ -69,17 +77,39 @@ def test_a_seed_decides_the_folds(split):
 
 def test_random_folds_cut_through_parents():
     parents = named(np.arange(200) // 8)
-    fold = draw_folds("random", parents, 5, np.random.default_rng(0))[0]
+    fold = draw_folds(None, 200, 5, np.random.default_rng(0))[0]
     assert set(parents[fold.train]) & set(parents[fold.test])
 
 
-@pytest.mark.parametrize(
-    ("split", "parents", "message"),
-    [
-        ("random", [1, 2, 3], "3 regions for 5 folds"),
-        ("spatial", [1, 1, 1, 2, 2, 2], "2 parent cells for 5 folds"),
-    ],
-)
-def test_too_few_to_divide_is_refused(split, parents, message):
-    with pytest.raises(InputError, match=message):
-        draw_folds(split, named(parents), 5, np.random.default_rng(0))
+def test_fewer_units_than_folds_give_a_fold_each():
+    drawn = drawn_by("spatial", [1, 1, 1, 2, 2, 3, 3], 5, 0)
+    assert sorted(len(fold.test) for fold in drawn) == [2, 2, 3]
+
+
+@pytest.mark.parametrize(("split", "parents"), [("random", [1]), ("spatial", [1, 1, 1, 2, 2, 2])])
+def test_too_few_to_divide_is_refused(split, parents):
+    with pytest.raises(InputError, match=r"to divide into folds; leave the split out"):
+        drawn_by(split, parents, 5, 0)
+
+
+def test_the_inner_fold_predicts_the_validation_part_and_never_sees_the_test():
+    for fold in drawn_by("spatial", np.arange(200) // 8, 5, 0):
+        inner = fold.inner
+        assert inner.train.tolist() == fold.fitting.tolist()
+        assert inner.test.tolist() == fold.validation.tolist()
+        assert len(inner.parts) == len(inner.train) and len(set(inner.parts)) == 4
+
+
+def test_an_inner_fold_of_a_single_larger_cell_still_has_parts():
+    fold = Fold(np.arange(6), np.arange(6, 9), np.array([0, 0, 0, 1, 1, 1]))
+    assert sorted(set(fold.inner.parts)) == [0, 1]
+
+
+def test_splits_that_a_city_lacks_are_left_out_with_a_line(capsys):
+    regions = pd.DataFrame(
+        {"parent": list("aabbccdd"), "wide_parent": ["x"] * 8, "district": [None] * 8}
+    )
+    assert possible_splits(regions, SPLITS) == ["random", "spatial"]
+    said = capsys.readouterr().out
+    assert "split spatial_wide: left out, the city has 1" in said
+    assert "split district: left out, the city has 0" in said

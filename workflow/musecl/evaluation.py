@@ -18,10 +18,18 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from musecl.conformal import half_width
 from musecl.methods import Block, Method, prepare
-from musecl.models.coordinates import predict_from_coordinates
+from musecl.models.practice import forest, nearest
 from musecl.models.predictor import Member, fit_and_predict
-from musecl.models.ridge import choose_penalties, coefficients, decompose
+from musecl.models.ridge import (
+    Decomposition,
+    choose_penalties,
+    coefficients,
+    decompose,
+    left_out_residuals,
+)
+from musecl.selection import choose
 from musecl.settings.evaluate import EvaluateSettings, MlpSettings
 from musecl.splits import SPLITS, Fold, draw_folds
 
@@ -73,16 +81,43 @@ class Answers:
 
 
 def draw_trials(
-    split: str, parents: NDArray[np.str_], settings: EvaluateSettings, seed: int
+    split: str,
+    units: NDArray[np.str_] | None,
+    rows: int,
+    settings: EvaluateSettings,
+    seed: int,
 ) -> list[Trial]:
-    """Draw the folds of each of `settings.seeds` repetitions of a split."""
-    kind = SPLITS.index(split)
+    """Draw the folds of each repetition of a split.
+
+    Parameters
+    ----------
+    split : str
+        Seeds the draw, with `seed` and the number of the repetition.
+    units : array of shape (N,), optional
+        What stays together; see `splits.units_of`.
+    rows : int
+        N.
+    settings : EvaluateSettings
+        Folds and repetitions. Districts are left out one after the other, whatever the number of
+        folds, and once, for there is nothing to draw.
+    seed : int
+        Of every draw.
+    """
+    kind = list(SPLITS).index(split)
+    repetitions, folds = settings.seeds, settings.folds
+    if split == "district":
+        repetitions, folds = 1, rows
     trials = []
-    for repetition in range(settings.seeds):
+    for repetition in range(repetitions):
         generator = np.random.default_rng([seed, DRAW_FOLDS, kind, repetition])
-        for place, fold in enumerate(draw_folds(split, parents, settings.folds, generator)):
+        for place, fold in enumerate(draw_folds(units, rows, folds, generator)):
             trials.append(Trial(repetition, fold, (seed, kind, repetition, place)))
     return trials
+
+
+def state_of(trial: Trial) -> int:
+    """Seed of what is drawn for a trial by scikit-learn."""
+    return int(np.random.default_rng([DRAW_FOREST, *trial.key]).integers(2**31))
 
 
 def predict_without_vectors(
@@ -107,21 +142,20 @@ def predict_without_vectors(
         return np.broadcast_to(mean, (len(trial.fold.test), len(mean)))
 
     def by_place(trial: Trial) -> Array:
-        generator = np.random.default_rng([DRAW_FOREST, *trial.key])
-        state = int(generator.integers(2**31))
-        return predict_from_coordinates(coordinates, labels, trial.fold, state)
+        candidates = [*nearest(coordinates), *forest(coordinates, state_of(trial))]
+        return choose(candidates, labels, trial.fold).test
 
     means = [by_mean(trial) for trial in trials]
-    yield Answers("mean", "mean", _collect(trials, means, labels.shape))
-    answers = _map(by_place, trials, threads)
-    yield Answers("coordinates", "nearest or forest", _collect(trials, answers, labels.shape))
+    yield Answers("mean", "mean", collect(trials, means, labels.shape))
+    answers = work_on_all(by_place, trials, threads)
+    yield Answers("coordinates", "nearest or forest", collect(trials, answers, labels.shape))
 
 
 def predict_from_vectors(
     method: Method,
     labels: Array,
     trials: list[Trial],
-    settings: MlpSettings,
+    networks: MlpSettings | None,
     threads: int,
 ) -> Iterator[Answers]:
     """Predict by ridge and, where the method says so, by the paper's perceptron.
@@ -134,28 +168,74 @@ def predict_from_vectors(
         Indicators, known in all N regions.
     trials : list of Trial
         Folds to predict.
-    settings : MlpSettings
-        Of the perceptron.
+    networks : MlpSettings, optional
+        Of the perceptron; None leaves it out.
     threads : int
         Trials, or stacks of networks, at once.
     """
 
-    def fit(trial: Trial) -> tuple[Array, NDArray[np.float32]]:
-        return fit_ridge(method.blocks, labels, trial.fold, settings.components)
+    def fit(trial: Trial) -> RidgeFit:
+        return fit_ridge(method.blocks, labels, trial.fold)
 
-    fitted = _map(fit, trials, threads)
-    predictions = _collect(trials, [answer for answer, _ in fitted], labels.shape)
-    yield Answers(method.name, "ridge", predictions)
-    if method.perceptron:
-        components = [inputs for _, inputs in fitted]
-        predictions = _fit_mlp(components, labels, trials, settings, threads)
-        yield Answers(method.name, "mlp", predictions)
+    fits = work_on_all(fit, trials, threads)
+    predictions = [fitted.predictions for fitted in fits]
+    yield Answers(method.name, "ridge", collect(trials, predictions, labels.shape))
+    if networks is not None and method.perceptron:
+        components = [fitted.components(networks.components) for fitted in fits]
+        yield Answers(method.name, "mlp", _fit_mlp(components, labels, trials, networks, threads))
 
 
-def fit_ridge(
-    blocks: tuple[Block, ...], labels: Array, fold: Fold, components: int
-) -> tuple[Array, NDArray[np.float32]]:
-    """Predict a test fold by ridge; also return the fold's principal components of all regions.
+@dataclass(frozen=True)
+class RidgeFit:
+    """Ridge fitted to a training fold.
+
+    Attributes
+    ----------
+    fold : Fold
+        Rows it was fitted to, and predicted.
+    inputs : array of shape (N, P)
+        Of all regions, made ready by what the training rows tell.
+    decomposed : Decomposition
+        Of the training rows.
+    penalties : array of shape (T,)
+        Chosen inside the training fold.
+    known : array of shape (rows of the training fold, T)
+        Its labels.
+    """
+
+    fold: Fold
+    inputs: Array
+    decomposed: Decomposition
+    penalties: Array
+    known: Array
+
+    @property
+    def predictions(self) -> Array:
+        """Of the test fold's rows, an array of shape (rows, T)."""
+        slopes = coefficients(self.decomposed, self.known, self.penalties)
+        return np.asarray(self.known.mean(axis=0) + self.inputs[self.fold.test] @ slopes)
+
+    @property
+    def half_width(self) -> Array:
+        """Of the 90% interval of each indicator, shape (T,); see `conformal`."""
+        parts = self.fold.parts
+        return half_width(left_out_residuals(self.decomposed, self.known, parts, self.penalties))
+
+    def components(self, count: int) -> NDArray[np.float32]:
+        """Principal components of all regions (N, count), fitted to the training fold.
+
+        Their variance over the training rows is one, all together; those beyond the rank of the
+        training inputs are zero.
+        """
+        first = self.inputs @ self.decomposed.right[:, :count]
+        first /= max(first[self.fold.train].std(), np.finfo(float).tiny) if first.size else 1
+        padded = np.zeros((len(self.inputs), count), dtype=np.float32)
+        padded[:, : first.shape[1]] = first
+        return padded
+
+
+def fit_ridge(blocks: tuple[Block, ...], labels: Array, fold: Fold) -> RidgeFit:
+    """Fit ridge to a training fold, with the penalty that predicts its parts best.
 
     Parameters
     ----------
@@ -165,24 +245,11 @@ def fit_ridge(
         Those of the test fold are not read.
     fold : Fold
         Rows to fit to and to predict.
-    components : int
-        How many; those beyond the rank of the training inputs are zero.
-
-    Returns
-    -------
-    predictions : array of shape (rows of the test fold, T)
-    components : float32 array of shape (N, components)
-        Their variance over the training rows is one, all together.
     """
     inputs, known = prepare(blocks, fold.train), labels[fold.train]
     decomposed = decompose(inputs[fold.train])
     penalties = choose_penalties(decomposed, known, fold.parts, PENALTIES * len(known))
-    slopes = coefficients(decomposed, known, penalties)
-    first = inputs @ decomposed.right[:, :components]
-    first /= max(first[fold.train].std(), np.finfo(float).tiny) if first.size else 1
-    padded = np.zeros((len(inputs), components), dtype=np.float32)
-    padded[:, : first.shape[1]] = first
-    return known.mean(axis=0) + inputs[fold.test] @ slopes, padded
+    return RidgeFit(fold, inputs, decomposed, penalties, known)
 
 
 def _fit_mlp(
@@ -204,15 +271,15 @@ def _fit_mlp(
     def fit(stack: list[Member]) -> list[Array]:
         return fit_and_predict(stack, settings, batches)
 
-    answers = [answer for stack in _map(fit, stacks, threads) for answer in stack]
+    answers = [answer for stack in work_on_all(fit, stacks, threads) for answer in stack]
     width = labels.shape[1]
     by_trial = [
         np.column_stack(answers[start : start + width]) for start in range(0, len(answers), width)
     ]
-    return _collect(trials, by_trial, labels.shape)
+    return collect(trials, by_trial, labels.shape)
 
 
-def _collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) -> Array:
+def collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) -> Array:
     """Put the answers of the trials' test folds into an array (S, N, T)."""
     predictions = np.full((1 + max(trial.repetition for trial in trials), *shape), np.nan)
     for trial, answer in zip(trials, answers, strict=True):
@@ -220,7 +287,7 @@ def _collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) 
     return predictions
 
 
-def _map(work: Callable[[Item], Result], items: list[Item], threads: int) -> list[Result]:
+def work_on_all(work: Callable[[Item], Result], items: list[Item], threads: int) -> list[Result]:
     """Work on items side by side, each in one thread, whatever its libraries would take."""
     with (
         threadpool_limits(1),

@@ -13,7 +13,12 @@ from matplotlib import pyplot as plt
 
 COLUMNS = 3
 LOWEST = -0.25
-SPLIT_COLOURS = {"random": "#4477aa", "spatial": "#ee6677"}
+SPLIT_COLOURS = {
+    "random": "#4477aa",
+    "spatial": "#ee6677",
+    "spatial_wide": "#aa3377",
+    "district": "#999933",
+}
 INK = "#333333"
 
 
@@ -81,7 +86,11 @@ def _draw_indicator(axis: Axes, table: pd.DataFrame, methods: list[str]) -> None
     axis.tick_params(axis="x", labelsize=8, labelbottom=True)
     for place, (split, rows) in enumerate(table.groupby("split", sort=True)):
         for is_mlp, part in rows.groupby(rows["predictor"] == "mlp", sort=True):
-            height = part["method"].map(methods.index) + 0.3 * (place - 0.5) + 0.12 * is_mlp
+            height = (
+                part["method"].map(methods.index)
+                + 0.2 * (place - (table["split"].nunique() - 1) / 2)
+                + 0.12 * is_mlp
+            )
             _draw_marks(axis, part, height.to_numpy(), SPLIT_COLOURS[str(split)], bool(is_mlp))
             axis.lines[-1].set_label(f"{split}, {'MLP' if is_mlp else 'ridge or only predictor'}")
 

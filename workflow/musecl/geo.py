@@ -116,3 +116,9 @@ def cells_of_points(
     # A point on an edge lies in two cells: the first by name has it.
     named = joined[KEY].groupby(level=0).min().reindex(points.index)
     return np.array([None if pd.isna(name) else name for name in named], dtype=object)
+
+
+def metric_coordinates(regions: pd.DataFrame) -> NDArray[np.float64]:
+    """Metres (N, 2) east and north of the regions' centres, in the city's UTM zone."""
+    centres = regions.geometry.to_crs(metric_crs(regions.geometry)).centroid
+    return np.column_stack([centres.x, centres.y])

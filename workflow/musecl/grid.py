@@ -2,7 +2,8 @@
 
 Each grid answers the same: cells around the land, each with its name, its neighbours and its
 parent: the larger cell that contains its centre, or for H3 the cell of two resolutions below that
-it descends from (a few descendants stick out of it, by H3's own design).
+it descends from (a few descendants stick out of it, by H3's own design). A wide parent is the same
+of three resolutions below.
 """
 
 from collections.abc import Iterator
@@ -19,14 +20,15 @@ from shapely import MultiPolygon, Polygon
 from musecl.geo import DEGREES
 from musecl.settings.regions import RegionSettings
 
-COARSER = 7  # linear size of a parent, about that of an H3 cell two resolutions below
+# Linear sizes of both parents: about those of H3 cells two and three resolutions below.
+COARSER, WIDER = 7, 19
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its name, its outline (EPSG:4326), its centre, its neighbours, its parent."""
+    """One cell: its name, its outline (EPSG:4326), its centre, its neighbours, its parents."""
 
     name: str
     outline: Polygon
@@ -34,6 +36,7 @@ class Cell:
     latitude: float
     neighbours: tuple[str, ...]
     parent: str
+    wide_parent: str
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def _h3_cells(land: Polygon | MultiPolygon, resolution: int) -> Iterator[Cell]:
             latitude=latitude,
             neighbours=tuple(sorted(set(h3.grid_disk(name, 1)) - {name})),
             parent=h3.cell_to_parent(name, resolution - 2),
+            wide_parent=h3.cell_to_parent(name, resolution - 3),
         )
 
 
@@ -144,7 +148,10 @@ def _lattice_cells(lattice: Lattice, bounds: NDArray[np.float64], crs: CRS) -> I
         np.stack(to_degrees.transform(corners[..., 0], corners[..., 1]), axis=-1)
     )
     around = indices[:, None] + lattice.steps
-    for row, parent in enumerate(_coarser(lattice, indices)):
+    parents = zip(
+        _coarser(lattice, indices, COARSER), _coarser(lattice, indices, WIDER), strict=True
+    )
+    for row, (parent, wide_parent) in enumerate(parents):
         yield Cell(
             name=_name(lattice.kind, indices[row]),
             outline=outlines[row],
@@ -152,6 +159,7 @@ def _lattice_cells(lattice: Lattice, bounds: NDArray[np.float64], crs: CRS) -> I
             latitude=float(latitude[row]),
             neighbours=tuple(sorted(_name(lattice.kind, index) for index in around[row])),
             parent=_name(f"{lattice.kind}{COARSER}", parent),
+            wide_parent=_name(f"{lattice.kind}{WIDER}", wide_parent),
         )
 
 
@@ -171,18 +179,18 @@ def _indices_within(lattice: Lattice, bounds: NDArray[np.float64]) -> Integers:
     return np.asarray(indices[inside.all(axis=1)])
 
 
-def _coarser(lattice: Lattice, indices: Integers) -> Integers:
-    """Find the cell of the `COARSER` times wider lattice that contains each centre, shape (N, 2).
+def _coarser(lattice: Lattice, indices: Integers, times: int) -> Integers:
+    """Find the cell of the so many `times` wider lattice that contains each centre, shape (N, 2).
 
     That is the one whose centre is nearest; of several, the first by its indices. Squared
     distances are whole numbers, so that this is exact.
     """
     if lattice.kind == "square":
-        return indices // COARSER
+        return indices // times
     # Four wider centres stand around each centre; the indices of both lattices share the origin.
     around = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
-    candidates = (indices // COARSER)[:, None] + around
-    q, r = np.moveaxis(indices[:, None] - COARSER * candidates, -1, 0)
+    candidates = (indices // times)[:, None] + around
+    q, r = np.moveaxis(indices[:, None] - times * candidates, -1, 0)
     nearest = (q * q + q * r + r * r).argmin(axis=1)
     return np.asarray(candidates[np.arange(len(indices)), nearest])
 

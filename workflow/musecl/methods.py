@@ -5,16 +5,28 @@ mean of the training regions that have one, and a further column says 1 where th
 and 0 where there is none. Counts of both are in coverage.csv.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from musecl.step.errors import InputError
-from musecl.tables import KEY, require_same_regions
+from musecl.tables import KEY, read_vectors, require_same_regions
 
 Array = NDArray[np.float64]
+
+# The file and the column of each block.
+VECTORS = {
+    "remote_view_pretrained": ("remote_view_embeddings.parquet", "pretrained"),
+    "street_view_pretrained": ("street_view_embeddings.parquet", "pretrained"),
+    "remote_view": ("remote_view_embeddings.parquet", "embedding"),
+    "street_view": ("street_view_embeddings.parquet", "embedding"),
+    "text": ("text_embeddings.parquet", "embedding"),
+    "musecl": ("embeddings.parquet", "embedding"),
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,22 @@ def align(
     values = np.zeros((len(regions), vectors.shape[1]))
     values[present] = vectors[rows[present]]
     return Block(values, present)
+
+
+def read_blocks(find: Callable[[str], Path], regions: pd.Series) -> dict[str, Block]:
+    """Read every block of `VECTORS`.
+
+    Parameters
+    ----------
+    find : callable
+        From the name of a file to its path, as `Job.input`.
+    regions : Series of str
+        N region_ids, in order.
+    """
+    return {
+        name: align(regions, *read_vectors(find(file), column), where=file)
+        for name, (file, column) in VECTORS.items()
+    }
 
 
 def build_methods(blocks: dict[str, Block], lots: NDArray[np.int64] | None) -> list[Method]:

@@ -1,19 +1,29 @@
-"""How regions are divided into folds: at random, or by whole larger cells.
+"""How regions are divided into folds: at random, by whole larger cells, or by district.
 
 Adjacent regions are alike, so a random split measures interpolation as well as prediction. The
-spatial split holds out whole `parent` cells (H3, two resolutions up), as srai's and verde's
-spatial blocks do. Both are drawn again inside a training fold, so that a penalty or an early stop
-is chosen for the same kind of gap that the test has.
+others hold out whole units, as srai's and verde's spatial blocks do: `spatial` the `parent` cells
+(H3, two resolutions up), `spatial_wide` the `wide_parent` cells (three up), `district` one
+district after the other (in New York: leave one borough out). The same is drawn again inside a
+training fold, so that a penalty or an early stop is chosen for the kind of gap that the test has.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from musecl.step.errors import InputError
 
-SPLITS = ("random", "spatial")
+# The column of the region table whose regions stay together.
+SPLITS = {
+    "random": None,
+    "spatial": "parent",
+    "spatial_wide": "wide_parent",
+    "district": "district",
+}
+FEWEST_UNITS = 3
 
 
 @dataclass(frozen=True)
@@ -45,90 +55,117 @@ class Fold:
         rows: NDArray[np.int64] = self.train[self.parts == 0]
         return rows
 
-
-def random_folds(rows: int, folds: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Draw the fold of each row at random; the folds' sizes differ by one at most.
-
-    Raises
-    ------
-    InputError
-        There are fewer rows than folds.
-    """
-    if rows < folds:
-        raise InputError(f"random split: {rows} regions for {folds} folds; lower evaluate.folds")
-    return generator.permutation(rows) % folds
+    @property
+    def inner(self) -> "Fold":
+        """The division inside the training fold: fit outside the validation part, predict it."""
+        parts = self.parts[self.parts != 0]
+        if len(np.unique(parts)) < 2:  # a single larger cell is left to fit to
+            parts = np.arange(len(parts)) % 2
+        return Fold(self.fitting, self.validation, parts)
 
 
-def spatial_folds(
-    parents: NDArray[np.str_], folds: int, generator: np.random.Generator
+def unit_folds(
+    units: NDArray[np.str_], folds: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw the fold of each row so that regions of one parent stay together.
+    """Draw the fold of each row so that the regions of one unit stay together.
 
-    Parents are taken in random order, each into the fold that is smallest by then: the sizes
-    differ by no more regions than the largest parent has.
+    Units are taken in random order, each into the fold that is smallest by then: the sizes differ
+    by no more regions than the largest unit has.
 
     Parameters
     ----------
-    parents : array of shape (N,)
-        The larger cell of each region.
+    units : array of shape (N,)
+        The larger cell, or the district, of each region.
     folds : int
-        How many.
+        How many, at most as many as there are units.
     generator : Generator
         Draws the order.
-
-    Raises
-    ------
-    InputError
-        There are fewer parents than folds.
     """
-    names, members = np.unique(parents, return_inverse=True)
-    if len(names) < folds:
-        raise InputError(
-            f"spatial split: {len(names)} parent cells for {folds} folds; lower evaluate.folds"
-        )
+    names, members = np.unique(units, return_inverse=True)
     counts = np.bincount(members)
     sizes = np.zeros(folds, dtype=np.int64)
-    fold_of_parent = np.empty(len(names), dtype=np.int64)
-    for parent in generator.permutation(len(names)):
-        fold_of_parent[parent] = sizes.argmin()
-        sizes[sizes.argmin()] += counts[parent]
-    return fold_of_parent[members]
+    fold_of_unit = np.empty(len(names), dtype=np.int64)
+    for unit in generator.permutation(len(names)):
+        fold_of_unit[unit] = sizes.argmin()
+        sizes[sizes.argmin()] += counts[unit]
+    return fold_of_unit[members]
+
+
+def units_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_] | None:
+    """Name the unit of each region that a split holds out whole; None for the random one."""
+    column = SPLITS[split]
+    return None if column is None else regions[column].to_numpy(dtype=str)
+
+
+def possible_splits(regions: pd.DataFrame, splits: Iterable[str]) -> list[str]:
+    """Keep the splits for which a city has units enough, and say which ones it has not.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        The region table.
+    splits : iterable of str
+        Names from `SPLITS`.
+
+    Returns
+    -------
+    list of str
+        In the order given.
+    """
+    possible = []
+    for split in splits:
+        column = SPLITS[split]
+        known = len(regions) if column is None else regions[column].nunique()
+        if known >= FEWEST_UNITS and (column is None or regions[column].notna().all()):
+            possible.append(split)
+        else:
+            print(f"split {split}: left out, the city has {known} units of it")
+    return possible
 
 
 def draw_folds(
-    split: str, parents: NDArray[np.str_], folds: int, generator: np.random.Generator
+    units: NDArray[np.str_] | None, rows: int, folds: int, generator: np.random.Generator
 ) -> list[Fold]:
-    """Divide regions into folds, and each training fold into parts, by one kind of split.
+    """Divide regions into folds, and each training fold into parts, in the same way.
 
     Parameters
     ----------
-    split : str
-        `random` or `spatial`.
-    parents : array of shape (N,)
-        The larger cell of each region, in the order of `region_id`.
+    units : array of shape (N,), optional
+        What stays together, in the order of `region_id`; None divides at random.
+    rows : int
+        N.
     folds : int
-        How many, and how many parts a training fold gets (fewer where it has fewer parents).
+        How many folds, and how many parts a training fold gets; fewer where there are fewer units.
     generator : Generator
         Draws everything.
 
     Raises
     ------
     InputError
-        There are too few regions or parents, also inside a training fold.
+        There are fewer than three regions, or units, to divide.
     """
-    numbers = _number(split, parents, folds, generator)
+    everything = np.arange(rows)
+    numbers = _number(units, everything, folds, generator)
     drawn = []
-    for fold in range(folds):
+    for fold in range(numbers.max() + 1):
         train = np.flatnonzero(numbers != fold)
-        units = len(np.unique(parents[train])) if split == "spatial" else len(train)
-        parts = _number(split, parents[train], max(2, min(folds, units)), generator)
+        parts = _number(units, train, folds, generator)
         drawn.append(Fold(train, np.flatnonzero(numbers == fold), parts))
     return drawn
 
 
 def _number(
-    split: str, parents: NDArray[np.str_], folds: int, generator: np.random.Generator
+    units: NDArray[np.str_] | None,
+    rows: NDArray[np.int64],
+    folds: int,
+    generator: np.random.Generator,
 ) -> NDArray[np.int64]:
-    if split == "spatial":
-        return spatial_folds(parents, folds, generator)
-    return random_folds(len(parents), folds, generator)
+    count = len(rows) if units is None else len(np.unique(units[rows]))
+    if count < 2:
+        raise InputError(
+            f"{count} regions or larger cells to divide into folds; leave the split out of "
+            "evaluate.splits, or widen the extent of the city"
+        )
+    if units is None:
+        return generator.permutation(count) % min(folds, count)
+    return unit_folds(units[rows], min(folds, count), generator)

@@ -1,6 +1,36 @@
 # How well the representations predict.
 
 
+rule predict:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "predict@{city}",
+                indicators="data/{city}/indicators.parquet",
+                regions="data/{city}/regions.parquet",
+                embeddings="results/{city}/embeddings.parquet",
+            )
+        ),
+    output:
+        predictions="results/{city}/predictions.parquet",
+        intervals_csv="results/{city}/intervals.csv",
+    log:
+        "logs/{city}/predict.log",
+    benchmark:
+        "logs/{city}/predict.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=2500,
+    params:
+        "seed",
+        "threads",
+        "evaluate",
+    shell:
+        f"{DO} predict@{{wildcards.city}} {TOLD}"
+
+
 rule evaluate:
     input:
         unpack(

@@ -54,10 +54,10 @@ def decompose(inputs: Array) -> Decomposition:
     return Decomposition(inputs @ vectors / np.sqrt(squared), squared, vectors)
 
 
-def left_out_errors(
-    parts_of: Decomposition, labels: Array, parts: NDArray[np.int64], penalty: float
+def left_out_residuals(
+    parts_of: Decomposition, labels: Array, parts: NDArray[np.int64], penalties: Array | float
 ) -> Array:
-    """Mean squared error of each label over all rows, each predicted without its part.
+    """Label less prediction of each training row, predicted without the rows of its part.
 
     Parameters
     ----------
@@ -67,23 +67,27 @@ def left_out_errors(
         Labels of the training rows.
     parts : int array of shape (n,)
         Which rows are left out together.
-    penalty : float
+    penalties : float or array of shape (T,)
         Of the squared coefficients; the intercept is free.
 
     Returns
     -------
-    array of shape (T,)
+    array of shape (n, T)
     """
-    left, shrink = parts_of.left, parts_of.squared / (parts_of.squared + penalty)
     centred = labels - labels.mean(axis=0)
-    residual = centred - left @ (shrink[:, None] * (left.T @ centred))
-    total = np.zeros(labels.shape[1])
-    for part in np.unique(parts):
-        rows = parts == part
-        hat = 1 / len(labels) + (left[rows] * shrink) @ left[rows].T
-        left_out = scipy.linalg.solve(np.eye(len(hat)) - hat, residual[rows], assume_a="pos")
-        total += (left_out**2).sum(axis=0)
-    return total / len(labels)
+    asked = np.broadcast_to(penalties, labels.shape[1:])
+    left_out: Array = np.empty(labels.shape)
+    for penalty in np.unique(asked):
+        same = asked == penalty
+        left, shrink = parts_of.left, parts_of.squared / (parts_of.squared + penalty)
+        residual = centred[:, same] - left @ (shrink[:, None] * (left.T @ centred[:, same]))
+        for part in np.unique(parts):
+            rows = parts == part
+            hat = 1 / len(labels) + (left[rows] * shrink) @ left[rows].T
+            left_out[np.ix_(rows, same)] = scipy.linalg.solve(
+                np.eye(len(hat)) - hat, residual[rows], assume_a="pos"
+            )
+    return left_out
 
 
 def choose_penalties(
@@ -100,7 +104,10 @@ def choose_penalties(
     -------
     array of shape (T,)
     """
-    errors = [left_out_errors(parts_of, labels, parts, penalty) for penalty in penalties]
+    errors = [
+        (left_out_residuals(parts_of, labels, parts, penalty) ** 2).sum(axis=0)
+        for penalty in penalties
+    ]
     return np.asarray(penalties[np.argmin(errors, axis=0)])
 
 

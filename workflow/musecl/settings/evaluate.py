@@ -27,7 +27,9 @@ class EvaluateSettings(Section):
 
     seeds: int = Field(ge=1, description="repetitions: other folds, other starts of a predictor")
     folds: int = Field(ge=2, description="parts that the regions are divided into")
-    splits: list[Literal["random", "spatial"]] = Field(
-        min_length=1, description="regions at random, or whole larger cells held out"
+    splits: list[Literal["random", "spatial", "spatial_wide", "district"]] = Field(
+        min_length=1,
+        description="regions at random, or held out whole: cells two and three resolutions up, "
+        "districts one after the other",
     )
     mlp: MlpSettings

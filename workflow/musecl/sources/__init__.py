@@ -17,7 +17,7 @@ Table = TypeVar("Table", bound=pd.DataFrame)
 
 
 def read_boundary(source: str, folder: Path) -> gpd.GeoDataFrame:
-    """Read the land of the city: polygons, in the provider's CRS."""
+    """Read the land of the city: polygons in the provider's CRS, and `district` where named."""
     return _choose("boundary", source, {"sample": sample.read_boundary})(folder)
 
 

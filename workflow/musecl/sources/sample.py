@@ -28,8 +28,8 @@ KINDS = {"9": "park", "7": "cemetery", "8": "airport", "5": "other", "6": "other
 
 
 def read_boundary(folder: Path) -> gpd.GeoDataFrame:
-    """Read the five boroughs, clipped to the shore (EPSG:4326)."""
-    return _areas(folder / BOROUGHS, ["geometry"])
+    """Read the five boroughs, clipped to the shore: district, geometry (EPSG:4326)."""
+    return _areas(folder / BOROUGHS, ["name", "geometry"]).rename(columns={"name": "district"})
 
 
 def read_open_areas(folder: Path) -> gpd.GeoDataFrame:

@@ -7,7 +7,6 @@ without a modality stays in (`methods` says how).
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +23,19 @@ from musecl.evaluation import (
     predict_without_vectors,
 )
 from musecl.figures import plot_r2
-from musecl.geo import metric_crs
-from musecl.methods import Block, align, build_methods
+from musecl.geo import metric_coordinates
+from musecl.labels import Group, group_indicators
+from musecl.methods import VECTORS, Block, build_methods, read_blocks
 from musecl.scoring import summarise
 from musecl.settings.evaluate import EvaluateSettings
+from musecl.splits import SPLITS, possible_splits, units_of
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
+from musecl.tables import KEY, read_geotable, read_table
 
-VECTORS = {
-    "remote_view_pretrained": ("remote_view_embeddings.parquet", "pretrained"),
-    "street_view_pretrained": ("street_view_embeddings.parquet", "pretrained"),
-    "remote_view": ("remote_view_embeddings.parquet", "embedding"),
-    "street_view": ("street_view_embeddings.parquet", "embedding"),
-    "text": ("text_embeddings.parquet", "embedding"),
-    "musecl": ("embeddings.parquet", "embedding"),
-}
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
+# The perceptron takes most of a run's time; the other splits are judged by ridge.
+NETWORK_SPLITS = ("random", "spatial")
 RENDERED, PHOTOGRAPHIC = "rendered", "photographic"
 
 SCORES = pa.DataFrameSchema(
@@ -49,7 +44,7 @@ SCORES = pa.DataFrameSchema(
         "indicator": pa.Column(str),
         "method": pa.Column(str, pa.Check.isin(METHODS)),
         "predictor": pa.Column(str, pa.Check.isin(["mean", "nearest or forest", "ridge", "mlp"])),
-        "split": pa.Column(str, pa.Check.isin(["random", "spatial"])),
+        "split": pa.Column(str, pa.Check.isin(list(SPLITS))),
         **{
             name: pa.Column(float, pa.Check(np.isfinite, name="finite"))
             for name in ("r2_mean", "r2_std", "rmse_mean", "rmse_std", "mae_mean")
@@ -64,24 +59,6 @@ SCORES = pa.DataFrameSchema(
 )
 
 
-@dataclass(frozen=True)
-class Group:
-    """Indicators that are known in the same regions.
-
-    Attributes
-    ----------
-    rows : int array of shape (n,)
-        Which regions.
-    names : list of str
-        T indicators, in the order of the columns of `labels`.
-    labels : array of shape (n, T)
-    """
-
-    rows: NDArray[np.int64]
-    names: list[str]
-    labels: NDArray[np.float64]
-
-
 def run(job: Job) -> None:
     """Evaluate one city."""
     settings = job.settings("evaluate", EvaluateSettings)
@@ -89,10 +66,7 @@ def run(job: Job) -> None:
     regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
     indicators = read_table(job.input("indicators.parquet"))
     groups = group_indicators(regions[KEY], indicators)
-    blocks = {
-        name: align(regions[KEY], *read_vectors(job.input(file), column), where=file)
-        for name, (file, column) in VECTORS.items()
-    }
+    blocks = read_blocks(job.input, regions[KEY])
     rendered = "sample" in (sources["remote_view"], sources["street_view"])
     lots = read_lot_counts(job.input("lot_counts.parquet"), regions[KEY]) if rendered else None
 
@@ -108,37 +82,6 @@ def run(job: Job) -> None:
     headline = set(about.index[about["headline"]])
     metrics = json.dumps(collect_metrics(table, headline), indent=2)
     job.output("metrics.json").write_text(metrics + "\n", encoding="utf-8")
-
-
-def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group]:
-    """Group indicators by the regions that have a value, so that a fold is decomposed once.
-
-    Parameters
-    ----------
-    regions : Series of str
-        N region_ids, sorted.
-    indicators : DataFrame
-        `indicators.parquet`.
-
-    Raises
-    ------
-    InputError
-        A region is unknown or has two values of an indicator, or an indicator is constant.
-    """
-    require_same_regions(regions, indicators[KEY], "indicators.parquet")
-    if indicators.duplicated([KEY, "indicator"]).any():
-        raise InputError("indicators.parquet: two values of one indicator in a region")
-    wide = indicators.pivot(index=KEY, columns="indicator", values="value").reindex(regions)
-    names_by_rows: dict[bytes, list[str]] = {}
-    for name in sorted(wide.columns):
-        if wide[name].nunique() < 2:
-            raise InputError(f"indicators.parquet: {name!r} has one value only; nothing to predict")
-        names_by_rows.setdefault(wide[name].notna().to_numpy().tobytes(), []).append(name)
-    groups = []
-    for names in names_by_rows.values():
-        rows = np.flatnonzero(wide[names[0]].notna())
-        groups.append(Group(rows, names, wide[names].to_numpy()[rows]))
-    return groups
 
 
 def read_lot_counts(path: Path, regions: pd.Series) -> NDArray[np.int64]:
@@ -182,18 +125,20 @@ def score(
         Of every draw; of the work.
     """
     coordinates = metric_coordinates(regions)
-    parents = regions["parent"].to_numpy(dtype=str)
-    runs = [(group, split) for group in groups for split in settings.splits]
+    splits = possible_splits(regions, settings.splits)
+    runs = [(group, split) for group in groups for split in splits]
     steps = len(runs) * (1 + len(build_methods(blocks, lots)))
     rows: list[dict[str, Any]] = []
     with tqdm(total=steps, desc="evaluate", mininterval=5) as progress:
         for group, split in runs:
-            trials = draw_trials(split, parents[group.rows], settings, seed)
+            units = units_of(regions.iloc[group.rows], split)
+            trials = draw_trials(split, units, len(group.rows), settings, seed)
+            networks = settings.mlp if split in NETWORK_SPLITS else None
             here = {name: block.take(group.rows) for name, block in blocks.items()}
             answers = [
                 predict_without_vectors(coordinates[group.rows], group.labels, trials, threads),
                 *(
-                    predict_from_vectors(method, group.labels, trials, settings.mlp, threads)
+                    predict_from_vectors(method, group.labels, trials, networks, threads)
                     for method in build_methods(here, None if lots is None else lots[group.rows])
                 ),
             ]
@@ -218,12 +163,6 @@ def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:
         }
         for column, name in enumerate(group.names)
     ]
-
-
-def metric_coordinates(regions: pd.DataFrame) -> NDArray[np.float64]:
-    """Metres (N, 2) east and north of the regions' centres, in the city's UTM zone."""
-    centres = regions.geometry.to_crs(metric_crs(regions.geometry)).centroid
-    return np.column_stack([centres.x, centres.y])
 
 
 def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:

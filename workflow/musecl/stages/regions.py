@@ -1,6 +1,7 @@
 """`regions`: the cells that a city is divided into, with their share of land (paper, step 1)."""
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import shapely
@@ -26,6 +27,8 @@ SCHEMA = pa.DataFrameSchema(
         "latitude": pa.Column(float, pa.Check.in_range(-90, 90)),
         "neighbours": pa.Column(object),
         "parent": pa.Column(str),
+        "wide_parent": pa.Column(str),
+        "district": pa.Column(str, nullable=True),
     },
     strict=True,
 )
@@ -52,7 +55,8 @@ def build_regions(
     Parameters
     ----------
     boundary : GeoDataFrame
-        Polygons of land, in any CRS; holes and several parts are land's own.
+        Polygons of land, in any CRS; holes and several parts are land's own. A column `district`
+        names parts of the city, such as boroughs.
     settings : RegionSettings
         The grid, and the least share of land that a cell must have.
     extent : Extent, optional
@@ -62,7 +66,9 @@ def build_regions(
     -------
     GeoDataFrame
         As `SCHEMA`, EPSG:4326, sorted by `region_id`. Areas are measured in a local equal-area
-        projection; `parent` is the larger cell that the spatial split holds out whole.
+        projection; `parent`, `wide_parent` and `district` are what splits hold out whole.
+        `district` is the one that lies nearest to the cell's centre, missing where the boundary
+        names none.
 
     Raises
     ------
@@ -79,6 +85,7 @@ def build_regions(
             "latitude": [cell.latitude for cell in cells],
             "neighbours": [cell.neighbours for cell in cells],
             "parent": [cell.parent for cell in cells],
+            "wide_parent": [cell.wide_parent for cell in cells],
         },
         geometry=[cell.outline for cell in cells],
         crs=DEGREES,
@@ -94,6 +101,7 @@ def build_regions(
             regions["longitude"].between(extent.west, extent.east)
             & regions["latitude"].between(extent.south, extent.north)
         ]
+    regions["district"] = districts_of(regions, boundary)
     if regions.empty:
         raise InputError(
             "no region is left: see cities.*.extent and regions.minimum_land_share in params.yaml"
@@ -131,6 +139,32 @@ def check_boundary(boundary: gpd.GeoDataFrame) -> gpd.GeoSeries:
             "set the one that its coordinates are in"
         )
     return land
+
+
+def districts_of(regions: gpd.GeoDataFrame, boundary: gpd.GeoDataFrame) -> pd.Series:
+    """Name the district nearest to the centre of each region, missing where there are none.
+
+    Parameters
+    ----------
+    regions : GeoDataFrame
+        N regions; `longitude`, `latitude`.
+    boundary : GeoDataFrame
+        Polygons; `district` where they have names.
+
+    Returns
+    -------
+    Series of str
+        N names, of the index of `regions`.
+    """
+    if "district" not in boundary.columns:
+        return pd.Series(None, index=regions.index, dtype=object)
+    named = boundary[["district", "geometry"]].to_crs(metric_crs(boundary.geometry))
+    named = named.sort_values("district", ignore_index=True)
+    centres = gpd.points_from_xy(regions["longitude"], regions["latitude"], crs=DEGREES)
+    points = gpd.GeoSeries(centres).to_crs(named.crs)
+    # A centre lies in the water where the land does not reach it.
+    distances = np.stack([points.distance(part).to_numpy() for part in named.geometry])
+    return pd.Series(named["district"].to_numpy()[distances.argmin(axis=0)], index=regions.index)
 
 
 def keep_known_neighbours(regions: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -1,0 +1,79 @@
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+from musecl.stages import predict
+from musecl.tables import write_vectors
+from small_city import job_in
+from test_evaluate import build_indicators, build_regions
+
+SETTINGS = {
+    "seeds": 2,
+    "folds": 4,
+    "splits": ["random", "spatial", "district"],
+    "mlp": {
+        "components": 8,
+        "hidden": [8],
+        "learning_rate": 0.01,
+        "batch": 16,
+        "epochs": 2,
+        "patience": 1,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("predict")
+    data = root / "data/toy"
+    data.mkdir(parents=True)
+    generator = np.random.default_rng(2)
+    regions = build_regions()
+    hidden = generator.normal(size=(len(regions), 3))
+    regions.to_parquet(data / "regions.parquet")
+    build_indicators(regions, hidden, generator).to_parquet(data / "indicators.parquet")
+    vectors = hidden @ generator.normal(size=(3, 20))
+    write_vectors(data / "embeddings.parquet", regions[["region_id"]], embedding=vectors)
+    job = job_in(
+        root,
+        ["regions.parquet", "indicators.parquet", "embeddings.parquet"],
+        ["predictions.parquet", "intervals.csv"],
+        evaluate=SETTINGS,
+        seed=1,
+        threads=1,
+    )
+    predict.run(job)
+    job.publish()
+    return root
+
+
+@pytest.fixture
+def predictions(root):
+    return gpd.read_parquet(root / "data/toy/predictions.parquet")
+
+
+def test_every_region_with_a_value_has_a_prediction_per_split(predictions):
+    counts = predictions.groupby(["split", "indicator"]).size()
+    assert set(predictions["split"]) == {"random", "spatial"}  # two districts are too few
+    assert counts["random", "population_density"] == counts["spatial", "noise"] == 84
+    assert counts["random", "bachelor_share"] == 84 - 17
+    assert predictions.crs == "EPSG:4326"
+    assert predictions.geometry.is_valid.all()
+
+
+def test_the_interval_lies_around_the_prediction_and_is_wider_for_noise(predictions):
+    assert (predictions["low"] < predictions["prediction"]).all()
+    assert (predictions["prediction"] < predictions["high"]).all()
+    width = (predictions["high"] - predictions["low"]).groupby(predictions["indicator"]).mean()
+    assert width["noise"] > 2 * width["population_density"]
+
+
+def test_coverage_is_measured_and_about_what_is_promised(root, predictions):
+    table = pd.read_csv(root / "data/toy/intervals.csv").set_index(["split", "indicator"])
+    inside = predictions["observed"].between(predictions["low"], predictions["high"])
+    measured = inside.groupby([predictions["split"], predictions["indicator"]]).mean()
+    for key, share in measured.items():
+        assert table.loc[key, "coverage"] == pytest.approx(share, abs=1e-6)
+    assert (table["promised"] == 0.9).all()
+    assert 0.82 < table.loc["random", "coverage"].mean() < 0.98

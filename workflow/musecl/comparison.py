@@ -1,0 +1,161 @@
+"""Methods side by side on the same folds: the tables of baselines and ablations.
+
+Every method is fitted under the same budget: ridge with the penalty chosen inside the training
+fold, or settings chosen on its validation part. One method is the reference; the difference of
+every other to it comes with a paired interval.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from musecl.bootstrap import draw_weights, paired_difference, resampled_r2
+from musecl.evaluation import Answers, Trial, draw_trials
+from musecl.labels import Group
+from musecl.scoring import summarise
+from musecl.settings.evaluate import EvaluateSettings
+from musecl.splits import possible_splits, units_of
+
+Array = NDArray[np.float64]
+DRAW_CELLS = 41
+# From a group of indicators and the trials of a split to the answers of every method.
+Predict = Callable[[Group, list[Trial]], Iterable[Answers]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One method on one split, over all indicators.
+
+    Attributes
+    ----------
+    method, split : str
+    scores : DataFrame
+        Indexed by indicator; see `scoring.summarise`.
+    resampled : array of shape (1 + B,)
+        Mean R2 over the headline in the sample and in B resamples of larger cells.
+    """
+
+    method: str
+    split: str
+    scores: pd.DataFrame
+    resampled: Array
+
+
+def judge(
+    predict: Predict,
+    groups: list[Group],
+    headline: set[str],
+    regions: pd.DataFrame,
+    settings: EvaluateSettings,
+    seed: int,
+    description: str,
+) -> Iterator[Judged]:
+    """Let every method predict every indicator on every split that the city has.
+
+    Parameters
+    ----------
+    predict : callable
+        Yields the answers of each method, in the same order whenever it is called.
+    groups : list of Group
+        The indicators.
+    headline : set of str
+        Indicators whose mean R2 is compared.
+    regions : DataFrame
+        N regions, sorted.
+    settings : EvaluateSettings
+        Splits, folds and seeds.
+    seed : int
+        Of every draw.
+    description : str
+        What the progress bar says.
+    """
+    generator = np.random.default_rng([seed, DRAW_CELLS])
+    cells = draw_weights(regions["parent"].to_numpy(dtype=str), generator)
+    weights = np.vstack([np.ones(len(regions)), cells])
+    splits = possible_splits(regions, settings.splits)
+    with tqdm(total=len(splits) * len(groups), desc=description, mininterval=5) as progress:
+        for split in splits:
+            answers: dict[str, list[tuple[Group, Array]]] = {}
+            for group in groups:
+                units = units_of(regions.iloc[group.rows], split)
+                trials = draw_trials(split, units, len(group.rows), settings, seed)
+                for answer in predict(group, trials):
+                    answers.setdefault(answer.method, []).append((group, answer.predictions))
+                progress.update()
+            for method, parts in answers.items():
+                resampled = resample(parts, headline, weights)
+                yield Judged(method, split, score(parts), resampled)
+
+
+def score(parts: list[tuple[Group, Array]]) -> pd.DataFrame:
+    """Score the answers to all groups: a row per indicator."""
+    tables = [
+        pd.DataFrame(summarise(group.labels, predicted), index=group.names).assign(
+            n_regions=len(group.rows), n_seeds=len(predicted)
+        )
+        for group, predicted in parts
+    ]
+    return pd.concat(tables).sort_index()
+
+
+def resample(parts: list[tuple[Group, Array]], headline: set[str], weights: Array) -> Array:
+    """Mean R2 over the headline in each resample; weights (B, N) over all regions."""
+    regions = weights.shape[1]
+    observed, predicted = [], []
+    for group, answers in parts:
+        chosen = [column for column, name in enumerate(group.names) if name in headline]
+        labels = np.full((regions, len(chosen)), np.nan)
+        labels[group.rows] = group.labels[:, chosen]
+        wide = np.full((len(answers), *labels.shape), np.nan)
+        wide[:, group.rows] = answers[:, :, chosen]
+        observed.append(labels)
+        predicted.append(wide)
+    return resampled_r2(np.hstack(observed), np.concatenate(predicted, axis=2), weights)
+
+
+def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.DataFrame:
+    """Lay out a row per split and method: the headline, the difference to it, every indicator.
+
+    Parameters
+    ----------
+    judged : list of Judged
+        Every method on every split.
+    headline : set of str
+        Indicators that `r2_headline` is the mean of.
+    reference : str
+        The method that `reference_ahead` compares with.
+
+    Returns
+    -------
+    DataFrame
+        `split`, `method`, `r2_headline`, `r2_mean` (over all indicators); `reference_ahead` is the
+        headline of the reference less that of the method, with the bounds of its 95% interval; then
+        for each indicator its R2, the standard deviation over seeds and the RMSE; `n_seeds`.
+    """
+    by_split = {one.split: one for one in judged if one.method == reference}
+    rows = []
+    for one in judged:
+        ahead = paired_difference(by_split[one.split].resampled, one.resampled)
+        scores = one.scores
+        row: dict[str, str | float] = {
+            "split": one.split,
+            "method": one.method,
+            "r2_headline": scores.loc[sorted(headline), "r2_mean"].mean(),
+            "r2_mean": scores["r2_mean"].mean(),
+            "reference_ahead": ahead.mean,
+            "ahead_low": ahead.low,
+            "ahead_high": ahead.high,
+            "n_seeds": int(scores["n_seeds"].iloc[0]),
+        }
+        for name, values in scores.iterrows():
+            row |= {
+                f"{name} R2": values["r2_mean"],
+                f"{name} sd": values["r2_std"],
+                f"{name} RMSE": values["rmse_mean"],
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)

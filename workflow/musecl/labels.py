@@ -1,0 +1,59 @@
+"""Indicators laid out for fitting: those that are known in the same regions beside each other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from musecl.step.errors import InputError
+from musecl.tables import KEY, require_same_regions
+
+
+@dataclass(frozen=True)
+class Group:
+    """Indicators that are known in the same regions.
+
+    Attributes
+    ----------
+    rows : int array of shape (n,)
+        Which regions.
+    names : list of str
+        T indicators, in the order of the columns of `labels`.
+    labels : array of shape (n, T)
+    """
+
+    rows: NDArray[np.int64]
+    names: list[str]
+    labels: NDArray[np.float64]
+
+
+def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group]:
+    """Group indicators by the regions that have a value, so that a fold is decomposed once.
+
+    Parameters
+    ----------
+    regions : Series of str
+        N region_ids, sorted.
+    indicators : DataFrame
+        `indicators.parquet`.
+
+    Raises
+    ------
+    InputError
+        A region is unknown or has two values of an indicator, or an indicator is constant.
+    """
+    require_same_regions(regions, indicators[KEY], "indicators.parquet")
+    if indicators.duplicated([KEY, "indicator"]).any():
+        raise InputError("indicators.parquet: two values of one indicator in a region")
+    wide = indicators.pivot(index=KEY, columns="indicator", values="value").reindex(regions)
+    names_by_rows: dict[bytes, list[str]] = {}
+    for name in sorted(wide.columns):
+        if wide[name].nunique() < 2:
+            raise InputError(f"indicators.parquet: {name!r} has one value only; nothing to predict")
+        names_by_rows.setdefault(wide[name].notna().to_numpy().tobytes(), []).append(name)
+    groups = []
+    for names in names_by_rows.values():
+        rows = np.flatnonzero(wide[names[0]].notna())
+        groups.append(Group(rows, names, wide[names].to_numpy()[rows]))
+    return groups
