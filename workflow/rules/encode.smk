@@ -140,6 +140,7 @@ rule embed_remote_view:
     params:
         "threads",
         "encoders.remote_view",
+        "embed_remote_view",
     shell:
         f"{DO} embed_remote_view@{{wildcards.city}} {TOLD}"
 
@@ -169,6 +170,7 @@ rule embed_street_view:
     params:
         "threads",
         "encoders.street_view",
+        "embed_street_view",
     shell:
         f"{DO} embed_street_view@{{wildcards.city}} {TOLD}"
 
@@ -195,5 +197,6 @@ rule embed_text:
         mem_mb=2000,
     params:
         "threads",
+        "embed_text",
     shell:
         f"{DO} embed_text@{{wildcards.city}} {TOLD}"
