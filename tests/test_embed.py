@@ -87,7 +87,7 @@ def test_viewpoints_are_averages_of_their_images(model, seed):
     expected = np.stack(list(viewpoints_by_loop(found.pooled, found.index).values()))
     np.testing.assert_allclose(average_pooled(found), expected, rtol=1e-4, atol=1e-5)
     expected = np.stack(list(viewpoints_by_loop(top_by_loop(model, found), found.index).values()))
-    embedding = embed_viewpoints(model, found, "toy")
+    embedding = embed_viewpoints(model, found, "toy", "features")
     np.testing.assert_allclose(embedding, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -113,7 +113,7 @@ def test_regions_are_means_and_deviations_of_their_viewpoints(counts, size, with
             assert len(row) == size
 
 
-def embedding_job(root, view, encoder_folder, model, seed):
+def embedding_job(root, view, encoder_folder, model, seed, output="features"):
     city = root / "data/town"
     city.mkdir(parents=True)
     (root / "data/models").mkdir()
@@ -121,10 +121,12 @@ def embedding_job(root, view, encoder_folder, model, seed):
     found = features(seed)
     write_features(city / f"{view}_features", found.index, [(found.pooled, found.hidden)])
     (city / f"{view}_encoder").mkdir()
-    write_encoder(city / f"{view}_encoder", model, {"embedding_size": 6})
+    trained_by = {"embedding_size": 6, "pooling": "mean"}
+    write_encoder(city / f"{view}_encoder", model, trained_by)
     params = {
         "threads": 1,
         "encoders": {view: {"weights": "folder", "trainable_blocks": 1}},
+        f"embed_{view}": {"output": output},
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     declared = Declaration(
@@ -140,7 +142,7 @@ def embedding_job(root, view, encoder_folder, model, seed):
             f"data/town/{view}_embeddings.parquet",
             f"data/town/{view}_view_embeddings.parquet",
         ),
-        parameters=("threads", f"encoders.{view}"),
+        parameters=("threads", f"encoders.{view}", f"embed_{view}"),
     )
     return Job(declared, root)
 
@@ -164,6 +166,19 @@ def test_the_stage_embeds_regions_and_viewpoints(tmp_path, view, encoder_folder,
             if view == "street_view":
                 expected.append(mine.std(axis=0))
             np.testing.assert_allclose(row, np.concatenate(expected), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("view", list(STAGES))
+def test_the_stage_embeds_by_the_projection_where_asked(tmp_path, view, encoder_folder, model):
+    run_job(embedding_job(tmp_path, view, encoder_folder, model, None, "projection"), STAGES[view])
+    found = features()
+    averaged = np.stack(list(viewpoints_by_loop(top_by_loop(model, found), found.index).values()))
+    with torch.no_grad():
+        expected = model.projection(torch.from_numpy(averaged.astype(np.float32))).numpy()
+    _, values = read_vectors(tmp_path / f"data/town/{view}_view_embeddings.parquet", "embedding")
+    np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
+    _, values = read_vectors(tmp_path / f"data/town/{view}_embeddings.parquet", "embedding")
+    assert values.shape == (5, 12 if view == "street_view" else 6)
 
 
 def test_the_order_of_rows_never_matters(tmp_path, encoder_folder, model):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from musecl.stages import embed_text
 from musecl.step.errors import InputError
@@ -31,7 +32,6 @@ def world(tmp_path, encoder):  # noqa: F811
     folder = tmp_path / "data/models/text"
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-    (tmp_path / "params.yaml").write_text("threads: 1\n")
     (tmp_path / "data/toy").mkdir()
     declared = Declaration(
         "embed_text",
@@ -39,10 +39,12 @@ def world(tmp_path, encoder):  # noqa: F811
         "",
         ("data/toy/places.parquet", "data/models/text"),
         ("data/toy/text_embeddings.parquet",),
-        ("threads",),
+        ("threads", "embed_text"),
     )
 
-    def run(places):
+    def run(places, method="transformer"):
+        params = {"threads": 1, "embed_text": {"method": method}}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
         places.to_parquet(tmp_path / "data/toy/places.parquet")
         run_job(Job(declared, tmp_path), embed_text)
         return tmp_path / "data/toy/text_embeddings.parquet"
@@ -97,9 +99,29 @@ def test_passages_against_a_loop():
     assert list(embed_text.join_texts(places).itertuples(index=False, name=None)) == expected
 
 
-def test_order_of_rows_changes_no_byte(world):
-    straight = world(PLACES).read_bytes()
-    assert world(PLACES.sample(frac=1, random_state=4)).read_bytes() == straight
+def test_a_region_of_words_is_the_weighted_mean_of_its_places(world, encoder):  # noqa: F811
+    tokenizer, model = encoder
+    table = model.get_input_embeddings().weight.detach().numpy()
+    places = pd.concat([PLACES, PLACES.iloc[:2].assign(text=["--", "the, the park"])])
+    keys, vectors = read_vectors(world(places, "word_average"), "embedding")
+    expected = {}
+    for row in places[places.text != "--"].itertuples():
+        words = row.text.replace(",", "").split()
+        mean = np.mean([table[tokenizer.convert_tokens_to_ids(word)] for word in words], axis=0)
+        expected[row.region_id] = expected.get(row.region_id, 0) + row.weight * mean
+    assert list(keys.region_id) == ["a", "b", "c"]
+    assert vectors == pytest.approx(unit(np.stack([expected[r] for r in "abc"])), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["transformer", "word_average"])
+def test_order_of_rows_changes_no_byte(world, method):
+    straight = world(PLACES, method).read_bytes()
+    assert world(PLACES.sample(frac=1, random_state=4), method).read_bytes() == straight
+
+
+def test_texts_without_a_word_are_refused(world):
+    with pytest.raises(InputError, match="no text holds a word"):
+        world(PLACES.assign(text="--"), "word_average")
 
 
 def test_order_of_rows_changes_no_bit_of_a_sum():

@@ -13,13 +13,13 @@ from torch import nn
 from transformers import ResNetConfig, ResNetModel
 
 from musecl.features import Features, write_features
-from musecl.losses import infonce
+from musecl.losses import infonce, triplet
 from musecl.models.contrastive import ContrastiveEncoder, read_encoder, write_encoder
 from musecl.models.encoders import Encoder, load_encoder
 from musecl.pretraining import PairSampler, Pretraining, pretrain, usable_pairs
 from musecl.settings.encoders import PretrainSettings
 from musecl.stages import pretrain_remote_view, pretrain_street_view
-from musecl.step.errors import InputError
+from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
 
@@ -29,6 +29,7 @@ SETTINGS = {
     "loss": "infonce",
     "temperature": 0.1,
     "margin": 5.0,
+    "pooling": "mean",
     "embedding_size": 8,
     "batch": 6,
     "steps": 30,
@@ -212,6 +213,63 @@ def test_the_loss_masks_false_negatives():
     assert not torch.equal(expected, infonce(embedding[:3], embedding[3:], 0.1))
 
 
+def test_the_triplet_loss_reads_the_negatives_of_the_pairs():
+    features = features_of([1, 1, 1, 1])
+    batch = PairSampler(features, ring(4), 4, True, (SEED, 1))(0)
+    settings = PretrainSettings(**{**SETTINGS, "loss": "triplet", "margin": 2.0})
+    module = Pretraining(ContrastiveEncoder(TinyEncoder(), 8, seed=1), settings)
+    _, embedding = module.model(batch["hidden"], batch["viewpoint"], 12)
+    expected = triplet(embedding[:4], embedding[4:8], embedding[8:], 2.0)
+    assert torch.equal(module.training_step(batch, 0), expected)
+    assert not torch.equal(expected, triplet(embedding[:4], embedding[4:8], embedding[:4], 2.0))
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 1e4])
+def test_attention_is_a_softmax_over_the_images_of_a_viewpoint(sharpness):
+    torch.manual_seed(2)
+    model = ContrastiveEncoder(TinyEncoder(), 8, seed=1, pooling="attention")
+    with torch.no_grad():
+        model.attention[2].weight.copy_(torch.randn(1, 64) * sharpness)
+    hidden = torch.randn(6, 4, 2, 2)
+    viewpoint = torch.tensor([2, 0, 0, 1, 2, 2])
+    features, embedding = model(hidden, viewpoint, 3)
+    images = model.encoder.top(hidden)
+    scores = model.attention(images)[:, 0]
+    for number in range(3):
+        mine = viewpoint == number
+        torch.testing.assert_close(features[number], torch.softmax(scores[mine], 0) @ images[mine])
+    assert not torch.allclose(features[2], images[viewpoint == 2].mean(0))
+    torch.testing.assert_close(embedding, model.projection(features))
+
+
+def test_attention_starts_as_the_mean_beside_the_same_projection():
+    mean = ContrastiveEncoder(TinyEncoder(), 8, seed=1)
+    attention = ContrastiveEncoder(TinyEncoder(), 8, seed=1, pooling="attention")
+    hidden, viewpoint = torch.randn(6, 4, 2, 2), torch.tensor([2, 0, 0, 1, 2, 2])
+    found = attention(hidden, viewpoint, 3)
+    for left, right in zip(mean(hidden, viewpoint, 3), found, strict=True):
+        torch.testing.assert_close(left, right)
+
+
+def test_attention_is_trained_and_survives_the_disk(tmp_path):
+    features, pairs = clusters()
+    settings = PretrainSettings(**{**SETTINGS, "pooling": "attention"})
+    sampler = PairSampler(features, pairs[["anchor", "positive"]], 6, True, (SEED, 1))
+    model, _ = pretrain(TinyEncoder(), sampler, settings, SEED, tmp_path, "toy")
+    assert model.attention[2].weight.abs().max() > 0.01
+    write_encoder(tmp_path, model, settings.model_dump())
+    found = read_encoder(tmp_path, TinyEncoder())
+    hidden, viewpoint = torch.randn(4, 4, 2, 2), torch.tensor([0, 0, 1, 1])
+    for left, right in zip(model(hidden, viewpoint, 2), found(hidden, viewpoint, 2), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_attention_over_single_images_is_refused(tmp_path):
+    job = pretraining_root(tmp_path, "remote_view", {**SETTINGS, "pooling": "attention"})
+    with pytest.raises(ParameterError, match=r"pretrain_remote_view\.pooling: .* choose mean"):
+        run_job(job, STAGES["remote_view"])
+
+
 def clusters(count=12):
     """Regions of two kinds, which one channel out of four tells apart; pairs within a kind."""
     features = features_of([2] * count)
@@ -291,7 +349,7 @@ def test_a_damaged_encoder_is_an_error(tmp_path, name, content):
         read_encoder(tmp_path, TinyEncoder())
 
 
-def pretraining_root(root: Path, view: str) -> Job:
+def pretraining_root(root: Path, view: str, settings=SETTINGS) -> Job:
     torch.manual_seed(0)
     config = ResNetConfig(
         embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_channels=3
@@ -309,7 +367,7 @@ def pretraining_root(root: Path, view: str) -> Job:
         "seed": SEED,
         "threads": 1,
         "encoders": {view: {"weights": "folder", "trainable_blocks": 1}},
-        f"pretrain_{view}": SETTINGS,
+        f"pretrain_{view}": settings,
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     declared = Declaration(

@@ -6,7 +6,7 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from musecl.models import text as text_module
-from musecl.models.text import embed_texts, mean_of_tokens
+from musecl.models.text import embed_texts, embed_words, mean_of_tokens
 
 WORDS = ["park", "station", "street", "avenue", "bridge", "museum", "the", "of", "north", "a"]
 
@@ -90,3 +90,21 @@ def test_padding_never_enters_the_mean():
     hidden = torch.tensor([[[3.0, 4.0], [3.0, 4.0], [1e6, -1.0]]])
     mean = mean_of_tokens(hidden, torch.tensor([[1, 1, 0]]))
     assert mean.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
+
+
+def test_a_word_is_the_mean_of_its_pieces_as_the_model_takes_them(tmp_path, encoder):
+    _, model = encoder
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS[:8], "##s", "##way"]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
+    tokenizer = BertTokenizerFast(vocab=str(tmp_path / "vocab.txt"))
+    table = model.get_input_embeddings().weight.detach().numpy()
+    found = embed_words(["Parks", "the", "\u200d", "parkways", "quite"], tokenizer, model)
+    park, plural, way = (vocabulary.index(piece) for piece in ("park", "##s", "##way"))
+    expected = [
+        table[[park, plural]].mean(axis=0),
+        table[vocabulary.index("the")],
+        np.zeros(16),
+        table[[park, way, plural]].mean(axis=0),
+        table[vocabulary.index("[UNK]")],
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -10,7 +10,12 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from musecl.settings.cities import City
-from musecl.settings.encoders import EncoderSettings, PretrainSettings
+from musecl.settings.encoders import (
+    EmbedTextSettings,
+    EmbedViewSettings,
+    EncoderSettings,
+    PretrainSettings,
+)
 from musecl.settings.evaluate import EvaluateSettings
 from musecl.settings.fuse import FuseSettings
 from musecl.settings.images import RemoteViewSettings, SceneSettings, StreetViewSettings
@@ -43,6 +48,9 @@ class Params(Section):
     encoders: EncoderSettings
     pretrain_remote_view: PretrainSettings
     pretrain_street_view: PretrainSettings
+    embed_remote_view: EmbedViewSettings
+    embed_street_view: EmbedViewSettings
+    embed_text: EmbedTextSettings
     fuse: FuseSettings
     evaluate: EvaluateSettings
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from musecl.features import Features, read_features, rows_of_viewpoints
 from musecl.models.contrastive import ContrastiveEncoder, read_encoder
 from musecl.models.encoders import fastest_device, load_encoder
-from musecl.settings.encoders import VisionEncoderSettings
+from musecl.settings.encoders import EmbedViewSettings, Output, VisionEncoderSettings
 from musecl.step.job import Job
 from musecl.tables import KEY, write_vectors
 
@@ -29,12 +29,13 @@ def average_pooled(features: Features) -> NDArray[np.float32]:
 
 
 def embed_viewpoints(
-    model: ContrastiveEncoder, features: Features, description: str
+    model: ContrastiveEncoder, features: Features, description: str, output: Output
 ) -> NDArray[np.float32]:
-    """Average the trained encoder's features over the images of each viewpoint.
+    """Embed each viewpoint with the trained encoder, from all of its images.
 
-    The features and not their projection: the projection keeps what the contrastive loss asks
-    for and forgets the rest (Chen et al. 2020, SimCLR, section 4.2).
+    Ours are the features and not their projection: the projection keeps what the contrastive loss
+    asks for and forgets the rest (Chen et al. 2020, SimCLR, section 4.2). The paper's embedding is
+    what its loss sees: the projection.
 
     Parameters
     ----------
@@ -44,10 +45,12 @@ def embed_viewpoints(
         The frozen trunk's output of all images.
     description : str
         What the progress bar says.
+    output : str
+        `features` or `projection`.
 
     Returns
     -------
-    array of shape (V, D), float32
+    array of shape (V, D) or (V, E), float32
         A row per viewpoint, in the order of `rows_of_viewpoints`.
     """
     _, rows = rows_of_viewpoints(features.index)
@@ -60,8 +63,8 @@ def embed_viewpoints(
         viewpoint = torch.repeat_interleave(torch.arange(len(chunk)), counts)
         hidden = torch.from_numpy(features.hidden[np.concatenate(chunk)])
         with torch.inference_mode():
-            averaged, _ = model(hidden.to(device), viewpoint.to(device), len(chunk))
-        embeddings.append(averaged.cpu().numpy())
+            averaged, projected = model(hidden.to(device), viewpoint.to(device), len(chunk))
+        embeddings.append((averaged if output == "features" else projected).cpu().numpy())
     return np.concatenate(embeddings)
 
 
@@ -110,14 +113,15 @@ def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     with_deviation : bool
         See `average_regions`.
     """
-    settings = job.settings(f"encoders.{view}", VisionEncoderSettings)
-    encoder = load_encoder(job.input(f"models/{view}"), settings.trainable_blocks)
+    frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
+    output = job.settings(f"embed_{view}", EmbedViewSettings).output
+    encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
     model = read_encoder(job.input(f"{view}_encoder"), encoder)
     features = read_features(job.input(f"{view}_features"))
     keys, _ = rows_of_viewpoints(features.index)
     vectors = {
         "pretrained": average_pooled(features),
-        "embedding": embed_viewpoints(model, features, job.declared.stage),
+        "embedding": embed_viewpoints(model, features, job.declared.stage, output),
     }
     write_vectors(job.output(f"{view}_view_embeddings.parquet"), keys, **vectors)
     averaged = {

@@ -15,7 +15,7 @@ from musecl.losses import false_negatives, infonce, triplet
 from musecl.models.contrastive import ContrastiveEncoder, write_encoder
 from musecl.models.encoders import Encoder, load_encoder
 from musecl.settings.encoders import PretrainSettings, VisionEncoderSettings
-from musecl.step.errors import InputError
+from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job
 from musecl.tables import KEY, read_table
 from musecl.training import train
@@ -199,7 +199,7 @@ def pretrain(
     history : DataFrame
         `step`, `loss`.
     """
-    model = ContrastiveEncoder(encoder, settings.embedding_size, seed)
+    model = ContrastiveEncoder(encoder, settings.embedding_size, seed, settings.pooling)
     history = train(
         Pretraining(model, settings),
         sampler,
@@ -225,9 +225,19 @@ def pretrain_view(job: Job, view: str, whole_viewpoints: bool, draws: int) -> No
         See `PairSampler`.
     draws : int
         The stage's constant in every random draw.
+
+    Raises
+    ------
+    ParameterError
+        Attention is asked for where a batch holds single images.
     """
     frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
     settings = job.settings(f"pretrain_{view}", PretrainSettings)
+    if settings.pooling == "attention" and not whole_viewpoints:
+        raise ParameterError(
+            f"params.yaml: pretrain_{view}.pooling: a batch holds one image of each viewpoint, of "
+            "which attention learns nothing; choose mean"
+        )
     seed = int(job.value("seed"))
     encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
     features = read_features(job.input(f"{view}_features"))

@@ -9,10 +9,16 @@ lambda^POI_ij = -|p_i - p_j|
     other neighbours; each of the 3K entries is standardised over the regions. Places are sparse:
     by h alone, every second region of New York is as like the tenth as the eleventh region, and
     one region is a positive of 300. With the two rings 1% are, and no region is of more than 30.
+    `rings` says how many of them enter; with 0, p_i is of h_i alone, as the paper's words have it.
 lambda^PM_ij = cos(m_i, m_j)
     m_i holds ln(1 + trips) from region i to each larger cell (`parent` in the region table) and
     to anywhere outside the regions, and the same from there to i; hours are added up. It says
     with which parts of the city a region exchanges people, and how much in either direction.
+    `origin_destination_rows` has each region in place of its larger cell: the rows of the table.
+lambda^PM_ij = -|f_i - f_j|
+    `flows`, the paper's m_i^d, d in {in, out}: f_i holds ln(1 + inflow) and ln(1 + outflow) of
+    every hour of the day, or of all trips together where a source tells no hours. Two totals say
+    little by their direction, so that lengths count here.
 """
 
 from fnmatch import fnmatchcase
@@ -21,12 +27,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from musecl.settings.pairs import MobilityProfile
 from musecl.step.errors import InputError
 from musecl.tables import require_same_regions
 
 
 def place_profiles(
-    histogram: pd.DataFrame, regions: pd.DataFrame, ignored: list[str]
+    histogram: pd.DataFrame, regions: pd.DataFrame, ignored: list[str], rings: int
 ) -> NDArray[np.float64]:
     """Describe each region by the places in and around it: p_i of the module.
 
@@ -38,10 +45,12 @@ def place_profiles(
         N rows: `region_id`, `neighbours`.
     ignored : list of str
         Categories to leave out; `*` in one stands for any text.
+    rings : int
+        How many rings of neighbours enter, 0 to 2.
 
     Returns
     -------
-    array of shape (N, 3K)
+    array of shape (N, (1 + rings) K)
         Rows by `region_id`, sorted; categories that every region has alike are left out.
 
     Raises
@@ -61,9 +70,9 @@ def place_profiles(
         if name != "region_id" and not any(fnmatchcase(name, pattern) for pattern in ignored)
     )
     counts = histogram.set_index("region_id").sort_index()[kept]
-    rings = _rings(regions.set_index("region_id")["neighbours"].sort_index())
+    members = _rings(regions.set_index("region_id")["neighbours"].sort_index())[:rings]
     values = counts.to_numpy(dtype=float)
-    around = [np.stack([_mean_of_rows(values, rows) for rows in ring]) for ring in rings]
+    around = [np.stack([_mean_of_rows(values, rows) for rows in ring]) for ring in members]
     profiles = np.log1p(np.concatenate([values, *around], axis=1))
     deviation = profiles.std(axis=0)
     varied = deviation > 1e-9
@@ -95,23 +104,31 @@ def _mean_of_rows(values: NDArray[np.float64], rows: list[int]) -> NDArray[np.fl
 
 
 def mobility_profiles(
-    regions: pd.DataFrame, flows: pd.DataFrame, origin_destination: pd.DataFrame
+    profile: MobilityProfile,
+    regions: pd.DataFrame,
+    flows: pd.DataFrame,
+    origin_destination: pd.DataFrame,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Describe each region by where its trips go to and come from: m_i of the module.
+    """Describe each region by its trips: m_i or f_i of the module.
 
     Parameters
     ----------
+    profile : str
+        `origin_destination`: where trips go to and come from, by parent;
+        `origin_destination_rows`: the same by region; `flows`: how many, by hour.
     regions : DataFrame
         N rows: `region_id`, `parent`.
     flows : DataFrame
-        `region_id`, `inflow`, `outflow`; regions without trips are absent.
+        `region_id`, `hour` (null where unknown), `inflow`, `outflow`; regions without trips are
+        absent.
     origin_destination : DataFrame
         `origin`, `destination`, `trips`.
 
     Returns
     -------
-    profiles : array of shape (N, 2 (P + 1))
-        Unit length (zero where a region has no trips), rows by `region_id`, sorted; P parents.
+    profiles : array of shape (N, D)
+        Rows by `region_id`, sorted; zero where a region has no trips. D is 2 (P + 1) for P
+        parents, 2 (N + 1) by region, both of unit length, or 2 H for H hours.
     trips : array of shape (N,)
         Trip ends in the region: inflow plus outflow.
 
@@ -121,17 +138,39 @@ def mobility_profiles(
         A table names an unknown region, or tells of more trips between regions than of flows.
     """
     parent = regions.set_index("region_id")["parent"].sort_index()
-    known = regions["region_id"]
-    require_same_regions(known, flows["region_id"], "flows")
+    require_same_regions(regions["region_id"], flows["region_id"], "flows")
     total = flows.groupby("region_id")[["outflow", "inflow"]].sum().reindex(parent.index)
     total = total.fillna(0).astype(int)
+    if profile == "flows":
+        profiles = _flows_by_hour(flows, parent.index)
+    else:
+        by_region = profile == "origin_destination_rows"
+        cell = parent.index.to_series() if by_region else parent
+        profiles = _ends_by_cell(origin_destination, total, cell)
+    return profiles, total.sum(axis=1).to_numpy()
+
+
+def _flows_by_hour(flows: pd.DataFrame, region_ids: pd.Index) -> NDArray[np.float64]:
+    """f_i of the module; trips of unknown hour count as of one further hour."""
+    hour = flows["hour"].fillna(-1).astype(int)
+    counts = flows.groupby([flows["region_id"], hour])[["inflow", "outflow"]].sum()
+    table = counts.unstack(fill_value=0).reindex(region_ids, fill_value=0)
+    logarithms: NDArray[np.float64] = np.log1p(table.to_numpy(dtype=float))
+    return logarithms
+
+
+def _ends_by_cell(
+    origin_destination: pd.DataFrame, total: pd.DataFrame, cell: pd.Series
+) -> NDArray[np.float64]:
+    """m_i of the module, for the cell that each region counts as."""
     parts = []
     for here, there, flow in (
         ("origin", "destination", "outflow"),
         ("destination", "origin", "inflow"),
     ):
+        known = cell.index.to_series()
         require_same_regions(known, origin_destination[here], "origin-destination table")
-        part = _trips_by_parent(origin_destination, here, there, parent)
+        part = _trips_by_cell(origin_destination, here, there, cell)
         outside = total[flow] - part.sum(axis=1)
         if (outside < 0).any():
             raise InputError(
@@ -141,14 +180,15 @@ def mobility_profiles(
         parts += [part.to_numpy(), outside.to_numpy()[:, None]]
     profiles = np.log1p(np.concatenate(parts, axis=1).astype(float))
     length = np.linalg.norm(profiles, axis=1, keepdims=True)
-    return profiles / np.where(length > 0, length, 1), total.sum(axis=1).to_numpy()
+    unit: NDArray[np.float64] = profiles / np.where(length > 0, length, 1)
+    return unit
 
 
-def _trips_by_parent(
-    origin_destination: pd.DataFrame, here: str, there: str, parent: pd.Series
+def _trips_by_cell(
+    origin_destination: pd.DataFrame, here: str, there: str, cell: pd.Series
 ) -> pd.DataFrame:
-    """Count the trips of each region (rows) by the larger cell of their other end (columns)."""
-    cell = origin_destination[there].map(parent)
-    counts = origin_destination.groupby([origin_destination[here], cell.rename("cell")])["trips"]
-    cells = sorted(parent.unique())
-    return counts.sum().unstack(fill_value=0).reindex(parent.index, columns=cells, fill_value=0)
+    """Count the trips of each region (rows) by the cell of their other end (columns)."""
+    other = origin_destination[there].map(cell)
+    counts = origin_destination.groupby([origin_destination[here], other.rename("cell")])["trips"]
+    cells = sorted(cell.unique())
+    return counts.sum().unstack(fill_value=0).reindex(cell.index, columns=cells, fill_value=0)

@@ -1,4 +1,4 @@
-"""What contrastive pretraining trains: the top of a vision encoder and a projection after it."""
+"""What contrastive pretraining trains: the top of a vision encoder, a pooling and a projection."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from musecl.models.encoders import Encoder
+from musecl.settings.encoders import Pooling
 from musecl.step.errors import InputError
 
 PROJECTION_SIZE = 256
+ATTENTION_SIZE = 64
 WEIGHTS = "weights.safetensors"
 SETTINGS = "settings.json"
 
@@ -27,10 +29,16 @@ class ContrastiveEncoder(nn.Module):
     embedding_size : int
         E, of the projection (the paper: 128).
     seed : int
-        Of the projection's first weights.
+        Of the first weights of projection and attention.
+    pooling : str
+        `mean` of a viewpoint's images, or `attention`: score = v . tanh(W f + b) of an image's
+        features f, softmax over the viewpoint's images, weighted sum (the form in which the paper
+        fuses views; here over images). It starts as the mean, v being zero.
     """
 
-    def __init__(self, encoder: Encoder, embedding_size: int, seed: int) -> None:
+    def __init__(
+        self, encoder: Encoder, embedding_size: int, seed: int, pooling: Pooling = "mean"
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         with torch.random.fork_rng(devices=[]):
@@ -40,9 +48,10 @@ class ContrastiveEncoder(nn.Module):
                 nn.ReLU(),
                 nn.Linear(PROJECTION_SIZE, embedding_size),
             )
+            self.attention = _attention(encoder.size) if pooling == "attention" else None
 
     def forward(self, hidden: Tensor, viewpoint: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Embed viewpoints, each the average of its images.
+        """Embed viewpoints, each the average of its images, weighted where attention is learned.
 
         Parameters
         ----------
@@ -56,19 +65,36 @@ class ContrastiveEncoder(nn.Module):
         Returns
         -------
         features : Tensor of shape (V, D)
-            The encoder's pooled features, averaged.
+            The encoder's features, averaged.
         embedding : Tensor of shape (V, E)
             Their projection.
         """
         features = self.encoder.top(hidden)
-        images = torch.bincount(viewpoint, minlength=count).unsqueeze(1)
+        if self.attention is None:
+            weights = torch.bincount(viewpoint, minlength=count).unsqueeze(1)
+        else:
+            scores = self.attention(features)
+            # A softmax is the same beside any shift; the largest score keeps exp from overflowing.
+            shift = scores.new_zeros(count).scatter_reduce(
+                0, viewpoint, scores.detach().squeeze(1), "amax", include_self=False
+            )
+            shares = torch.exp(scores - shift[viewpoint].unsqueeze(1))
+            features = features * shares
+            weights = shares.new_zeros(count, 1).index_add(0, viewpoint, shares)
         total = features.new_zeros(count, features.shape[1]).index_add(0, viewpoint, features)
-        averaged = total / images
+        averaged = total / weights
         return averaged, self.projection(averaged)
 
     def trained(self) -> dict[str, Tensor]:
         """Collect the parameters that training changes, by name."""
         return {name: value for name, value in self.named_parameters() if value.requires_grad}
+
+
+def _attention(size: int) -> nn.Sequential:
+    """Build the score of an image's features, zero for all at the start."""
+    last = nn.Linear(ATTENTION_SIZE, 1, bias=False)
+    nn.init.zeros_(last.weight)
+    return nn.Sequential(nn.Linear(size, ATTENTION_SIZE), nn.Tanh(), last)
 
 
 def write_encoder(folder: Path, model: ContrastiveEncoder, settings: dict[str, Any]) -> None:
@@ -101,7 +127,7 @@ def read_encoder(folder: Path, encoder: Encoder) -> ContrastiveEncoder:
         raise InputError(
             f"{folder}: not readable as an encoder ({error}); pretrain again"
         ) from error
-    model = ContrastiveEncoder(encoder, settings["embedding_size"], seed=0)
+    model = ContrastiveEncoder(encoder, settings["embedding_size"], 0, settings["pooling"])
     expected = {name: value.shape for name, value in model.trained().items()}
     if expected != {name: value.shape for name, value in weights.items()}:
         raise InputError(

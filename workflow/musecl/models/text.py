@@ -1,4 +1,8 @@
-"""A sentence's vector from a pretrained transformer: the mean of its tokens, of unit length."""
+"""Vectors from a pretrained transformer: of a sentence, and of a word by itself.
+
+A sentence's is the mean of its tokens as the last layer has them, of unit length. A word's is the
+mean of its pieces as the first layer takes them: a table of word vectors, as word2vec's is one.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -68,3 +72,31 @@ def embed_texts(texts: Sequence[str], tokenizer: Any, model: Any) -> NDArray[np.
         vectors[start : start + len(batch)] = mean_of_tokens(hidden, tokens["attention_mask"])
     place = {text: row for row, text in enumerate(distinct)}
     return vectors[[place[text] for text in texts]]
+
+
+@torch.inference_mode()
+def embed_words(words: Sequence[str], tokenizer: Any, model: Any) -> NDArray[np.float32]:
+    """Look single words up in the input vectors of a transformer.
+
+    Parameters
+    ----------
+    words : sequence of W str
+        A word may be of several pieces.
+    tokenizer, model : transformers tokenizer and model
+        Of one pretrained encoder.
+
+    Returns
+    -------
+    array of shape (W, D)
+        The mean over a word's pieces; zero for a word of which the tokenizer leaves nothing.
+    """
+    pieces = tokenizer(list(words), add_special_tokens=False)["input_ids"]
+    starts = np.cumsum([0, *(len(word) for word in pieces[:-1])])
+    vectors = torch.nn.functional.embedding_bag(
+        torch.tensor([piece for word in pieces for piece in word], dtype=torch.long),
+        model.get_input_embeddings().weight,
+        torch.from_numpy(starts),
+        mode="mean",
+    )
+    found: NDArray[np.float32] = vectors.numpy()
+    return found

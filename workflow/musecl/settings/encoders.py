@@ -1,10 +1,13 @@
-"""`encoders` and `pretrain_*`: pretrained weights and the contrastive training that follows."""
+"""`encoders`, `pretrain_*` and `embed_*`: pretrained weights, training, and what leaves them."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from musecl.step.section import Section
+
+Pooling = Literal["mean", "attention"]
+Output = Literal["features", "projection"]
 
 
 class VisionEncoderSettings(Section):
@@ -14,7 +17,10 @@ class VisionEncoderSettings(Section):
         description="package:NAME of the sample, a folder, or a transformers model by name",
     )
     trainable_blocks: int = Field(
-        ge=0, le=100, description="last blocks that pretraining changes; the others stay frozen"
+        ge=0,
+        le=100,
+        description="last blocks that pretraining changes, the others stay frozen: 0 trains the "
+        "projection alone, 100 every block (the paper)",
     )
 
 
@@ -37,10 +43,36 @@ class EncoderSettings(Section):
 class PretrainSettings(Section):
     """Contrastive training of a vision encoder."""
 
-    loss: Literal["infonce", "triplet"] = Field(description="the paper: triplet")
+    loss: Literal["infonce", "triplet"] = Field(
+        description="negatives from the batch (ours), or those of the pairs (the paper: triplet)"
+    )
     temperature: float = Field(gt=0, description="of InfoNCE")
-    margin: float = Field(gt=0, description="of the triplet loss, on Euclidean distance")
-    embedding_size: int = Field(ge=2, le=4096)
+    margin: float = Field(
+        gt=0, description="of the triplet loss, on Euclidean distance; the published code: 5"
+    )
+    pooling: Pooling = Field(
+        description="of a viewpoint's images: their mean, or a softmax that is learned over them "
+        "(ours; street view only, whose images are headings)"
+    )
+    embedding_size: int = Field(ge=2, le=4096, description="of the projection; the paper: 128")
     batch: int = Field(ge=2, description="anchors per step")
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+
+
+class EmbedViewSettings(Section):
+    """The vectors that leave a trained vision encoder."""
+
+    output: Output = Field(
+        description="the pooled features (ours), or their projection into the space of the loss "
+        "(the paper's embedding)"
+    )
+
+
+class EmbedTextSettings(Section):
+    """The vectors of places' texts."""
+
+    method: Literal["transformer", "word_average"] = Field(
+        description="whole passages through the text model (the paper: a pre-trained text "
+        "encoder), or the mean of its input vectors of single words (the published code: word2vec)"
+    )

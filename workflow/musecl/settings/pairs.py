@@ -1,14 +1,37 @@
 """`pairs`: which regions count as alike for the two contrastive stages."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from musecl.step.section import Section
+
+Positives = Literal["similar", "neighbours", "same_region", "random"]
+Negatives = Literal["random", "hard"]
+MobilityProfile = Literal["origin_destination", "origin_destination_rows", "flows"]
+
+POSITIVES = (
+    "`similar` in {} (the paper), adjacent regions (Tile2Vec, Urban2Vec), another image of the "
+    "region, or any region (an ablation)"
+)
+NEGATIVES = (
+    "any region that is neither the anchor nor a positive (the paper), or of the most similar ones "
+    "that are no positives (ours)"
+)
+TOP = "positives of a region at most; the published code: 1"
 
 
 class PlacePairSettings(Section):
     """Remote view pairs, by similarity of places."""
 
-    top: int = Field(ge=1, description="most similar regions that count as positives")
+    positives: Positives = Field(description=POSITIVES.format("places"))
+    negatives: Negatives = Field(description=NEGATIVES)
+    top: int = Field(ge=1, description=TOP)
+    rings: int = Field(
+        ge=0,
+        le=2,
+        description="rings of neighbours whose places enter the similarity; the paper: 0",
+    )
     ignored_categories: list[str] = Field(
         description="place categories left out of the similarity; * stands for any text"
     )
@@ -17,7 +40,13 @@ class PlacePairSettings(Section):
 class MobilityPairSettings(Section):
     """Street view pairs, by similarity of mobility."""
 
-    top: int = Field(ge=1, description="most similar regions that count as positives")
+    positives: Positives = Field(description=POSITIVES.format("mobility"))
+    negatives: Negatives = Field(description=NEGATIVES)
+    top: int = Field(ge=1, description=TOP)
+    profile: MobilityProfile = Field(
+        description="what mobility is compared by: where trips end, by larger cell or region by "
+        "region (ours), or inflow and outflow by hour (the paper's m_in and m_out)"
+    )
     minimum_trips: int = Field(
         ge=1, description="a region with fewer trips is its own positive (another view of it)"
     )

@@ -1,9 +1,13 @@
-"""Embed the texts of a city's places, a passage at a time, and average them to regions.
+"""Embed the texts of a city's places and average them to regions.
 
-The texts of a region are joined into passages that the model reads whole, so that each is
-understood beside its neighbours; a region's vector is the mean of its passages' vectors, weighted
-by how much their places weigh in the region, of unit length. On the New York sample this predicts
-better than the mean of the places' own vectors, on random and spatial splits alike.
+`transformer`: the texts of a region are joined into passages that the model reads whole, so that
+each is understood beside its neighbours; a region's vector is the mean of its passages' vectors,
+weighted by how much their places weigh in the region, of unit length. On the New York sample this
+predicts better than the mean of the places' own vectors, on random and spatial splits alike.
+
+`word_average`: a place is the mean of its words' vectors, a region the weighted mean of its places,
+of unit length. So does the published code of MuseCL, with word2vec trained on labels of places;
+here the words' vectors are those that the pretrained model reads its input as.
 
 A region without places has no row: it has no text, not a zero one.
 """
@@ -16,30 +20,38 @@ import pandas as pd
 from scipy.sparse import csr_array
 from transformers import AutoModel, AutoTokenizer
 
-from musecl.models.text import embed_texts
+from musecl.models.text import embed_texts, embed_words
+from musecl.settings.encoders import EmbedTextSettings
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.tables import read_table, write_vectors
 
 # About 200 tokens; all-MiniLM-L6-v2 was trained on 256.
 PASSAGE_CHARACTERS = 800
+WORD = r"\w+"
 
 
 def run(job: Job) -> None:
     """Write `text_embeddings.parquet`, a row per region that has places."""
+    method = job.settings("embed_text", EmbedTextSettings).method
     tokenizer, model = load_text_encoder(job.input("models/text"))
     places = read_table(job.input("places.parquet"))
     if places.empty:
         raise InputError("places.parquet: holds no place; choose a source that covers the city")
-    regions, weights, passages = weights_of_passages(join_texts(places))
-    vectors = weights @ embed_texts(passages, tokenizer, model)
+    if method == "transformer":
+        regions, weights, texts = weights_of_passages(join_texts(places))
+        vectors = weights @ embed_texts(texts, tokenizer, model)
+    else:
+        regions, weights, texts = weights_of_passages(split_texts(places))
+        vectors = weights @ embed_words(texts, tokenizer, model)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     write_vectors(
         job.output("text_embeddings.parquet"),
         pd.DataFrame({"region_id": regions}),
         embedding=vectors,
     )
-    print(f"{len(places)} places in {len(regions)} regions, {len(passages)} distinct passages")
+    unit = "passages" if method == "transformer" else "words"
+    print(f"{len(places)} places in {len(regions)} regions, {len(texts)} distinct {unit}")
 
 
 def load_text_encoder(folder: Path) -> tuple[Any, Any]:
@@ -88,16 +100,48 @@ def join_texts(places: pd.DataFrame) -> pd.DataFrame:
     InputError
         A weight is not above zero.
     """
-    if not (places["weight"] > 0).all():
-        raise InputError("places.parquet: a place has no weight above 0; run places again")
-    # A sum's last bit depends on its order, so the rows take one that is their own.
-    rows = places[["region_id", "text", "weight"]].sort_values(["region_id", "text", "weight"])
-    rows = rows.groupby(["region_id", "text"])["weight"].sum().reset_index()
+    rows = _in_order(places).groupby(["region_id", "text"])["weight"].sum().reset_index()
     rows = rows.sort_values(["region_id", "weight", "text"], ascending=[True, False, True])
     before = rows["text"].str.len().groupby(rows["region_id"]).cumsum() - rows["text"].str.len()
     by_passage = rows.groupby(["region_id", before // PASSAGE_CHARACTERS], sort=True)
     passages = by_passage.agg(passage=("text", "; ".join), weight=("weight", "sum"))
     return passages.reset_index("region_id").reset_index(drop=True)
+
+
+def split_texts(places: pd.DataFrame) -> pd.DataFrame:
+    """Split each place's text into words, which share its weight alike.
+
+    Parameters
+    ----------
+    places : DataFrame
+        As in `join_texts`.
+
+    Returns
+    -------
+    DataFrame
+        `region_id`, `passage` (a word, as often as it stands there) and `weight`, sorted by region;
+        a text without any word is left out.
+
+    Raises
+    ------
+    InputError
+        A weight is not above zero, or no text holds a word.
+    """
+    rows = _in_order(places)
+    words = rows["text"].str.findall(WORD)
+    weight = rows["weight"] / words.map(len)
+    split = rows.assign(passage=words, weight=weight).explode("passage").dropna(subset="passage")
+    if split.empty:
+        raise InputError("places.parquet: no text holds a word; choose `transformer`")
+    return split[["region_id", "passage", "weight"]].reset_index(drop=True)
+
+
+def _in_order(places: pd.DataFrame) -> pd.DataFrame:
+    """Sort the rows: a sum's last bit depends on its order, so they take one that is their own."""
+    if not (places["weight"] > 0).all():
+        raise InputError("places.parquet: a place has no weight above 0; run places again")
+    columns = ["region_id", "text", "weight"]
+    return places[columns].sort_values(columns)
 
 
 def weights_of_passages(passages: pd.DataFrame) -> tuple[list[str], csr_array, list[str]]:
@@ -106,7 +150,7 @@ def weights_of_passages(passages: pd.DataFrame) -> tuple[list[str], csr_array, l
     Parameters
     ----------
     passages : DataFrame
-        As `join_texts` makes them.
+        As `join_texts` or `split_texts` makes them.
 
     Returns
     -------

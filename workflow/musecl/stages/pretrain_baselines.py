@@ -1,0 +1,188 @@
+"""Train the encoders of published baselines and of ablations, each with the budget of ours.
+
+All start from the same pretrained weights, projection and cached features, and take the steps,
+batch, rate and trainable blocks of `pretrain_*`; they differ in their pairs, their loss and the
+vector that leaves them. The published ones' is the projection, which their loss sees; that of an
+ablation is the features, as ours is where `embed_*.output` is as shipped.
+
+Remote view:
+
+- `tile2vec`: adjacent regions against distant ones, triplet loss (Jean et al., AAAI 2019).
+- `pg_simclr`: regions with alike places, InfoNCE (Xi et al., WWW 2022); its second view of
+  adjacency is left out, as MuseCL's paper describes it by places alone.
+- `musecl_published`: the most similar region by its own places, a random negative, triplet loss
+  with margin 5: what MuseCL's paper and code say.
+- `random_pairs`: ours, with any region as the positive. What it loses is what place pairs tell.
+
+Street view:
+
+- `urban2vec`: adjacent regions against distant ones, triplet loss (Wang et al., AAAI 2020); its
+  places' text is a modality of its own here.
+- `musecl_published`: the most similar region by inflow and outflow, otherwise as above.
+- `random_pairs`: ours, with any region as the positive. What it loses is what mobility pairs tell.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from musecl.embedding import average_regions, embed_viewpoints
+from musecl.features import Features, read_features, rows_of_viewpoints
+from musecl.models.encoders import load_encoder
+from musecl.pairing import mobility_pairs, place_pairs
+from musecl.pretraining import ROLES, PairSampler, pretrain, usable_pairs
+from musecl.settings.encoders import Output, PretrainSettings, VisionEncoderSettings
+from musecl.settings.pairs import MobilityPairSettings, PairSettings, PlacePairSettings
+from musecl.step.job import Job
+from musecl.tables import read_geotable, read_table, write_vectors
+
+PAIR_STREAM, DRAWS = 13, 33
+VECTORS = "vectors.npy"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a baseline differs from ours.
+
+    Attributes
+    ----------
+    pairs, training : dict
+        What is changed in `pairs.*` and in `pretrain_*`.
+    output : str
+        The vector that leaves the encoder: `features` or `projection`.
+    """
+
+    pairs: dict[str, Any]
+    training: dict[str, Any]
+    output: Output
+
+
+TRIPLET = {"loss": "triplet", "margin": 5.0, "pooling": "mean"}
+INFONCE = {"loss": "infonce", "pooling": "mean"}
+ADJACENT = Variant({"positives": "neighbours", "negatives": "random"}, TRIPLET, "projection")
+ANY = Variant({"positives": "random", "negatives": "random"}, {}, "features")
+BY_PLACES = {"positives": "similar", "negatives": "random", "rings": 0}
+BY_FLOWS = {"positives": "similar", "negatives": "random", "profile": "flows", "top": 1}
+REMOTE_VIEW = {
+    "tile2vec": ADJACENT,
+    "pg_simclr": Variant(BY_PLACES, INFONCE, "projection"),
+    "musecl_published": Variant({**BY_PLACES, "top": 1}, TRIPLET, "projection"),
+    "random_pairs": ANY,
+}
+STREET_VIEW = {
+    "urban2vec": ADJACENT,
+    "musecl_published": Variant(BY_FLOWS, TRIPLET, "projection"),
+    "random_pairs": ANY,
+}
+
+
+def run(job: Job) -> None:
+    """Write baseline_remote_view.parquet and baseline_street_view.parquet.
+
+    A row per region that has images, and a column of vectors per variant. Regions are averaged as
+    in embed_remote_view and embed_street_view.
+    """
+    pairs = job.settings("pairs", PairSettings)
+    regions = read_geotable(job.input("regions.parquet"))
+    histogram = read_table(job.input("place_histogram.parquet"))
+    flows = read_table(job.input("flows.parquet"))
+    origin_destination = read_table(job.input("origin_destination.parquet"))
+
+    def by_places(changes: dict[str, Any], draws: np.random.Generator) -> pd.DataFrame:
+        settings = PlacePairSettings(**{**pairs.remote_view.model_dump(), **changes})
+        return place_pairs(settings, regions, histogram, draws)
+
+    def by_mobility(changes: dict[str, Any], draws: np.random.Generator) -> pd.DataFrame:
+        settings = MobilityPairSettings(**{**pairs.street_view.model_dump(), **changes})
+        return mobility_pairs(settings, regions, flows, origin_destination, draws)
+
+    with job.scratch() as scratch:
+        train_view(job, "remote_view", REMOTE_VIEW, by_places, scratch)
+        train_view(job, "street_view", STREET_VIEW, by_mobility, scratch)
+
+
+def train_view(
+    job: Job,
+    view: str,
+    variants: dict[str, Variant],
+    pair: Callable[[dict[str, Any], np.random.Generator], pd.DataFrame],
+    scratch: Path,
+) -> None:
+    """Train every variant of a view and write their vectors side by side.
+
+    Parameters
+    ----------
+    job : Job
+        Of the stage.
+    view : str
+        `remote_view` or `street_view`.
+    variants : dict of Variant
+        By the name of their column.
+    pair : callable
+        Builds the pairs of changed settings; its draws are the same for every variant.
+    scratch : Path
+        Folder that a killed run goes on from, also past the variants that it had finished.
+    """
+    streets = view == "street_view"
+    seed = int(job.value("seed"))
+    features = read_features(job.input(f"{view}_features"))
+    keys, _ = rows_of_viewpoints(features.index)
+    columns = {}
+    for number, (name, variant) in enumerate(variants.items(), 1):
+        print(f"{view}: {name}, {number} of {len(variants)}", flush=True)
+        folder = scratch / view / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / VECTORS).exists():
+            pairs = pair(variant.pairs, np.random.default_rng([seed, PAIR_STREAM, streets]))
+            vectors = train_variant(job, view, features, pairs, variant, folder)
+            np.save(folder / "partial.npy", vectors)
+            (folder / "partial.npy").replace(folder / VECTORS)
+        found: NDArray[np.float32] = np.load(folder / VECTORS)
+        regions, columns[name] = average_regions(keys, found, with_deviation=streets)
+    write_vectors(job.output(f"baseline_{view}.parquet"), regions, **columns)
+
+
+def train_variant(
+    job: Job,
+    view: str,
+    features: Features,
+    pairs: pd.DataFrame,
+    variant: Variant,
+    scratch: Path,
+) -> NDArray[np.float32]:
+    """Train one variant and embed every viewpoint with it.
+
+    Parameters
+    ----------
+    job : Job
+        Of the stage.
+    view : str
+        `remote_view` or `street_view`.
+    features : Features
+        Of its images.
+    pairs : DataFrame
+        `anchor`, `positive`, `negative`.
+    variant : Variant
+        What differs from ours.
+    scratch : Path
+        Folder of the checkpoint.
+
+    Returns
+    -------
+    array of shape (V, D), float32
+        A row per viewpoint, in the order of `rows_of_viewpoints`.
+    """
+    seed, streets = int(job.value("seed")), view == "street_view"
+    frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
+    ours = job.settings(f"pretrain_{view}", PretrainSettings)
+    settings = PretrainSettings(**{**ours.model_dump(), **variant.training})
+    encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
+    usable = usable_pairs(pairs[ROLES[settings.loss]], features.index, view)
+    sampler = PairSampler(features, usable, settings.batch, streets, (seed, DRAWS + streets))
+    model, _ = pretrain(encoder, sampler, settings, seed, scratch, scratch.name)
+    return embed_viewpoints(model, features, scratch.name, variant.output)
