@@ -1,6 +1,7 @@
 """The fusion stage on a tiny city in the real file layout."""
 
 import itertools
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -10,12 +11,14 @@ import torch
 import yaml
 from shapely import Point
 
+from musecl import representation
 from musecl.stages import fuse
-from musecl.step.errors import InputError
+from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
+from musecl.step.pipeline import Declaration, declaration
 from musecl.tables import read_vectors, write_vectors
 
+ROOT = Path(__file__).parents[1]
 REGIONS = [f"region {number:02d}" for number in range(40)]
 TABLES = [
     "regions",
@@ -27,6 +30,9 @@ TABLES = [
     "text_embeddings",
 ]
 SETTINGS = {
+    "mode": "cross_attention",
+    "text_token": True,
+    "residual": True,
     "embedding_size": 16,
     "heads": 2,
     "alignment": "infonce",
@@ -157,7 +163,7 @@ def test_the_seed_alone_decides(city):
 
 def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
     straight = run(city).read_bytes()
-    monkeypatch.setattr(fuse, "STEPS_PER_CHECKPOINT", 2)
+    monkeypatch.setattr(representation, "STEPS_PER_CHECKPOINT", 2)
     resumed_from = []
 
     def killed_after_five(regions, size, seed, step):
@@ -166,9 +172,9 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
             raise KeyboardInterrupt
         return draw(regions, size, seed, step)
 
-    draw = fuse.draw_batch
+    draw = representation.draw_batch
     with monkeypatch.context() as patch:
-        patch.setattr(fuse, "draw_batch", killed_after_five)
+        patch.setattr(representation, "draw_batch", killed_after_five)
         with pytest.raises(BaseException):  # noqa: B017 (what Lightning makes of the interrupt)
             run(city)
     assert resumed_from == [0, 1, 2, 3, 4, 5]
@@ -177,7 +183,7 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
         resumed_from.append(step)
         return draw(regions, size, seed, step)
 
-    monkeypatch.setattr(fuse, "draw_batch", recorded)
+    monkeypatch.setattr(representation, "draw_batch", recorded)
     assert run(city).read_bytes() == straight
     assert resumed_from[6] > 0
     assert not (city / ".musecl/scratch/fuse@toy").exists()
@@ -191,26 +197,34 @@ def test_a_region_that_the_table_does_not_hold_is_refused(city):
         run(city)
 
 
-def test_positives_against_a_loop():
-    pairs = pd.DataFrame(
-        [("b", "a"), ("a", "c"), ("a", "b"), ("c", "x"), ("x", "a"), ("a", "c")],
-        columns=["anchor", "positive"],
-    )
-    assert fuse.positive_rows(pairs, ["a", "b", "c"]).tolist() == [[1, 2], [0, -1], [-1, -1]]
+def test_no_file_with_labels_is_read():
+    """The stage reads what it declares, and that is no indicator and no count of trips or lots."""
+    declared = declaration(ROOT, "fuse", "nyc")
+    data = [path for path in declared.inputs if path.startswith("data/")]
+    assert data == [path.replace("/toy/", "/nyc/") for path in DECLARED.inputs]
+    assert declared.parameters == ("seed", "threads", "fuse")
 
 
-def test_viewpoints_are_laid_out_by_region():
-    values = np.arange(6, dtype=np.float32).reshape(3, 2)
-    laid, present = fuse.lay_out(pd.Series(["b", "b", "c"]), values, ["a", "b", "c"])
-    assert laid.tolist() == [[[0, 0], [0, 0]], [[0, 1], [2, 3]], [[4, 5], [0, 0]]]
-    assert present.tolist() == [[False, False], [True, True], [True, False]]
+def test_the_published_fusion_writes_the_fused_vector_alone(city):
+    published = {
+        "mode": "scalar_attention",
+        "text_token": False,
+        "residual": False,
+        "alignment": "mse",
+        "views_weight": 0.0,
+        "places_weight": 0.0,
+    }
+    values = {"seed": 3, "fuse": {**SETTINGS, **published}}
+    (city / "params.yaml").write_text(yaml.safe_dump(values))
+    path = run(city)
+    _, fused = read_vectors(path, "fused")
+    _, embedding = read_vectors(path, "embedding")
+    assert embedding.shape == (39, 16)
+    assert np.array_equal(fused, embedding)
 
 
-@pytest.mark.parametrize("shape", [(50, 8), (8, 50), (5, 2)])
-def test_parts_are_centred_and_of_unit_variance(shape):
-    vectors = np.random.default_rng(1).normal(3, 5, size=shape).astype(np.float32)
-    vectors[:, 0] = 7
-    scaled = fuse.reduce(vectors, 6)
-    assert scaled.shape == (shape[0], min(6, *shape))
-    assert scaled.mean(0) == pytest.approx(0, abs=1e-5)
-    assert scaled.std() == pytest.approx(1, abs=1e-5)
+def test_heads_that_do_not_divide_are_refused_in_one_line(city):
+    values = {"seed": 3, "fuse": {**SETTINGS, "heads": 3}}
+    (city / "params.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ParameterError, match=r"3 heads do not divide an embedding_size of 16$"):
+        run(city)

@@ -7,12 +7,16 @@ import pytest
 import torch
 
 from musecl.fusion import Batch, FusionTraining, Regions, disturb, draw_batch, fuse_regions
-from musecl.models.fusion import Fusion, Tokens
+from musecl.models.fusion import MODES, Alignments, Sizes, Tokens
 from musecl.settings.fuse import FuseSettings
 from musecl.training import train
 
-REMOTE_KINDS = [5, 3]
+SIZES = Sizes(remote_kinds=[5, 3], street=7, text=6)
+TARGET_SIZE = 10
 SETTINGS = FuseSettings(
+    mode="cross_attention",
+    text_token=True,
+    residual=True,
     embedding_size=16,
     heads=2,
     alignment="infonce",
@@ -68,23 +72,33 @@ def toy_regions(regions=30):
     positives[5, 1:] = -1
     text = np.random.default_rng(9).normal(size=(3, 10))
     target = torch.from_numpy((latent @ text).astype(np.float32))
-    return Regions(toy_tokens(regions, latent=latent), target, positives, REMOTE_KINDS)
+    tokens = toy_tokens(regions, latent=latent)
+    return Regions(tokens, target, tokens.text_present.clone(), positives)
 
 
-def new_fusion():
+def new_fusion(mode="cross_attention"):
     torch.manual_seed(1)
-    return Fusion(REMOTE_KINDS, 7, 6, 10, embedding_size=16, heads=2)
+    return MODES[mode](SIZES, SETTINGS)
 
 
-def test_shapes():
+def new_training(fusion, settings=SETTINGS):
+    return FusionTraining(fusion, Alignments(16, TARGET_SIZE), settings)
+
+
+every_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@every_mode
+def test_shapes(mode):
     tokens = toy_tokens()
-    fused = new_fusion()(tokens)
+    fused = new_fusion(mode)(tokens)
     assert [part.shape for part in fused] == [(30, 16)] * 3
 
 
+@every_mode
 @pytest.mark.parametrize("content", [0.0, 1e4, math.nan, math.inf])
-def test_what_a_hidden_token_holds_changes_nothing(content):
-    tokens, fusion = toy_tokens(), new_fusion().eval()
+def test_what_a_hidden_token_holds_changes_nothing(content, mode):
+    tokens, fusion = toy_tokens(), new_fusion(mode).eval()
     before = fusion(tokens)
     for values, present in [
         (tokens.remote, tokens.remote_present),
@@ -96,9 +110,10 @@ def test_what_a_hidden_token_holds_changes_nothing(content):
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
+@every_mode
 @pytest.mark.parametrize("modality", ["remote", "street", "text"])
-def test_hiding_a_modality_changes_the_vector(modality):
-    tokens, fusion = toy_tokens(), new_fusion().eval()
+def test_hiding_a_modality_changes_the_vector(modality, mode):
+    tokens, fusion = toy_tokens(), new_fusion(mode).eval()
     nowhere = torch.zeros_like(getattr(tokens, f"{modality}_present"))
     hidden = tokens._replace(**{f"{modality}_present": nowhere})
     changed = (fusion(tokens).fused - fusion(hidden).fused).abs().amax(1) > 1e-4
@@ -106,9 +121,10 @@ def test_hiding_a_modality_changes_the_vector(modality):
     assert torch.equal(changed, present)
 
 
-def test_a_hidden_viewpoint_is_as_good_as_none():
+@every_mode
+def test_a_hidden_viewpoint_is_as_good_as_none(mode):
     """Hidden columns that are there against a table without them: attention and means ignore."""
-    tokens, fusion = toy_tokens(), new_fusion().eval()
+    tokens, fusion = toy_tokens(), new_fusion(mode).eval()
     tokens.street_present[:, 2:] = False
     narrow = tokens._replace(
         street=tokens.street[:, :2], street_present=tokens.street_present[:, :2]
@@ -117,12 +133,15 @@ def test_a_hidden_viewpoint_is_as_good_as_none():
         assert torch.allclose(one, other, atol=1e-5)
 
 
+@every_mode
 @pytest.mark.parametrize("training", [True, False])
-def test_a_region_with_nothing_else_is_finite_and_its_gradients_too(training):
+def test_a_region_with_nothing_else_is_finite_and_its_gradients_too(training, mode):
+    """Regions 1 and 2 have no token at all, the others the street alone."""
     tokens = toy_tokens()
     for present in (tokens.remote_present, tokens.text_present):
         present[:] = False
-    fusion = new_fusion().train(training)
+    assert not tokens.street_present[1:3].any()
+    fusion = new_fusion(mode).train(training)
     fused = fusion(tokens).fused
     fused.sum().backward()
     gradients = [value.grad for value in fusion.parameters() if value.grad is not None]
@@ -130,8 +149,9 @@ def test_a_region_with_nothing_else_is_finite_and_its_gradients_too(training):
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_order_of_viewpoints_changes_nothing():
-    tokens, fusion = toy_tokens(), new_fusion().eval()
+@every_mode
+def test_order_of_viewpoints_changes_nothing(mode):
+    tokens, fusion = toy_tokens(), new_fusion(mode).eval()
     order = torch.tensor([2, 0, 3, 1])
     permuted = tokens._replace(
         street=tokens.street[:, order], street_present=tokens.street_present[:, order]
@@ -140,11 +160,52 @@ def test_order_of_viewpoints_changes_nothing():
         assert torch.allclose(one, other, atol=1e-5)
 
 
-def test_a_region_depends_neither_on_its_row_nor_on_the_others():
-    tokens, fusion = toy_tokens(), new_fusion()
+@every_mode
+def test_a_region_depends_neither_on_its_row_nor_on_the_others(mode):
+    tokens, fusion = toy_tokens(), new_fusion(mode)
     rows = torch.tensor([7, 2, 0, 29])
     alone, among = fuse_regions(fusion, tokens.rows(rows)), fuse_regions(fusion, tokens)
     assert alone == pytest.approx(among[rows], abs=1e-5)
+
+
+def test_scalar_attention_against_the_formula_of_the_published_code():
+    """A region at a time: u = tanh(W e + b), score u.v, softmax over what is there, the sum."""
+    tokens, fusion = toy_tokens(), new_fusion("scalar_attention").eval()
+    fused = numpy(fusion(tokens).fused)
+    projected = fusion.project(tokens)
+    transform, bias = numpy(fusion.transform.weight), numpy(fusion.transform.bias)
+    for row in range(6):
+        vectors = [
+            numpy(part[row][present[row]]).mean(0)
+            for part, present in [
+                (projected.remote, projected.remote_present),
+                (projected.street, projected.street_present),
+                (projected.text.unsqueeze(1), projected.text_present.unsqueeze(1)),
+            ]
+            if present[row].any()
+        ]
+        scores = [
+            numpy(fusion.context.weight)[0] @ np.tanh(transform @ one + bias) for one in vectors
+        ]
+        weights = np.exp(scores) / np.exp(scores).sum()
+        expected = sum(weight * one for weight, one in zip(weights, vectors, strict=True))
+        assert fused[row] == pytest.approx(expected, abs=1e-5)
+
+
+def test_add_is_the_sum_and_concat_a_linear_layer_over_what_is_side_by_side():
+    tokens = toy_tokens()
+    add, concat = new_fusion("add").eval(), new_fusion("concat").eval()
+    concat.absent.data.normal_()
+    fused, remote, street = add(tokens)
+    text = add.project(tokens).text * tokens.text_present.unsqueeze(1)
+    assert torch.allclose(fused, remote + street + text, atol=1e-6)
+    fused, remote, street = concat(tokens)
+    assert torch.equal(remote[:2], torch.zeros(2, 16))
+    remote[:2], street[1:3] = concat.absent[0], concat.absent[1]
+    text = concat.project(tokens).text
+    text[2:4] = concat.absent[2]
+    beside = torch.cat([remote, street, text], 1)
+    assert torch.allclose(fused, concat.combine(beside), atol=1e-6)
 
 
 def cosine_infonce(anchors, positives, same, temperature=0.1):
@@ -189,6 +250,7 @@ def numpy(tensor):
 
 def test_text_term_takes_the_texts_that_were_hidden_and_spares_near_duplicates():
     regions, fusion = toy_regions(), new_fusion().eval()
+    training = new_training(fusion)
     regions.text[12] = regions.text[10] * 1.5 + 0.01
     batch = undisturbed_batch(regions, range(20))
     used = [row for row in range(0, 20, 2) if row != 2]
@@ -199,27 +261,31 @@ def test_text_term_takes_the_texts_that_were_hidden_and_spares_near_duplicates()
 
     anchor = fusion(batch.anchor)
     expected = cosine_infonce(
-        numpy(fusion.align_fused(anchor.fused[used])),
-        numpy(fusion.align_text(batch.text[used])),
+        numpy(training.align.fused(anchor.fused[used])),
+        numpy(training.align.text(batch.text[used])),
         same,
     )
-    term = FusionTraining(fusion, SETTINGS).text_term(batch, anchor)
+    term = training.text_term(batch, anchor)
     assert term.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_text_term_of_the_published_code_is_the_squared_error():
     regions, fusion = toy_regions(), new_fusion().eval()
+    training = new_training(fusion, SETTINGS.model_copy(update={"alignment": "mse"}))
     batch = undisturbed_batch(regions, range(20))
     used = [row for row in range(0, 20, 2) if row != 2]
     anchor = fusion(batch.anchor)
-    predicted, text = numpy(fusion.regress_text(anchor.fused))[used], numpy(batch.text)[used]
-    settings = SETTINGS.model_copy(update={"alignment": "mse"})
-    term = FusionTraining(fusion, settings).text_term(batch, anchor)
+    predicted, text = (
+        numpy(training.align.regress_text(anchor.fused))[used],
+        numpy(batch.text)[used],
+    )
+    term = training.text_term(batch, anchor)
     assert term.item() == pytest.approx(((predicted - text) ** 2).sum(1).mean(), rel=1e-4)
 
 
 def test_views_term_leaves_out_regions_that_lack_a_view():
     regions, fusion = toy_regions(), new_fusion().eval()
+    training = new_training(fusion)
     batch = undisturbed_batch(regions, range(20))
     tokens = regions.tokens
     used = [
@@ -230,27 +296,28 @@ def test_views_term_leaves_out_regions_that_lack_a_view():
     assert 0 < len(used) < 20
     anchor = fusion(batch.anchor)
     expected = cosine_infonce(
-        numpy(fusion.align_remote(anchor.remote[used])),
-        numpy(fusion.align_street(anchor.street[used])),
+        numpy(training.align.remote(anchor.remote[used])),
+        numpy(training.align.street(anchor.street[used])),
         np.zeros((len(used), len(used)), bool),
     )
-    term = FusionTraining(fusion, SETTINGS).views_term(batch, anchor)
+    term = training.views_term(batch, anchor)
     assert term.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_places_term_leaves_out_regions_without_a_positive():
     regions, fusion = toy_regions(), new_fusion().eval()
+    training = new_training(fusion)
     batch = undisturbed_batch(regions, range(20))
     pairs = [(row, int(regions.positives[row, 0])) for row in range(20) if row != 4]
     same = np.array([[bool(set(one) & set(other)) for other in pairs] for one in pairs])
-    fused = fusion.align_fused(fusion(regions.tokens).fused)
+    fused = training.align.fused(fusion(regions.tokens).fused)
     anchor = fusion(batch.anchor)
     expected = cosine_infonce(
-        numpy(fusion.align_fused(anchor.fused))[[one for one, _ in pairs]],
+        numpy(training.align.fused(anchor.fused))[[one for one, _ in pairs]],
         numpy(fused)[[other for _, other in pairs]],
         same,
     )
-    term = FusionTraining(fusion, SETTINGS).places_term(batch, anchor)
+    term = training.places_term(batch, anchor)
     assert term.item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -259,9 +326,9 @@ def test_terms_without_a_region_are_zero(alignment):
     regions, fusion = toy_regions(), new_fusion()
     regions.positives[:] = -1
     regions.tokens.street_present[:] = False
-    regions.tokens.text_present[:] = False
+    regions.text_known[:] = False
     settings = SETTINGS.model_copy(update={"alignment": alignment})
-    training = FusionTraining(fusion, settings)
+    training = new_training(fusion, settings)
     assert training.training_step(draw_batch(regions, 24, 1, 0), 0).item() == 0
 
 
@@ -294,12 +361,13 @@ def test_disturbing_hides_but_never_shows_and_keeps_a_viewpoint():
     assert torch.equal(shown.remote_present, tokens.remote_present)
 
 
-def trained(tmp_path, regions, steps=SETTINGS.steps):
-    fusion = new_fusion()
+def trained(tmp_path, regions, mode="cross_attention", **changes):
+    settings = SETTINGS.model_copy(update={"mode": mode, **changes})
+    fusion = new_fusion(mode)
     history = train(
-        FusionTraining(fusion, SETTINGS),
-        lambda step: draw_batch(regions, SETTINGS.batch, 1, step),
-        steps,
+        new_training(fusion, settings),
+        lambda step: draw_batch(regions, settings.batch, 1, step),
+        settings.steps,
         1,
         tmp_path,
         1000,
@@ -308,19 +376,32 @@ def trained(tmp_path, regions, steps=SETTINGS.steps):
     return history, fuse_regions(fusion, regions.tokens)
 
 
-def test_training_finds_what_the_modalities_share(tmp_path):
+@every_mode
+def test_training_finds_what_the_modalities_share(tmp_path, mode):
     regions = toy_regions(60)
-    history, fused = trained(tmp_path, regions)
+    history, fused = trained(tmp_path, regions, mode)
     assert history.loss.iloc[-10:].mean() < 0.7 * history.loss.iloc[:10].mean()
 
     unit = fused[6:] / np.linalg.norm(fused[6:], axis=1, keepdims=True)
     text = numpy(regions.text)[6:]
     text = text / np.linalg.norm(text, axis=1, keepdims=True)
     alike = np.corrcoef((unit @ unit.T).ravel(), (text @ text.T).ravel())[0, 1]
-    untrained = fuse_regions(new_fusion(), regions.tokens)[6:]
+    untrained = fuse_regions(new_fusion(mode), regions.tokens)[6:]
     untrained = untrained / np.linalg.norm(untrained, axis=1, keepdims=True)
     assert alike > np.corrcoef((untrained @ untrained.T).ravel(), (text @ text.T).ravel())[0, 1]
     assert alike > 0.7
+
+
+@every_mode
+@pytest.mark.parametrize("alignment", ["infonce", "mse"])
+def test_a_text_that_is_never_shown_is_still_aligned_to(tmp_path, mode, alignment):
+    """As published: the text is the target, and no input."""
+    regions = toy_regions(60)
+    regions.tokens.text_present[:] = False
+    terms = {"views_weight": 0.0, "places_weight": 0.0}
+    history, fused = trained(tmp_path, regions, mode, alignment=alignment, steps=25, **terms)
+    assert np.isfinite(fused).all()
+    assert history.loss.iloc[-5:].mean() < 0.9 * history.loss.iloc[:5].mean()
 
 
 def test_same_seed_same_bytes(tmp_path):

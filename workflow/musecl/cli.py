@@ -1,4 +1,4 @@
-"""The command line: a command per stage, `stage`, which runs one through DVC, and `costs`.
+"""The command line: a command per stage, `stage`, which runs one through DVC, `preset`, `costs`.
 
 The stage's module is imported when its command runs, so that no command waits for another's
 libraries.
@@ -76,6 +76,17 @@ def stage_command(
     from musecl.bridge.running import reproduce
 
     reproduce(ROOT, name)
+
+
+@app.command("preset")
+def preset_command(
+    name: Annotated[str, typer.Argument(help="a file of presets/: paper, ours")],
+) -> None:
+    """Set in params.yaml what a preset sets, and print what that changes."""
+    from musecl.presets import apply_preset
+
+    changes = apply_preset(ROOT, name)
+    print("\n".join(changes or [f"params.yaml is as presets/{name}.yaml has it"]))
 
 
 @app.command("costs")

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from musecl.losses import false_negatives, infonce
-from musecl.models.fusion import Fused, Fusion, Tokens
+from musecl.models.fusion import Alignments, Fused, Tokens
 from musecl.settings.fuse import FuseSettings
 
 DRAWS = 7
@@ -34,17 +34,17 @@ class Regions(NamedTuple):
     tokens : Tokens
         Of N regions.
     text : Tensor of shape (N, E)
-        What fused vectors are aligned to; not read where `tokens.text_present` is False.
+        What fused vectors are aligned to; not read where `text_known` is False.
+    text_known : bool Tensor of shape (N,)
+        Also True where `tokens` do not show the text.
     positives : int64 Tensor of shape (N, P)
         Rows of the regions with the most alike places; -1 fills up.
-    remote_kinds : list of int
-        How many of a chip's features are of each kind.
     """
 
     tokens: Tokens
     text: Tensor
+    text_known: Tensor
     positives: Tensor
-    remote_kinds: list[int]
 
 
 class Batch(NamedTuple):
@@ -101,7 +101,7 @@ def draw_batch(regions: Regions, size: int, seed: int, step: int) -> Batch:
         anchor_row=anchor,
         positive_row=positive,
         text=regions.text[anchor],
-        text_known=regions.tokens.text_present[anchor],
+        text_known=regions.text_known[anchor],
     )
 
 
@@ -134,15 +134,18 @@ class FusionTraining(LightningModule):  # type: ignore[misc]
 
     Parameters
     ----------
-    fusion : Fusion
-        Trained in place.
+    fusion : module
+        One of `models.fusion.MODES`, trained in place.
+    alignments : Alignments
+        Trained in place, too.
     settings : FuseSettings
         Weights of the terms, temperature and learning rate.
     """
 
-    def __init__(self, fusion: Fusion, settings: FuseSettings) -> None:
+    def __init__(self, fusion: nn.Module, alignments: Alignments, settings: FuseSettings) -> None:
         super().__init__()
         self.fusion = fusion
+        self.align = alignments
         self.settings = settings
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -159,19 +162,19 @@ class FusionTraining(LightningModule):  # type: ignore[misc]
         rows = batch.text_known & ~batch.anchor.text_present
         fused, text = anchor.fused[rows], batch.text[rows]
         if self.settings.alignment == "mse":
-            error: Tensor = (self.fusion.regress_text(fused) - text).square().sum()
+            error: Tensor = (self.align.regress_text(fused) - text).square().sum()
             return error / max(len(text), 1)
         unit = functional.normalize(text, dim=1)
         return self._contrast(
-            self.fusion.align_fused(fused), self.fusion.align_text(text), unit @ unit.T > SAME_TEXT
+            self.align.fused(fused), self.align.text(text), unit @ unit.T > SAME_TEXT
         )
 
     def views_term(self, batch: Batch, anchor: Fused) -> Tensor:
         """Align the two views of a region to each other."""
         rows = batch.anchor.remote_present.any(1) & batch.anchor.street_present.any(1)
         return self._contrast(
-            self.fusion.align_remote(anchor.remote[rows]),
-            self.fusion.align_street(anchor.street[rows]),
+            self.align.remote(anchor.remote[rows]),
+            self.align.street(anchor.street[rows]),
             None,
         )
 
@@ -182,8 +185,8 @@ class FusionTraining(LightningModule):  # type: ignore[misc]
             return anchor.fused.new_zeros(())
         positive = self.fusion(batch.positive.rows(rows)).fused
         return self._contrast(
-            self.fusion.align_fused(anchor.fused[rows]),
-            self.fusion.align_fused(positive),
+            self.align.fused(anchor.fused[rows]),
+            self.align.fused(positive),
             false_negatives(batch.anchor_row[rows], batch.positive_row[rows]),
         )
 
@@ -200,7 +203,7 @@ class FusionTraining(LightningModule):  # type: ignore[misc]
 
 
 @torch.inference_mode()
-def fuse_regions(fusion: Fusion, tokens: Tokens) -> NDArray[np.float32]:
+def fuse_regions(fusion: nn.Module, tokens: Tokens) -> NDArray[np.float32]:
     """Fuse N regions, undisturbed and with every text shown: an array of shape (N, D)."""
     fused: NDArray[np.float32] = fusion.eval()(tokens).fused.numpy()
     return fused

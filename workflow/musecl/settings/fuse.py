@@ -1,8 +1,8 @@
-"""`fuse`: the cross-modality attention and what it is aligned to."""
+"""`fuse`: how the modalities become one vector, and what it is aligned to."""
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from musecl.step.section import Section
 
@@ -10,8 +10,19 @@ from musecl.step.section import Section
 class FuseSettings(Section):
     """Fusion of the two views and the text."""
 
+    mode: Literal["cross_attention", "scalar_attention", "add", "concat"] = Field(
+        description="tokens of each modality look at the others'; one weight per modality (the "
+        "paper's published code); the sum; a linear layer over them side by side"
+    )
+    text_token: bool = Field(
+        description="whether the text is fused, too, and not only aligned to (the paper: false)"
+    )
+    residual: bool = Field(
+        description="whether `embedding` holds what went in beside the fused vector (the paper: "
+        "false, the fused vector alone)"
+    )
     embedding_size: int = Field(ge=8, le=2048)
-    heads: int = Field(ge=1)
+    heads: int = Field(ge=1, description="of cross_attention; they divide embedding_size")
     alignment: Literal["infonce", "mse"] = Field(
         description="the paper: contrastive; its published code: mse"
     )
@@ -22,3 +33,11 @@ class FuseSettings(Section):
     batch: int = Field(ge=2)
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "FuseSettings":
+        if self.mode == "cross_attention" and self.embedding_size % self.heads:
+            raise ValueError(
+                f"{self.heads} heads do not divide an embedding_size of {self.embedding_size}"
+            )
+        return self

@@ -1,0 +1,353 @@
+"""Vectors of a city's modalities to one representation per region: the fusion as a library.
+
+`fused` is the output of the fusion (`embedding_size` numbers). `embedding`, the representation
+that predicts, is `fused` alone or, where `residual` is set, `fused` beside what went in: the
+pretrained and the contrastive features of both views, and the text; each part centred, reduced by
+PCA and of total variance 1. Aligned to texts and places, the fused vector forgets what they do not
+tell, population for one; the residual keeps it. Its columns are components: scale them together,
+not each to variance 1.
+
+A region that lacks a modality holds, in that part, the mean of the regions that have it, and the
+last three columns of `embedding` say which of remote view, street view and text are present (1) or
+absent (0).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor, nn
+
+from musecl.fusion import FusionTraining, Regions, draw_batch, fuse_regions
+from musecl.models.fusion import MODES, Alignments, Sizes, Tokens
+from musecl.settings.fuse import FuseSettings
+from musecl.step.errors import InputError
+from musecl.training import train
+
+Vectors = NDArray[np.float32]
+
+VIEWS = ("remote_view", "street_view")
+MODALITIES = (*VIEWS, "text")
+TOKEN_SIZE = 64
+PART_SIZE = 128
+STEPS_PER_CHECKPOINT = 100
+
+
+class Part(NamedTuple):
+    """Vectors of shape (M, D) and the M regions that they describe, sorted."""
+
+    region_ids: list[str]
+    vectors: Vectors
+
+
+class Views(NamedTuple):
+    """M single views, sorted by region: the region of each, and vectors (M, D) of each kind."""
+
+    region_ids: list[str]
+    kinds: dict[str, Vectors]
+
+
+#: What a city without a modality has of it: one feature that no region holds.
+NO_TEXT = Part([], np.zeros((0, 1), np.float32))
+NO_VIEWS = Views([], {"absent": NO_TEXT.vectors})
+
+
+@dataclass(frozen=True)
+class FusionInputs:
+    """What the fusion may see of the N regions of a city: no label is among it.
+
+    Attributes
+    ----------
+    region_ids : list of str
+        The regions to represent, sorted.
+    parts : dict of Part
+        Vectors per region, as they stand in the residual: `remote_view pretrained`,
+        `remote_view embedding`, the same of `street_view`, `text`. A modality may be absent.
+    views : dict of Views
+        By view, its chips or viewpoints, of the same kinds and regions as its parts.
+    positives : DataFrame
+        `anchor`, `positive`: regions with alike places.
+    """
+
+    region_ids: list[str]
+    parts: dict[str, Part]
+    views: dict[str, Views]
+    positives: pd.DataFrame
+
+    def without(self, modality: str) -> "FusionInputs":
+        """Leave out `remote_view`, `street_view` or `text` everywhere; all regions stay.
+
+        The pairs of alike places stay, too: leave them out by `places_weight` 0.
+
+        Raises
+        ------
+        InputError
+            There is no such modality.
+        """
+        if modality not in MODALITIES:
+            raise InputError(f"no modality {modality!r}; there are {', '.join(MODALITIES)}")
+        return replace(
+            self,
+            parts={name: part for name, part in self.parts.items() if name.split()[0] != modality},
+            views={view: views for view, views in self.views.items() if view != modality},
+        )
+
+    def replacing(self, name: str, part: Part) -> "FusionInputs":
+        """Take another encoder's vectors for those of a part; every view holds its region's.
+
+        Parameters
+        ----------
+        name : str
+            A key of `parts`.
+        part : Part
+            Of the same regions as the part that it replaces.
+
+        Raises
+        ------
+        InputError
+            There is no such part, or it describes other regions.
+        """
+        if name not in self.parts:
+            raise InputError(f"no part {name!r} to replace; there are {', '.join(self.parts)}")
+        if part.region_ids != self.parts[name].region_ids:
+            raise InputError(f"{name}: the vectors in its place are of other regions; sort them")
+        inputs = replace(self, parts={**self.parts, name: part})
+        view, _, kind = name.partition(" ")
+        if view not in self.views:
+            return inputs
+        old = self.views[view]
+        rows = pd.Index(part.region_ids).get_indexer(pd.Index(old.region_ids))
+        new = old._replace(kinds={**old.kinds, kind: part.vectors[rows]})
+        return replace(inputs, views={**self.views, view: new})
+
+
+def represent(
+    inputs: FusionInputs,
+    settings: FuseSettings,
+    seed: int,
+    scratch: Path,
+    fit_rows: NDArray[np.int64] | None = None,
+) -> tuple[Vectors, Vectors]:
+    """Train the fusion and represent every region.
+
+    Parameters
+    ----------
+    inputs : FusionInputs
+        Of N regions.
+    settings : FuseSettings
+        Mode, alignment, sizes and steps.
+    seed : int
+        Of first weights and draws.
+    scratch : Path
+        Folder of the checkpoint that a killed run goes on from; of this call alone, since a
+        checkpoint of other inputs would be taken for its own.
+    fit_rows : int array, optional
+        Rows of `region_ids` that components, scales and training see; the others are embedded
+        afterwards (inductive). All of them if None (transductive, as in the paper). The encoders
+        before the fusion, and which regions count as alike, are not fitted here.
+
+    Returns
+    -------
+    fused : array of shape (N, embedding_size), float32
+    embedding : array of shape (N, E), float32
+
+    Raises
+    ------
+    InputError
+        A modality has no region among those to fit to.
+    """
+    rows = np.arange(len(inputs.region_ids)) if fit_rows is None else np.unique(fit_rows)
+    fitted = [inputs.region_ids[row] for row in rows]
+    for name, part in inputs.parts.items():
+        if not set(fitted) & set(part.region_ids):
+            raise InputError(f"{name}: none of the {len(fitted)} regions to fit to has a vector")
+    views, text = _scale_tokens(inputs, fitted)
+    target = inputs.parts.get("text", NO_TEXT)
+    laid, known = fill(target, fitted)
+    regions = Regions(
+        lay_tokens(views, text, fitted, settings.text_token),
+        torch.from_numpy(laid),
+        torch.from_numpy(known),
+        positive_rows(inputs.positives, fitted),
+    )
+    sizes = Sizes(
+        remote_kinds=[values.shape[1] for values in views["remote_view"].kinds.values()],
+        street=regions.tokens.street.shape[-1],
+        text=regions.tokens.text.shape[-1],
+    )
+    fusion = train_fusion(regions, sizes, settings, seed, scratch)
+    fused = fuse_regions(fusion, lay_tokens(views, text, inputs.region_ids, settings.text_token))
+    if not settings.residual:
+        return fused, fused
+    return fused, beside_residual(fused, inputs, fitted)
+
+
+def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> tuple[dict[str, Views], Part]:
+    """Reduce the single views of each kind, and the text, to what tokens are made of."""
+    views = dict.fromkeys(VIEWS, NO_VIEWS)
+    for view, (region_ids, kinds) in inputs.views.items():
+        fit = pd.Index(region_ids).isin(fitted)
+        reduced = {kind: reduce(values, TOKEN_SIZE, fit) for kind, values in kinds.items()}
+        views[view] = Views(region_ids, reduced)
+    if "text" not in inputs.parts:
+        return views, NO_TEXT
+    region_ids, vectors = inputs.parts["text"]
+    fit = pd.Index(region_ids).isin(fitted)
+    return views, Part(region_ids, reduce(vectors, TOKEN_SIZE, fit))
+
+
+def lay_tokens(
+    views: dict[str, Views], text: Part, region_ids: list[str], text_token: bool
+) -> Tokens:
+    """Lay out the tokens of `region_ids`; the text is hidden in all where `text_token` is not."""
+    (remote, remote_present), (street, street_present) = (
+        lay_out(
+            views[view].region_ids,
+            np.concatenate(list(views[view].kinds.values()), axis=1),
+            region_ids,
+        )
+        for view in VIEWS
+    )
+    values, present = fill(text, region_ids)
+    return Tokens(
+        remote,
+        remote_present,
+        street,
+        street_present,
+        torch.from_numpy(values),
+        torch.from_numpy(present & text_token),
+    )
+
+
+def reduce(vectors: Vectors, size: int, fit: NDArray[np.bool_]) -> Vectors:
+    """Centre columns, keep at most `size` principal components, scale all to unit variance.
+
+    Columns keep their sizes against each other: after contrastive training hundreds are almost
+    constant, and scaled one by one they would be noise as loud as the rest.
+
+    Parameters
+    ----------
+    vectors : array of shape (M, D)
+    size : int
+        Fewer are kept where D or the rows to fit to are fewer.
+    fit : bool array of shape (M,)
+        The rows that mean, components and scale are those of; the others follow.
+
+    Returns
+    -------
+    array of shape (M, min(size, D, rows to fit to))
+        The mean of each column is 0, so 0 is the mean region; the components keep their relative
+        variance.
+    """
+    wide = vectors.astype(np.float64)
+    wide -= wide[fit].mean(axis=0)
+    seen = wide[fit]
+    solver = "covariance_eigh" if len(seen) >= seen.shape[1] else "full"
+    pca = PCA(min(size, *seen.shape), svd_solver=solver)
+    components = pca.fit_transform(seen)
+    spread = max(components.std(), np.finfo(np.float64).tiny)
+    kept = np.zeros((len(wide), components.shape[1]), np.float32)
+    kept[fit] = components / spread
+    if not fit.all():
+        kept[~fit] = pca.transform(wide[~fit]) / spread
+    return kept
+
+
+def lay_out(
+    regions: Iterable[str], values: Vectors, region_ids: list[str]
+) -> tuple[Tensor, Tensor]:
+    """Lay out views by region, as many columns as the region with the most views needs.
+
+    Parameters
+    ----------
+    regions : iterable of M str
+        Region of each view, sorted; views of others than `region_ids` are left out.
+    values : array of shape (M, D)
+    region_ids : list of N str
+
+    Returns
+    -------
+    values : Tensor of shape (N, V, D)
+    present : bool Tensor of shape (N, V)
+        False where a region has fewer views.
+    """
+    row = pd.Index(region_ids).get_indexer(pd.Index(regions))
+    values, row = values[row >= 0], row[row >= 0]
+    column = pd.Series(row).groupby(row).cumcount().to_numpy()
+    place = (len(region_ids), column.max(initial=0) + 1)
+    laid, present = np.zeros((*place, values.shape[1]), np.float32), np.zeros(place, bool)
+    laid[row, column], present[row, column] = values, True
+    return torch.from_numpy(laid), torch.from_numpy(present)
+
+
+def fill(part: Part, region_ids: list[str]) -> tuple[Vectors, NDArray[np.bool_]]:
+    """Lay out vectors by region (N, D), 0 where a region has none, and say which have (N,)."""
+    row = pd.Index(part.region_ids).get_indexer(pd.Index(region_ids))
+    present = row >= 0
+    laid = np.zeros((len(region_ids), part.vectors.shape[1]), np.float32)
+    laid[present] = part.vectors[row[present]]
+    return laid, present
+
+
+def positive_rows(pairs: pd.DataFrame, region_ids: list[str]) -> Tensor:
+    """List the regions with the most alike places of each region, by row; -1 fills up.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        `anchor`, `positive`; pairs of a region that is not among `region_ids` are left out.
+    region_ids : list of N str
+
+    Returns
+    -------
+    int64 Tensor of shape (N, P)
+    """
+    index = pd.Index(region_ids)
+    rows = np.stack([index.get_indexer(pd.Index(pairs[side])) for side in ("anchor", "positive")])
+    anchor, positive = np.unique(rows[:, (rows >= 0).all(axis=0)], axis=1)
+    rank = pd.Series(anchor).groupby(anchor).cumcount().to_numpy()
+    laid = np.full((len(region_ids), rank.max(initial=0) + 1), -1)
+    laid[anchor, rank] = positive
+    return torch.from_numpy(laid)
+
+
+def train_fusion(
+    regions: Regions, sizes: Sizes, settings: FuseSettings, seed: int, scratch: Path
+) -> nn.Module:
+    """Train the fusion that `settings.mode` names on all of `regions`."""
+    torch.manual_seed(seed)
+    fusion = MODES[settings.mode](sizes, settings)
+    alignments = Alignments(settings.embedding_size, regions.text.shape[-1])
+    train(
+        FusionTraining(fusion, alignments, settings),
+        lambda step: draw_batch(regions, settings.batch, seed, step),
+        settings.steps,
+        seed,
+        scratch,
+        STEPS_PER_CHECKPOINT,
+        "fusion",
+    )
+    return fusion
+
+
+def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> Vectors:
+    """Set the fused vectors (N, D) beside the parts and the presence of each modality.
+
+    Within a part the components keep their relative variance; its total is 1, so that no part
+    weighs more for being wider.
+    """
+    region_ids = inputs.region_ids
+    columns = []
+    for part in [Part(region_ids, fused), *inputs.parts.values()]:
+        scaled = reduce(part.vectors, PART_SIZE, pd.Index(part.region_ids).isin(fitted))
+        scaled /= np.sqrt(scaled.shape[1])
+        columns.append(fill(Part(part.region_ids, scaled), region_ids)[0])
+    have = {name.split()[0]: part.region_ids for name, part in inputs.parts.items()}
+    presence = [pd.Index(region_ids).isin(have.get(modality, [])) for modality in MODALITIES]
+    return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
