@@ -26,7 +26,11 @@ localrules:
 
 rule all:
     input:
-        expand("results/{city}/{file}", city=PARAMS.cities, file=["r2.csv", "r2.png"]),
+        expand(
+            "results/{city}/{file}",
+            city=PARAMS.cities,
+            file=["r2.csv", "predictions.parquet", "baselines.csv", "ablations.csv"],
+        ),
 
 
 include: "workflow/rules/sources.smk"

@@ -12,6 +12,7 @@ import yaml
 from shapely import Point
 
 from musecl import representation
+from musecl.fusion_inputs import KINDS
 from musecl.stages import fuse
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job, run_job
@@ -79,11 +80,11 @@ def city(tmp_path):
 
     for view, most, sizes in [("remote_view", 1, (90, 12)), ("street_view", 3, (70, 12))]:
         keys = pd.DataFrame({"region_id": HAVING[view]})
-        whole = {kind: seen(keys.region_id, d) for kind, d in zip(fuse.KINDS, sizes, strict=True)}
+        whole = {kind: seen(keys.region_id, d) for kind, d in zip(KINDS, sizes, strict=True)}
         write_vectors(folder / f"{view}_embeddings.parquet", keys, **whole)
         rows = [(r, view) for r in HAVING[view] for view in range(1 + REGIONS.index(r) % most)]
         keys = pd.DataFrame(rows, columns=["region_id", "view"])
-        single = {kind: seen(keys.region_id, d) for kind, d in zip(fuse.KINDS, sizes, strict=True)}
+        single = {kind: seen(keys.region_id, d) for kind, d in zip(KINDS, sizes, strict=True)}
         write_vectors(folder / f"{view}_view_embeddings.parquet", keys, **single)
     keys = pd.DataFrame({"region_id": HAVING["text"]})
     write_vectors(folder / "text_embeddings.parquet", keys, embedding=seen(keys.region_id, 20))

@@ -66,3 +66,81 @@ rule evaluate:
         "evaluate",
     shell:
         f"{DO} evaluate@{{wildcards.city}} {TOLD}"
+
+
+rule baselines:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "baselines@{city}",
+                baseline_remote_view="data/{city}/baseline_remote_view.parquet",
+                baseline_street_view="data/{city}/baseline_street_view.parquet",
+                indicators="data/{city}/indicators.parquet",
+                place_histogram="data/{city}/place_histogram.parquet",
+                regions="data/{city}/regions.parquet",
+                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
+                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
+                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                street_view_embeddings="data/{city}/street_view_embeddings.parquet",
+                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                text_embeddings="data/{city}/text_embeddings.parquet",
+                embeddings="results/{city}/embeddings.parquet",
+            )
+        ),
+    output:
+        baselines_csv="results/{city}/baselines.csv",
+    log:
+        "logs/{city}/baselines.log",
+    benchmark:
+        "logs/{city}/baselines.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=4000,
+    params:
+        "seed",
+        "threads",
+        "fuse",
+        "evaluate",
+    shell:
+        f"{DO} baselines@{{wildcards.city}} {TOLD}"
+
+
+rule ablations:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "ablations@{city}",
+                baseline_remote_view="data/{city}/baseline_remote_view.parquet",
+                baseline_street_view="data/{city}/baseline_street_view.parquet",
+                indicators="data/{city}/indicators.parquet",
+                regions="data/{city}/regions.parquet",
+                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
+                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
+                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                street_view_embeddings="data/{city}/street_view_embeddings.parquet",
+                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                text_embeddings="data/{city}/text_embeddings.parquet",
+                embeddings="results/{city}/embeddings.parquet",
+            )
+        ),
+    output:
+        ablations_csv="results/{city}/ablations.csv",
+        inductive_csv="results/{city}/inductive.csv",
+    log:
+        "logs/{city}/ablations.log",
+    benchmark:
+        "logs/{city}/ablations.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=4000,
+    params:
+        "seed",
+        "threads",
+        "fuse",
+        "evaluate",
+    shell:
+        f"{DO} ablations@{{wildcards.city}} {TOLD}"

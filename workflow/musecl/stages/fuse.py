@@ -8,18 +8,11 @@ indicator: the representation is transductive, as in the paper.
 
 import pandas as pd
 
-from musecl.representation import VIEWS, FusionInputs, Part, Vectors, Views, represent
+from musecl.fusion_inputs import read_inputs
+from musecl.representation import represent
 from musecl.settings.fuse import FuseSettings
 from musecl.step.job import Job
-from musecl.tables import (
-    read_geotable,
-    read_table,
-    read_vectors,
-    require_same_regions,
-    write_vectors,
-)
-
-KINDS = ("pretrained", "embedding")
+from musecl.tables import read_geotable, require_same_regions, write_vectors
 
 
 def run(job: Job) -> None:
@@ -39,35 +32,3 @@ def run(job: Job) -> None:
     total = len(inputs.region_ids)
     lacking = [f"{name} {total - len(part.region_ids)}" for name, part in inputs.parts.items()]
     print(f"{total} of {len(known)} regions have a modality; of these lack {', '.join(lacking)}")
-
-
-def read_inputs(job: Job) -> FusionInputs:
-    """Read both kinds of features of both views, by region and by single view, text and pairs."""
-    parts = {}
-    for view in VIEWS:
-        for kind in KINDS:
-            keys, vectors = read_vectors(job.input(f"{view}_embeddings.parquet"), kind)
-            parts[f"{view} {kind}"] = _sorted(keys, vectors)
-    keys, vectors = read_vectors(job.input("text_embeddings.parquet"), "embedding")
-    parts["text"] = _sorted(keys, vectors)
-    return FusionInputs(
-        region_ids=sorted({region for part in parts.values() for region in part.region_ids}),
-        parts=parts,
-        views={view: read_views(job, view) for view in VIEWS},
-        positives=read_table(job.input("remote_view_pairs.parquet")),
-    )
-
-
-def _sorted(keys: pd.DataFrame, vectors: Vectors) -> Part:
-    order = keys["region_id"].argsort().to_numpy()
-    return Part(list(keys["region_id"].iloc[order]), vectors[order])
-
-
-def read_views(job: Job, view: str) -> Views:
-    """Read the single chips or viewpoints of a view, sorted, in both kinds."""
-    kinds = {}
-    for kind in KINDS:
-        keys, vectors = read_vectors(job.input(f"{view}_view_embeddings.parquet"), kind)
-        order = keys.sort_values(["region_id", "view"]).index.to_numpy()
-        kinds[kind] = vectors[order]
-    return Views(list(keys["region_id"].iloc[order]), kinds)

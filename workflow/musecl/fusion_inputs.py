@@ -1,0 +1,45 @@
+"""What the fusion sees of a city, read from the tables that the embedding stages write."""
+
+import pandas as pd
+
+from musecl.representation import VIEWS, FusionInputs, Part, Vectors, Views
+from musecl.step.job import Job
+from musecl.tables import read_table, read_vectors
+
+KINDS = ("pretrained", "embedding")
+
+
+def read_inputs(job: Job) -> FusionInputs:
+    """Read both kinds of features of both views, by region and by single view, text and pairs.
+
+    A region that lacks all modalities is not among the inputs.
+    """
+    parts = {}
+    for view in VIEWS:
+        for kind in KINDS:
+            keys, vectors = read_vectors(job.input(f"{view}_embeddings.parquet"), kind)
+            parts[f"{view} {kind}"] = sorted_part(keys, vectors)
+    keys, vectors = read_vectors(job.input("text_embeddings.parquet"), "embedding")
+    parts["text"] = sorted_part(keys, vectors)
+    return FusionInputs(
+        region_ids=sorted({region for part in parts.values() for region in part.region_ids}),
+        parts=parts,
+        views={view: read_views(job, view) for view in VIEWS},
+        positives=read_table(job.input("remote_view_pairs.parquet")),
+    )
+
+
+def sorted_part(keys: pd.DataFrame, vectors: Vectors) -> Part:
+    """Sort vectors (M, D) by the `region_id` of their keys."""
+    order = keys["region_id"].argsort().to_numpy()
+    return Part(list(keys["region_id"].iloc[order]), vectors[order])
+
+
+def read_views(job: Job, view: str) -> Views:
+    """Read the single chips or viewpoints of a view, sorted, in both kinds."""
+    kinds = {}
+    for kind in KINDS:
+        keys, vectors = read_vectors(job.input(f"{view}_view_embeddings.parquet"), kind)
+        order = keys.sort_values(["region_id", "view"]).index.to_numpy()
+        kinds[kind] = vectors[order]
+    return Views(list(keys["region_id"].iloc[order]), kinds)

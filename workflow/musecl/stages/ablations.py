@@ -1,0 +1,157 @@
+"""What each part of MuseCL adds: the representation without it, on the same folds.
+
+Rows by column `method`: `musecl`; without one modality (`without_remote_view`, ...); with random
+regions for the pairs of places or of mobility (`random_place_pairs`, `random_mobility_pairs`: in
+pretraining, and for places in the fusion's alignment too); with a linear layer for the attention
+(`without_attention`); and what goes into the fusion, reduced, without it (`without_fusion`).
+
+`inductive.csv` sets a fusion that has seen all regions (as the paper's, without labels) beside
+one whose components, scales and training saw the training fold alone. Both see features of the
+pretrained encoders, which know nothing of the city. To keep to few trainings it is one repetition,
+for the indicators that most of the headline shares its regions with.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from musecl.comparison import Predict, judge, lay_out
+from musecl.evaluation import Answers, Trial, collect, fit_ridge, predict_from_vectors
+from musecl.fusion_inputs import read_inputs, sorted_part
+from musecl.labels import Group, group_indicators
+from musecl.methods import Block, Method, align
+from musecl.representation import MODALITIES, PART_SIZE, FusionInputs, Vectors, represent
+from musecl.settings.evaluate import EvaluateSettings
+from musecl.settings.fuse import FuseSettings
+from musecl.step.job import Job
+from musecl.tables import KEY, read_geotable, read_table, read_vectors
+
+SHUFFLE = 51
+INDUCTIVE_SPLITS = ("random", "spatial")
+
+
+def run(job: Job) -> None:
+    """Write `ablations.csv` and `inductive.csv`."""
+    settings = job.settings("evaluate", EvaluateSettings)
+    seed, threads = int(job.value("seed")), int(job.value("threads"))
+    fuse = job.settings("fuse", FuseSettings)
+    regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
+    indicators = read_table(job.input("indicators.parquet"))
+    groups = group_indicators(regions[KEY], indicators)
+    headline = set(indicators.loc[indicators["headline"], "indicator"])
+    inputs = read_inputs(job)
+
+    def block(vectors: Vectors) -> Block:
+        return align(regions[KEY], pd.DataFrame({KEY: inputs.region_ids}), vectors, "ablations")
+
+    with job.scratch() as scratch:
+        keys, ours = read_vectors(job.input("embeddings.parquet"), "embedding")
+        methods = {"musecl": align(regions[KEY], keys, ours, "embeddings.parquet")}
+        for name, (changed, changes) in variants(job, inputs).items():
+            folder = scratch / name
+            folder.mkdir(exist_ok=True)
+            as_changed = FuseSettings(**{**fuse.model_dump(), **changes})
+            methods[name] = block(represent(changed, as_changed, seed, folder)[1])
+        fused = min(PART_SIZE, fuse.embedding_size)
+        methods["without_fusion"] = replace(
+            methods["musecl"], values=methods["musecl"].values[:, fused:]
+        )
+
+        def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
+            for name, vectors in methods.items():
+                method = Method(name, (vectors.take(group.rows),), perceptron=False)
+                yield from predict_from_vectors(method, group.labels, trials, None, threads)
+
+        judged = list(judge(predict, groups, headline, regions, settings, seed, "ablations"))
+        write(job, lay_out(judged, headline, reference="musecl"), "ablations.csv")
+
+        once = settings.model_copy(update={"seeds": 1, "splits": list(INDUCTIVE_SPLITS)})
+        sides = both_sides(pretrained_alone(inputs), regions[KEY], fuse, seed, scratch)
+        group = max(groups, key=lambda one: (len(headline & set(one.names)), len(one.rows)))
+        shown = headline & set(group.names)
+        judged = list(judge(sides, [group], shown, regions, once, seed, "inductive"))
+        write(job, lay_out(judged, shown, reference="all_regions"), "inductive.csv")
+
+
+def write(job: Job, table: pd.DataFrame, name: str) -> None:
+    """Write a table of `lay_out` as CSV, and print what it compares."""
+    table.insert(0, "city", job.city)
+    table.to_csv(job.output(name), index=False, float_format="%.6f", lineterminator="\n")
+    columns = ["split", "method", "r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
+    print(table[columns].to_string(index=False, float_format="%.3f"))
+
+
+def variants(job: Job, inputs: FusionInputs) -> dict[str, tuple[FusionInputs, dict[str, str]]]:
+    """List inputs and changed settings of the fusion, by method."""
+
+    def random_pairs(view: str) -> FusionInputs:
+        part = sorted_part(*read_vectors(job.input(f"baseline_{view}.parquet"), "random_pairs"))
+        return inputs.replacing(f"{view} embedding", part)
+
+    generator = np.random.default_rng([int(job.value("seed")), SHUFFLE])
+    shuffled = inputs.positives.assign(
+        positive=generator.permutation(inputs.positives["positive"].to_numpy())
+    )
+    changed: dict[str, tuple[FusionInputs, dict[str, str]]] = {
+        f"without_{modality}": (inputs.without(modality), {}) for modality in MODALITIES
+    }
+    changed["random_place_pairs"] = (replace(random_pairs("remote_view"), positives=shuffled), {})
+    changed["random_mobility_pairs"] = (random_pairs("street_view"), {})
+    changed["without_attention"] = (inputs, {"mode": "concat"})
+    return changed
+
+
+def pretrained_alone(inputs: FusionInputs) -> FusionInputs:
+    """Leave out what was trained on the city: the contrastive features of both views."""
+    return replace(
+        inputs,
+        parts={name: part for name, part in inputs.parts.items() if not name.endswith("embedding")},
+        views={
+            view: one._replace(kinds={"pretrained": one.kinds["pretrained"]})
+            for view, one in inputs.views.items()
+        },
+    )
+
+
+def both_sides(
+    inputs: FusionInputs, regions: pd.Series, fuse: FuseSettings, seed: int, scratch: Path
+) -> Predict:
+    """Predict by a fusion of all regions and by one per trial of its training fold.
+
+    Parameters
+    ----------
+    inputs : FusionInputs
+        Of the city; nothing in them was fitted to it.
+    regions : Series of str
+        N region_ids, sorted.
+    fuse : FuseSettings
+    seed : int
+    scratch : Path
+        Holds a checkpoint per training.
+    """
+
+    def train(name: str, rows: list[str]) -> Block:
+        folder = scratch / name
+        folder.mkdir(exist_ok=True)
+        fit = pd.Index(inputs.region_ids).get_indexer(pd.Index(rows))
+        _, vectors = represent(inputs, fuse, seed, folder, fit[fit >= 0])
+        return align(regions, pd.DataFrame({KEY: inputs.region_ids}), vectors, "inductive")
+
+    everything = train("all regions", list(regions))
+
+    def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
+        ids = regions.to_numpy()[group.rows]
+        answers: dict[str, list[np.ndarray]] = {"all_regions": [], "training_regions": []}
+        for trial in trials:
+            name = "fold " + " ".join(str(part) for part in trial.key)
+            seen = train(name, list(ids[trial.fold.train]))
+            for method, block in (("all_regions", everything), ("training_regions", seen)):
+                here = (block.take(group.rows),)
+                answers[method].append(fit_ridge(here, group.labels, trial.fold).predictions)
+        for method, predictions in answers.items():
+            yield Answers(method, "ridge", collect(trials, predictions, group.labels.shape))
+
+    return predict

@@ -1,0 +1,216 @@
+"""Published baselines, and what a practitioner tries first, beside MuseCL on the same folds.
+
+Every representation predicts by ridge. Rows by column `method`:
+
+- `remote_view_pretrained`, `street_view_pretrained`: features of the pretrained encoder, as the
+  paper's ResNet-18 (remote view) and Inception v3 (street view).
+- `tile2vec`, `urban2vec` (with the text), `pg_simclr`: their encoders, see `pretrain_baselines`.
+- `add_svrv`, `fusion_svrv`, `concat_published`: the two views of MuseCL as published, summed; under
+  scalar attention that aligns them to each other; side by side with the text.
+- `musecl_published_code`: scalar attention over the views, aligned to the text by squared error;
+  `musecl_published_paper`: the same by InfoNCE.
+- `concat`, `musecl`: all that goes into our fusion side by side; our representation.
+- `coordinates_nearest`, `coordinates_forest`, `coordinates_gaussian_process`, `spatial_lag`,
+  `place_counts`: see `models.practice`. They know where a region lies, or what stands in it, which
+  no representation is told as such. `stacked` weighs these five, `stacked_with_musecl` the six.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from musecl.comparison import judge, lay_out
+from musecl.evaluation import (
+    Answers,
+    Trial,
+    collect,
+    fit_ridge,
+    predict_from_vectors,
+    state_of,
+    work_on_all,
+)
+from musecl.fusion_inputs import read_inputs, sorted_part
+from musecl.geo import metric_coordinates
+from musecl.labels import Group, group_indicators
+from musecl.methods import Block, Method, align, read_blocks
+from musecl.models.practice import forest, gaussian_process, nearest, place_counts, spatial_lag
+from musecl.representation import FusionInputs, Part, Views, represent
+from musecl.selection import Chosen, Predictor, choose, stack
+from musecl.settings.evaluate import EvaluateSettings
+from musecl.settings.fuse import FuseSettings
+from musecl.splits import Fold
+from musecl.step.job import Job
+from musecl.tables import KEY, read_geotable, read_table, read_vectors
+
+Array = NDArray[np.float64]
+
+PRACTICE = (
+    "coordinates_nearest",
+    "coordinates_forest",
+    "coordinates_gaussian_process",
+    "spatial_lag",
+    "place_counts",
+)
+AS_PUBLISHED = {
+    "mode": "scalar_attention",
+    "text_token": False,
+    "residual": False,
+    "text_weight": 1.0,
+    "views_weight": 0.0,
+    "places_weight": 0.0,
+}
+FUSIONS = {
+    "fusion_svrv": {**AS_PUBLISHED, "text_weight": 0.0, "views_weight": 1.0},
+    "musecl_published_code": {**AS_PUBLISHED, "alignment": "mse"},
+    "musecl_published_paper": {**AS_PUBLISHED, "alignment": "infonce"},
+}
+
+
+def run(job: Job) -> None:
+    """Write `baselines.csv`."""
+    settings = job.settings("evaluate", EvaluateSettings)
+    seed, threads = int(job.value("seed")), int(job.value("threads"))
+    regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
+    indicators = read_table(job.input("indicators.parquet"))
+    groups = group_indicators(regions[KEY], indicators)
+    headline = set(indicators.loc[indicators["headline"], "indicator"])
+    with job.scratch() as scratch:
+        methods = read_methods(job, regions[KEY], scratch)
+        coordinates = metric_coordinates(regions)
+        counts = read_counts(job.input("place_histogram.parquet"), regions[KEY])
+
+        def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
+            for name, blocks in methods.items():
+                here = tuple(block.take(group.rows) for block in blocks)
+                method = Method(name, here, perceptron=False)
+                yield from predict_from_vectors(method, group.labels, trials, None, threads)
+            yield from predict_in_practice(
+                coordinates[group.rows],
+                counts[group.rows],
+                methods["musecl"][0].take(group.rows),
+                group.labels,
+                trials,
+                threads,
+            )
+
+        judged = list(judge(predict, groups, headline, regions, settings, seed, "baselines"))
+    table = lay_out(judged, headline, reference="musecl")
+    table.insert(0, "city", job.city)
+    table.to_csv(job.output("baselines.csv"), index=False, float_format="%.6f", lineterminator="\n")
+    columns = ["split", "method", "r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
+    print(table[columns].to_string(index=False, float_format="%.3f"))
+
+
+def read_methods(job: Job, regions: pd.Series, scratch: Path) -> dict[str, tuple[Block, ...]]:
+    """Read, or train, the vectors of every representation: blocks of N regions by method."""
+    ours = read_blocks(job.input, regions)
+
+    def published(view: str, name: str) -> Part:
+        return sorted_part(*read_vectors(job.input(f"baseline_{view}.parquet"), name))
+
+    def block(part: Part) -> Block:
+        return align(regions, pd.DataFrame({KEY: part.region_ids}), part.vectors, "baselines")
+
+    remote = published("remote_view", "musecl_published")
+    street = published("street_view", "musecl_published")
+    # The second half of a street view's numbers are deviations over its viewpoints.
+    street = street._replace(vectors=street.vectors[:, : remote.vectors.shape[1]])
+    methods: dict[str, tuple[Block, ...]] = {
+        "remote_view_pretrained": (ours["remote_view_pretrained"],),
+        "street_view_pretrained": (ours["street_view_pretrained"],),
+        "tile2vec": (block(published("remote_view", "tile2vec")),),
+        "urban2vec": (block(published("street_view", "urban2vec")), ours["text"]),
+        "pg_simclr": (block(published("remote_view", "pg_simclr")),),
+        "add_svrv": (add(block(remote), block(street)),),
+        "concat_published": (block(remote), block(street), ours["text"]),
+    }
+    settings, seed = job.settings("fuse", FuseSettings), int(job.value("seed"))
+    inputs = published_inputs(read_inputs(job), remote, street)
+    for name, changes in FUSIONS.items():
+        folder = scratch / name
+        folder.mkdir(exist_ok=True)
+        seen = inputs.without("text") if name == "fusion_svrv" else inputs
+        changed = FuseSettings(**{**settings.model_dump(), **changes})
+        _, vectors = represent(seen, changed, seed, folder)
+        methods[name] = (block(Part(inputs.region_ids, vectors)),)
+    parts = [name for name in ours if name != "musecl"]
+    methods["concat"] = tuple(ours[name] for name in parts)
+    methods["musecl"] = (ours["musecl"],)
+    return methods
+
+
+def published_inputs(inputs: FusionInputs, remote: Part, street: Part) -> FusionInputs:
+    """Lay out what the published fusion sees: a vector per view and region, the text as target."""
+    return FusionInputs(
+        region_ids=inputs.region_ids,
+        parts={
+            "remote_view embedding": remote,
+            "street_view embedding": street,
+            "text": inputs.parts["text"],
+        },
+        views={
+            "remote_view": Views(remote.region_ids, {"embedding": remote.vectors}),
+            "street_view": Views(street.region_ids, {"embedding": street.vectors}),
+        },
+        positives=inputs.positives,
+    )
+
+
+def add(first: Block, second: Block) -> Block:
+    """Sum two blocks of the same width; where one is absent the other stands alone."""
+    return Block(first.values + second.values, first.present | second.present)
+
+
+def read_counts(path: Path, regions: pd.Series) -> Array:
+    """Read ln(1 + places) of each category, (N, K), in the order of the region table."""
+    histogram = read_table(path).set_index(KEY).reindex(regions)
+    return np.asarray(np.log1p(histogram[sorted(histogram.columns)].to_numpy(dtype=float)))
+
+
+def predict_in_practice(
+    coordinates: Array,
+    counts: Array,
+    representation: Block,
+    labels: Array,
+    trials: list[Trial],
+    threads: int,
+) -> Iterator[Answers]:
+    """Predict by what needs no image, by a stack of it, and by a stack with a representation.
+
+    Parameters
+    ----------
+    coordinates : array of shape (n, 2)
+        Metres, in a metric CRS.
+    counts : array of shape (n, K)
+        Places per category.
+    representation : Block
+        Of the same n regions.
+    labels : array of shape (n, T)
+    trials : list of Trial
+    threads : int
+        Trials at once.
+    """
+
+    def by_ridge(values: Array, fold: Fold) -> Array:
+        return fit_ridge((representation,), values, fold).predictions
+
+    def predict(trial: Trial) -> list[Array]:
+        kinds: list[list[Predictor]] = [
+            nearest(coordinates),
+            forest(coordinates, state_of(trial)),
+            gaussian_process(coordinates),
+            spatial_lag(coordinates),
+            place_counts(counts, state_of(trial)),
+            [by_ridge],
+        ]
+        chosen: list[Chosen] = [choose(candidates, labels, trial.fold) for candidates in kinds]
+        stacks = [stack(chosen[:-1], labels, trial.fold), stack(chosen, labels, trial.fold)]
+        return [*(one.test for one in chosen[:-1]), *stacks]
+
+    answers = work_on_all(predict, trials, threads)
+    for place, name in enumerate((*PRACTICE, "stacked", "stacked_with_musecl")):
+        predictions = [of_trial[place] for of_trial in answers]
+        yield Answers(name, "chosen", collect(trials, predictions, labels.shape))
