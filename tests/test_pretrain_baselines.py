@@ -187,13 +187,13 @@ def test_a_killed_run_goes_on_after_the_variants_that_it_had_finished(town, trai
 
     def dying(encoder, sampler, settings, seed, scratch, description):
         if len(done) == 5:
-            raise KeyboardInterrupt
+            raise RuntimeError("killed")
         done.append(scratch.name)
         return original(encoder, sampler, settings, seed, scratch, description)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretrain_baselines, "pretrain", dying)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(RuntimeError, match="killed"):
             pretrain_baselines.run(town)
         done.clear()
         pretrain_baselines.run(town)
