@@ -27,6 +27,7 @@ localrules:
 rule all:
     input:
         expand("results/{city}/{file}", city=PARAMS.cities, file=["r2.csv", "r2.png"]),
+        expand("results/{city}/ceiling.csv", city=PARAMS.answer_keys),
 
 
 include: "workflow/rules/sources.smk"
