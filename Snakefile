@@ -31,6 +31,7 @@ rule all:
             city=PARAMS.cities,
             file=["r2.csv", "predictions.parquet", "baselines.csv", "ablations.csv"],
         ),
+        expand("results/{city}/ceiling.csv", city=PARAMS.answer_keys),
 
 
 include: "workflow/rules/sources.smk"

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from musecl.settings.cities import City
 from musecl.settings.encoders import (
@@ -39,6 +39,9 @@ class Params(Section):
         strict=True, ge=1, description="of each computing stage; a sum depends on it"
     )
     cities: dict[str, City] = Field(min_length=1)
+    answer_keys: list[str] = Field(
+        description="generated cities whose scores are compared with the best reachable ones"
+    )
     regions: RegionSettings
     scene: SceneSettings
     remote_view: RemoteViewSettings
@@ -63,6 +66,17 @@ class Params(Section):
             if name in TAKEN_NAMES:
                 raise ValueError(f"a city cannot be named {name!r}: choose another name")
         return cities
+
+    @field_validator("answer_keys")
+    @classmethod
+    def _generated_cities(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        cities = info.data.get("cities", {})
+        for name in names:
+            if "cities" in info.data and (name not in cities or cities[name].generated is None):
+                raise ValueError(f"{name!r} is no city that is generated")
+        if len(set(names)) < len(names):
+            raise ValueError("a city is named twice")
+        return names
 
 
 def load_params(path: Path) -> Params:

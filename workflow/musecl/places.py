@@ -61,6 +61,25 @@ def locate_points(
     return rows.dropna(subset="region_id")[COLUMNS]
 
 
+def locate_described(points: pd.DataFrame, regions: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Give each place that has its own category and text the region it lies in.
+
+    Parameters
+    ----------
+    points : DataFrame
+        `name`, `category`, `text`, `longitude`, `latitude` (degrees, EPSG:4326).
+    regions : GeoDataFrame
+        The region table.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, weight 1; points in no region are left out.
+    """
+    found = cells_of_points(points["longitude"].to_numpy(), points["latitude"].to_numpy(), regions)
+    return points.assign(region_id=found, weight=1.0).dropna(subset="region_id")[COLUMNS]
+
+
 def locate_areas(areas: gpd.GeoDataFrame, regions: gpd.GeoDataFrame) -> pd.DataFrame:
     """Give each named area every region that it overlaps.
 

@@ -38,7 +38,7 @@ rule evaluate:
                 "evaluate@{city}",
                 regions="data/{city}/regions.parquet",
                 indicators="data/{city}/indicators.parquet",
-                lot_counts="data/{city}/lot_counts.parquet",
+                scene="data/{city}/scene",
                 remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
                 street_view_embeddings="data/{city}/street_view_embeddings.parquet",
                 text_embeddings="data/{city}/text_embeddings.parquet",
@@ -144,3 +144,30 @@ rule ablations:
         "evaluate",
     shell:
         f"{DO} ablations@{{wildcards.city}} {TOLD}"
+
+
+rule ceiling:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "ceiling@{city}",
+                regions="data/{city}/regions.parquet",
+                indicators="data/{city}/indicators.parquet",
+                r2_csv="results/{city}/r2.csv",
+            )
+        ),
+    output:
+        ceiling_csv="results/{city}/ceiling.csv",
+    log:
+        "logs/{city}/ceiling.log",
+    benchmark:
+        "logs/{city}/ceiling.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        "cities.{city}.generated",
+        "seed",
+    shell:
+        f"{DO} ceiling@{{wildcards.city}} {TOLD}"

@@ -11,9 +11,7 @@ rule scene:
             )
         ),
     output:
-        scene="data/{city}/scene.tif",
-        roads="data/{city}/roads.parquet",
-        lot_counts="data/{city}/lot_counts.parquet",
+        scene=directory("data/{city}/scene"),
     log:
         "logs/{city}/scene.log",
     benchmark:
@@ -25,6 +23,7 @@ rule scene:
         mem_mb=3000,
     params:
         "cities.{city}.sources.remote_view",
+        "cities.{city}.sources.street_view",
         "threads",
         "scene",
     shell:
@@ -37,7 +36,7 @@ rule remote_view:
             RECORDED.inputs(
                 "remote_view@{city}",
                 regions="data/{city}/regions.parquet",
-                scene="data/{city}/scene.tif",
+                scene="data/{city}/scene",
             )
         ),
     output:
@@ -51,6 +50,7 @@ rule remote_view:
     resources:
         mem_mb=2000,
     params:
+        "cities.{city}.sources.remote_view",
         "remote_view",
     shell:
         f"{DO} remote_view@{{wildcards.city}} {TOLD}"
@@ -62,8 +62,7 @@ rule street_view:
             RECORDED.inputs(
                 "street_view@{city}",
                 regions="data/{city}/regions.parquet",
-                roads="data/{city}/roads.parquet",
-                scene="data/{city}/scene.tif",
+                scene="data/{city}/scene",
             )
         ),
     output:
@@ -78,6 +77,7 @@ rule street_view:
     resources:
         mem_mb=3000,
     params:
+        "cities.{city}.sources.street_view",
         "seed",
         "threads",
         "street_view",

@@ -39,5 +39,6 @@ rule fetch:
         mem_mb=1000,
     params:
         "cities.{city}.sources",
+        "cities.{city}.generated",
     shell:
         f"{DO} fetch@{{wildcards.city}} {TOLD}"

@@ -5,20 +5,25 @@ Every reader takes the word that params.yaml chose for the layer, and the folder
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import geopandas as gpd
 import pandas as pd
 
-from musecl.sources import sample
+from musecl.sources import sample, synth
 from musecl.step.errors import ParameterError
 
 Table = TypeVar("Table", bound=pd.DataFrame)
+Readers: TypeAlias = dict[str, Callable[[Path], Table]]
 
 
 def read_boundary(source: str, folder: Path) -> gpd.GeoDataFrame:
     """Read the land of the city: polygons in the provider's CRS, and `district` where named."""
-    return _choose("boundary", source, {"sample": sample.read_boundary})(folder)
+    readers: Readers[gpd.GeoDataFrame] = {
+        "sample": sample.read_boundary,
+        "synth": synth.read_boundary,
+    }
+    return _choose("boundary", source, readers)(folder)
 
 
 def read_open_areas(source: str, folder: Path) -> gpd.GeoDataFrame:
@@ -43,7 +48,8 @@ def read_lots(source: str, folder: Path) -> pd.DataFrame:
 
 def read_trips(source: str, folder: Path) -> pd.DataFrame:
     """Read trips; see `sample.read_trips` for the columns."""
-    return _choose("trips", source, {"sample": sample.read_trips})(folder)
+    readers: Readers[pd.DataFrame] = {"sample": sample.read_trips, "synth": synth.read_trips}
+    return _choose("trips", source, readers)(folder)
 
 
 def read_lot_labels(source: str, folder: Path) -> pd.DataFrame:
@@ -56,9 +62,7 @@ def read_census(source: str, folder: Path) -> pd.DataFrame:
     return _choose("census", source, {"sample": sample.read_census})(folder)
 
 
-def _choose(
-    layer: str, source: str, readers: dict[str, Callable[[Path], Table]]
-) -> Callable[[Path], Table]:
+def _choose(layer: str, source: str, readers: Readers[Table]) -> Callable[[Path], Table]:
     if source not in readers:
         raise ParameterError(
             f"params.yaml: no source {source!r} for {layer}; there is {', '.join(readers)}"

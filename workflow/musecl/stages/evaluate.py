@@ -67,8 +67,9 @@ def run(job: Job) -> None:
     indicators = read_table(job.input("indicators.parquet"))
     groups = group_indicators(regions[KEY], indicators)
     blocks = read_blocks(job.input, regions[KEY])
-    rendered = "sample" in (sources["remote_view"], sources["street_view"])
-    lots = read_lot_counts(job.input("lot_counts.parquet"), regions[KEY]) if rendered else None
+    rendered = bool({"sample", "synth"} & {sources["remote_view"], sources["street_view"]})
+    lot_counts = job.input("scene") / "lot_counts.parquet"
+    lots = read_lot_counts(lot_counts, regions[KEY]) if lot_counts.exists() else None
 
     scores = score(groups, regions, blocks, lots, settings, job.value("seed"), job.value("threads"))
     about = indicators.drop_duplicates("indicator").set_index("indicator")

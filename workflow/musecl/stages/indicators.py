@@ -16,8 +16,11 @@ headline. `shares_source_with` names the inputs that know of an indicator's sour
 the positions of the lots (never their label columns) shape both drawn views; text names streets
 at the ends of trips of the other half, and street view pairs are made of that half; text names
 the neighbourhoods for which the census counts.
+
+Of a generated city: what it was drawn with, under the first five of these names.
 """
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from musecl.geo import cells_of_points
 from musecl.interpolation import interpolate_counts, median_of_classes
 from musecl.settings.indicators import IndicatorSettings
-from musecl.sources import read_census, read_lot_labels, read_trips
+from musecl.sources import read_census, read_lot_labels, read_trips, synth
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.tables import read_geotable, write_table
@@ -224,11 +227,47 @@ def describe(city: str, raw: dict[str, pd.Series]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def describe_generated(city: str, values: pd.DataFrame, regions: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Put the values of a generated city into the tidy table, as they are.
+
+    Parameters
+    ----------
+    city : str
+        Name of the city.
+    values : DataFrame
+        `longitude`, `latitude` (degrees, EPSG:4326) and a column per indicator.
+    regions : GeoDataFrame
+        The region table; points in no region are left out.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `INDICATORS`. No input shares a source with them: they are drawn from hidden
+        fields, not counted from places or trips.
+    """
+    found = cells_of_points(values["longitude"].to_numpy(), values["latitude"].to_numpy(), regions)
+    located = values.drop(columns=["longitude", "latitude"]).assign(region_id=found)
+    tidy = located.dropna(subset="region_id").melt("region_id", var_name="indicator")
+    return tidy.sort_values(["indicator", "region_id"], ignore_index=True).assign(
+        city=city,
+        unit="standard deviations of the signal",
+        year=0,
+        source="generated",
+        transform=IDENTITY,
+        shares_source_with="",
+        headline=True,
+    )
+
+
 def run(job: Job) -> None:
     """Write indicators.parquet."""
     settings = job.settings("indicators", IndicatorSettings)
     regions = read_geotable(job.input("regions.parquet"))
     source, folder = job.value("cities.{city}.sources")["indicators"], job.input("source")
+    if source == "synth":
+        generated = describe_generated(job.city, synth.read_indicators(folder), regions)
+        write_table(generated, INDICATORS, job.output("indicators.parquet"))
+        return
     lots = read_lot_labels(source, folder)
     place = cells_of_points(lots["longitude"].to_numpy(), lots["latitude"].to_numpy(), regions)
     lots = lots.assign(region_id=place)

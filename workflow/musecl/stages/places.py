@@ -4,6 +4,8 @@ Of the sample: subway stations, neighbourhoods by name, parks, cemeteries, airpo
 areas, and the streets on which trips of the `input` half start or end. A point counts 1 in its
 region; an area counts the share of the region that it covers. Nothing of this reads the `label`
 half of the trips, a column of the lots that an indicator is made of, or the census.
+
+Of a generated city: its places, each with its category and text.
 """
 
 from pathlib import Path
@@ -17,10 +19,17 @@ from musecl.places import (
     arrange,
     count_categories,
     locate_areas,
+    locate_described,
     locate_points,
     locate_trip_ends,
 )
-from musecl.sources import read_neighbourhoods, read_open_areas, read_stations, read_trips
+from musecl.sources import (
+    read_neighbourhoods,
+    read_open_areas,
+    read_stations,
+    read_trips,
+    synth,
+)
 from musecl.step.job import Job
 from musecl.tables import key_column, read_geotable, write_table
 
@@ -66,6 +75,8 @@ def describe_areas(
 
 def collect_places(source: str, folder: Path, regions: gpd.GeoDataFrame) -> pd.DataFrame:
     """Read every kind of place that the source has and locate it; see the module."""
+    if source == "synth":
+        return arrange([locate_described(synth.read_places(folder), regions)])
     trips = read_trips(source, folder)
     areas = describe_areas(read_neighbourhoods(source, folder), read_open_areas(source, folder))
     stations = read_stations(source, folder)

@@ -1,5 +1,11 @@
-"""A chip of imagery per region, cut from any georeferenced raster of 8-bit colours or a palette."""
+"""A chip of imagery per region, cut from any georeferenced raster of 8-bit colours or a palette.
 
+Of a generated city, a chip is drawn from what it is to show.
+"""
+
+from pathlib import Path
+
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import rasterio
@@ -13,18 +19,33 @@ from tqdm import tqdm
 
 from musecl.geo import metric_crs
 from musecl.images import encode_image, write_images
+from musecl.rendering import render_chip, render_views
 from musecl.settings.images import RemoteViewSettings
+from musecl.sources.synth import VIEWS
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable
+from musecl.tables import KEY, read_geotable, read_table
 
 
 def run(job: Job) -> None:
     """Cut a chip around the centre of every region that the raster covers."""
     regions = read_geotable(job.input("regions.parquet"))
     settings = job.settings("remote_view", RemoteViewSettings)
+    if job.value("cities.{city}.sources.remote_view") == "synth":
+        shown = read_table(job.input("scene") / VIEWS)
+        rows = render_views(shown, regions, render_chip, settings.pixels)
+    else:
+        rows = cut_chips(job.input("scene") / "scene.tif", regions, settings)
+    folder = job.output("remote_view")
+    folder.mkdir()
+    write_images(folder, rows)
+    print(f"remote_view: {len(rows)} chips, {len(regions) - len(rows)} regions outside the raster")
+
+
+def cut_chips(path: Path, regions: gpd.GeoDataFrame, settings: RemoteViewSettings) -> pd.DataFrame:
+    """Cut a chip around the centre of every region that the raster covers: rows of images."""
     rows = []
-    with rasterio.open(job.input("scene.tif")) as raster:
+    with rasterio.open(path) as raster:
         cutter = ChipCutter(raster, metric_crs(regions), settings.ground_m, settings.pixels)
         centres = regions.sort_values(KEY)[[KEY, "longitude", "latitude"]]
         for region, longitude, latitude in tqdm(
@@ -34,10 +55,7 @@ def run(job: Job) -> None:
             if chip is not None:
                 rows.append((region, 0, 0, longitude, latitude, encode_image(chip)))
     columns = [KEY, "view", "orientation", "longitude", "latitude", "image"]
-    folder = job.output("remote_view")
-    folder.mkdir()
-    write_images(folder, pd.DataFrame(rows, columns=columns))
-    print(f"remote_view: {len(rows)} chips, {len(regions) - len(rows)} regions outside the raster")
+    return pd.DataFrame(rows, columns=columns)
 
 
 class ChipCutter:

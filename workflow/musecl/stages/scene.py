@@ -1,8 +1,16 @@
-"""The sample's drawn city, from real vectors: shore, open areas, lots, stations.
+"""What the images of a city are rendered from, where they are; `about.json` says what that is.
+
+The sample's drawn city comes from real vectors: shore, open areas, lots, stations. Of a generated
+city, it is a table of what each image shows. So no stage of the images reads `source`, which holds
+labels.
 
 Nothing that an indicator is made of is read here, and no road that a taxi drove: the images would
 show the labels.
 """
+
+import json
+import shutil
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -36,6 +44,7 @@ from musecl.sources import read_boundary, read_lots, read_open_areas, read_stati
 from musecl.step.job import Job
 from musecl.tables import KEY, key_column, read_geotable, write_table
 
+VIEWS = ("remote_view", "street_view")
 ROAD_SCHEMA = pa.DataFrameSchema(
     {"geometry": pa.Column(nullable=False), "length_m": pa.Column(float, pa.Check.gt(0))},
     strict=True,
@@ -46,16 +55,30 @@ LOT_COUNT_SCHEMA = pa.DataFrameSchema(
 
 
 def run(job: Job) -> None:
+    """Write `scene/`: a class raster, the streets and lot counts that come with it, or tables."""
+    sources = {view: job.value(f"cities.{{city}}.sources.{view}") for view in VIEWS}
+    scene = job.output("scene")
+    scene.mkdir()
+    # Never empty: DVC would not bring back an empty folder.
+    (scene / "about.json").write_text(json.dumps(sources) + "\n", encoding="utf-8")
+    if "sample" in sources.values():
+        draw_sample(job, scene)
+    for view, source in sources.items():
+        if source == "synth":
+            name = f"{view}.parquet"
+            shutil.copyfile(job.input("source") / name, scene / name)
+
+
+def draw_sample(job: Job, scene: Path) -> None:
     """Draw the class raster, and write the streets and lot counts that come with it."""
-    source = job.value("cities.{city}.sources.remote_view")
-    folder = job.input("source")
+    source, folder = "sample", job.input("source")
     regions = read_geotable(job.input("regions.parquet"))
     settings = job.settings("scene", SceneSettings)
     frame = frame_of(regions, metric_crs(regions), settings.metres_per_pixel)
 
     table = within(distinct_lots(read_lots(source, folder)), frame)
     counts = count_lots(table, regions)
-    write_table(counts, LOT_COUNT_SCHEMA, job.output("lot_counts.parquet"))
+    write_table(counts, LOT_COUNT_SCHEMA, scene / "lot_counts.parquet")
 
     lots = place_lots(table, frame.crs)
     edges = voronoi_edges(lots.position)
@@ -71,10 +94,10 @@ def run(job: Job) -> None:
         streets,
         metric_positions(within(stations, frame), frame),
     )
-    write_raster(canvas, frame, job)
+    write_raster(canvas, frame, scene / "scene.tif")
 
     roads = visible_roads(streets, canvas, frame)
-    write_table(roads, ROAD_SCHEMA, job.output("roads.parquet"))
+    write_table(roads, ROAD_SCHEMA, scene / "roads.parquet")
     print(f"scene: {len(lots)} lots, {len(roads)} roads of {roads['length_m'].sum() / 1e3:.0f} km")
 
 
@@ -139,10 +162,10 @@ def visible_roads(
     return gpd.GeoDataFrame({"length_m": lines.length}, geometry=lines.to_crs("EPSG:4326"))
 
 
-def write_raster(canvas: NDArray[np.uint8], frame: Frame, job: Job) -> None:
+def write_raster(canvas: NDArray[np.uint8], frame: Frame, path: Path) -> None:
     """Write the classes as a tiled GeoTIFF with their colours as its palette."""
     with rasterio.open(
-        job.output("scene.tif"),
+        path,
         "w",
         driver="GTiff",
         height=frame.height,

@@ -1,8 +1,12 @@
-"""Street views at points along the roads of each region, in four headings of 90 degrees."""
+"""Street views at points along the roads of each region, in four headings of 90 degrees.
+
+Of a generated city, views are drawn from what they are to show.
+"""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -17,9 +21,11 @@ from tqdm import tqdm
 from musecl.geo import cells_of_points
 from musecl.images import encode_image, write_images
 from musecl.perspective import ORIENTATIONS, render_panorama
+from musecl.rendering import render_street, render_views
 from musecl.settings.images import StreetViewSettings
+from musecl.sources.synth import STREET_VIEW
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable
+from musecl.tables import KEY, read_geotable, read_table
 
 STAGE = 3
 
@@ -27,25 +33,40 @@ STAGE = 3
 def run(job: Job) -> None:
     """Choose the viewpoints of each region and render what is seen from them."""
     regions = read_geotable(job.input("regions.parquet"))
-    roads = read_geotable(job.input("roads.parquet"))
     settings = job.settings("street_view", StreetViewSettings)
-    with rasterio.open(job.input("scene.tif")) as raster:
+    scene, seed, threads = job.input("scene"), job.value("seed"), job.value("threads")
+    if job.value("cities.{city}.sources.street_view") == "synth":
+        shown = read_table(scene / STREET_VIEW)
+        rows = render_views(
+            shown, regions, render_street, settings.pixels, ORIENTATIONS, settings.viewpoints
+        )
+    else:
+        rows = render_scene(scene, regions, settings, seed, threads)
+    folder = job.output("street_view")
+    folder.mkdir()
+    write_images(folder, rows)
+    viewpoints, without = len(rows) // len(ORIENTATIONS), len(regions) - rows[KEY].nunique()
+    print(f"street_view: {viewpoints} viewpoints; {without} regions without a road have none")
+
+
+def render_scene(
+    scene: Path, regions: gpd.GeoDataFrame, settings: StreetViewSettings, seed: int, threads: int
+) -> pd.DataFrame:
+    """Choose viewpoints along the roads of the drawn city and render it: rows of images."""
+    roads = read_geotable(scene / "roads.parquet")
+    with rasterio.open(scene / "scene.tif") as raster:
         classes, transform, crs = raster.read(1), raster.transform, CRS.from_user_input(raster.crs)
         colours = np.array([raster.colormap(1)[value][:3] for value in range(256)], np.uint8)
     candidates = road_middles(roads, regions, crs)
-    viewpoints = choose_viewpoints(candidates, settings.viewpoints, job.value("seed"))
+    viewpoints = choose_viewpoints(candidates, settings.viewpoints, seed)
     render = partial(
         render_panorama, classes, colours, metres_per_pixel=transform.a, pixels=settings.pixels
     )
     positions = raster_positions(viewpoints, transform)
-    with ThreadPoolExecutor(job.value("threads")) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         encoded = pool.map(lambda position: [encode_image(v) for v in render(position)], positions)
         images = list(tqdm(encoded, "panoramas", len(positions), mininterval=5))
-    folder = job.output("street_view")
-    folder.mkdir()
-    write_images(folder, image_rows(viewpoints, images))
-    without = len(regions) - viewpoints[KEY].nunique()
-    print(f"street_view: {len(viewpoints)} viewpoints; {without} regions without a road have none")
+    return image_rows(viewpoints, images)
 
 
 def road_middles(roads: gpd.GeoDataFrame, regions: gpd.GeoDataFrame, crs: CRS) -> pd.DataFrame:

@@ -105,7 +105,8 @@ def declared_in(stages: dict[str, Any], stage: str, city: str | None) -> Declara
     body = entry["do"] if per_city else entry
 
     def resolve(text: str) -> str:
-        return text.replace("${key}", city or "")
+        # ${item} is what DVC calls an entry of a list, ${key} one of a mapping.
+        return text.replace("${key}", city or "").replace("${item}", city or "")
 
     return Declaration(
         stage=stage,

@@ -1,0 +1,152 @@
+"""Which share of the best reachable R2 was reached, in a generated city, where that is known.
+
+The hidden truth is in no file: this stage draws the city again from its settings.
+
+`ceiling` is the closed form of `latents.best_r2`; `ceiling_oracle` the out-of-fold R2 of a linear
+regression on what the modalities see, x, before any of it became images, texts or trips: it checks
+the form on these very regions. `reached` is ridge's R2 in r2.csv, by the method of the modality's
+name, and `musecl` for all of them. `share` is reached over ceiling.
+
+`all` is remote view, street view and places, the inputs of `musecl`. Mobility is not among them: it
+decides only which street views are pairs. Its own row says what the trips would tell; no method
+predicts from them, so nothing is reached. The ceiling is that of a region's own inputs: a neighbour
+tells of it too (a random split leaves some in training), so a share may exceed one.
+"""
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold, cross_val_predict
+
+from musecl.latents import Latents, best_r2, draw_latents
+from musecl.scoring import r2
+from musecl.settings.cities import Generated
+from musecl.step.errors import InputError
+from musecl.step.job import Job
+from musecl.tables import KEY, read_geotable, read_table
+
+# Per row of the table: the modalities it knows, and the method of r2.csv that predicts from them.
+ROWS = {
+    "remote_view": (("remote_view",), "remote_view"),
+    "street_view": (("street_view",), "street_view"),
+    "text": (("places",), "text"),
+    "mobility": (("mobility",), None),
+    "all": (("remote_view", "street_view", "places"), "musecl"),
+}
+FOLDS = 5
+CEILINGS = pa.DataFrameSchema(
+    {
+        "city": pa.Column(str),
+        "indicator": pa.Column(str),
+        "split": pa.Column(str),
+        "modality": pa.Column(str, pa.Check.isin(list(ROWS))),
+        "ceiling": pa.Column(float, pa.Check.in_range(0, 1)),
+        "ceiling_oracle": pa.Column(float),
+        "reached": pa.Column(float, nullable=True),
+        "share": pa.Column(float, nullable=True),
+    },
+    strict=True,
+    unique=["indicator", "split", "modality"],
+)
+
+
+def run(job: Job) -> None:
+    """Write ceiling.csv and print it."""
+    settings = job.settings("cities.{city}.generated", Generated)
+    latents = draw_latents(settings)
+    regions = read_geotable(job.input("regions.parquet"))[KEY]
+    indicators = read_table(job.input("indicators.parquet"))
+    require_cells(regions, latents)
+    scores = pd.read_csv(job.input("r2.csv"), keep_default_na=False)
+    oracle = oracle_r2(latents, indicators, job.value("seed"))
+    table = compare(scores, oracle, settings)
+    table.insert(0, "city", job.city)
+    checked = CEILINGS.validate(table)
+    print(checked.drop(columns="city").round(3).to_string(index=False), flush=True)
+    checked.to_csv(job.output("ceiling.csv"), index=False, float_format="%.6f", lineterminator="\n")
+
+
+def require_cells(regions: pd.Series, latents: Latents) -> None:
+    """Refuse regions that are not the cells that the city was drawn on.
+
+    Raises
+    ------
+    InputError
+        With the settings that make them so.
+    """
+    if not set(regions) <= set(latents.cells):
+        raise InputError(
+            "a ceiling is known for the cells that the city was drawn on: set regions.grid h3 and "
+            "regions.resolution 8 in params.yaml"
+        )
+
+
+def oracle_r2(latents: Latents, indicators: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Score the out-of-fold prediction from what the modalities truly see.
+
+    Parameters
+    ----------
+    latents : Latents
+        The city, drawn again.
+    indicators : DataFrame
+        `indicators.parquet`: the regions, and the values to predict.
+    seed : int
+        Of the folds, which are drawn at random whatever the split: given x, regions are
+        independent.
+
+    Returns
+    -------
+    DataFrame
+        R2, a row per indicator and a column per row of `ROWS`.
+    """
+    place = pd.Series(range(len(latents.cells)), index=latents.cells)
+    folds = KFold(FOLDS, shuffle=True, random_state=seed)
+    scores: dict[str, dict[str, float]] = {}
+    for name, rows in indicators.groupby("indicator"):
+        order = place.loc[rows[KEY]].to_numpy()
+        values = rows["value"].to_numpy()[:, None]
+        scores[str(name)] = {}
+        for row, (seen, _) in ROWS.items():
+            inputs = np.hstack([latents.observed[modality][order] for modality in seen])
+            predicted = cross_val_predict(LinearRegression(), inputs, values, cv=folds)
+            scores[str(name)][row] = float(r2(values, predicted)[0])
+    return pd.DataFrame(scores).T
+
+
+def compare(scores: pd.DataFrame, oracle: pd.DataFrame, settings: Generated) -> pd.DataFrame:
+    """Set what was reached beside the ceilings.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        r2.csv.
+    oracle : DataFrame
+        As `oracle_r2` returns it.
+    settings : Generated
+        What the city was drawn with.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `CEILINGS` but `city`: a row per indicator, split and row of `ROWS`.
+    """
+    ridge = scores[scores["predictor"] == "ridge"]
+    reached = ridge.set_index(["indicator", "split", "method"])["r2_mean"]
+    table = pd.DataFrame(
+        [
+            {
+                "indicator": indicator,
+                "split": split,
+                "modality": row,
+                "ceiling": best_r2(settings, seen),
+                "ceiling_oracle": oracle.loc[indicator, row],
+                "reached": reached.get((indicator, split, method), np.nan),
+            }
+            for split in sorted(scores["split"].unique())
+            for indicator in sorted(oracle.index)
+            for row, (seen, method) in ROWS.items()
+        ]
+    )
+    # Of a ceiling of zero there is no share.
+    return table.assign(share=table["reached"] / table["ceiling"].where(table["ceiling"] > 0))
