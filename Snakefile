@@ -18,6 +18,8 @@ TOLD = "> >(tee {log}) 2>&1"
 
 wildcard_constraints:
     city="|".join(PARAMS.cities),
+    source="|".join(PARAMS.cities),
+    target="|".join(PARAMS.cities),
 
 
 localrules:
@@ -32,6 +34,7 @@ rule all:
             file=["r2.csv", "predictions.parquet", "baselines.csv", "ablations.csv"],
         ),
         expand("results/{city}/ceiling.csv", city=PARAMS.answer_keys),
+        expand("results/{transfer}/r2.csv", transfer=PARAMS.transfers),
 
 
 include: "workflow/rules/sources.smk"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from musecl.settings.cities import City
+from musecl.settings.cities import City, Transfer
 from musecl.settings.encoders import (
     EmbedTextSettings,
     EmbedViewSettings,
@@ -23,7 +23,7 @@ from musecl.settings.indicators import IndicatorSettings
 from musecl.settings.pairs import PairSettings
 from musecl.settings.regions import RegionSettings
 from musecl.step.errors import ParameterError
-from musecl.step.pipeline import read_yaml
+from musecl.step.pipeline import BETWEEN, read_yaml
 from musecl.step.section import Section
 
 CITY_NAME = r"[a-z][a-z0-9_]*"
@@ -41,6 +41,9 @@ class Params(Section):
     cities: dict[str, City] = Field(min_length=1)
     answer_keys: list[str] = Field(
         description="generated cities whose scores are compared with the best reachable ones"
+    )
+    transfers: dict[str, Transfer] = Field(
+        description="by the name of its folder in results: the cities with -to- between them"
     )
     regions: RegionSettings
     scene: SceneSettings
@@ -77,6 +80,22 @@ class Params(Section):
         if len(set(names)) < len(names):
             raise ValueError("a city is named twice")
         return names
+
+    @field_validator("transfers")
+    @classmethod
+    def _between_two_cities(
+        cls, transfers: dict[str, Transfer], info: ValidationInfo
+    ) -> dict[str, Transfer]:
+        cities = info.data.get("cities", {})
+        for name, transfer in transfers.items():
+            if name != f"{transfer.train}{BETWEEN}{transfer.predict}":
+                raise ValueError(f"{name!r} must be named FROM{BETWEEN}TO, after its cities")
+            for city in (transfer.train, transfer.predict):
+                if "cities" in info.data and city not in cities:
+                    raise ValueError(f"{name!r}: {city!r} is no city")
+            if transfer.train == transfer.predict:
+                raise ValueError(f"{name!r} is from a city to itself")
+        return transfers
 
 
 def load_params(path: Path) -> Params:

@@ -101,6 +101,26 @@ def average_regions(
     return pd.DataFrame({KEY: regions}), np.stack(rows)
 
 
+def embed_kinds(
+    model: ContrastiveEncoder, features: Features, description: str, output: Output
+) -> tuple[pd.DataFrame, dict[str, NDArray[np.float32]]]:
+    """Embed each viewpoint before pretraining (`pretrained`) and after it (`embedding`).
+
+    Parameters are those of `embed_viewpoints`.
+
+    Returns
+    -------
+    keys : DataFrame
+        `region_id` and `view`, V rows, sorted.
+    vectors : dict of arrays of shape (V, ...)
+    """
+    keys, _ = rows_of_viewpoints(features.index)
+    return keys, {
+        "pretrained": average_pooled(features),
+        "embedding": embed_viewpoints(model, features, description, output),
+    }
+
+
 def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     """Run the embedding stage of a view: before and after pretraining, per viewpoint and region.
 
@@ -118,11 +138,7 @@ def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
     model = read_encoder(job.input(f"{view}_encoder"), encoder)
     features = read_features(job.input(f"{view}_features"))
-    keys, _ = rows_of_viewpoints(features.index)
-    vectors = {
-        "pretrained": average_pooled(features),
-        "embedding": embed_viewpoints(model, features, job.declared.stage, output),
-    }
+    keys, vectors = embed_kinds(model, features, job.declared.stage, output)
     write_vectors(job.output(f"{view}_view_embeddings.parquet"), keys, **vectors)
     averaged = {
         name: average_regions(keys, values, with_deviation) for name, values in vectors.items()

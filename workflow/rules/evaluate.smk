@@ -171,3 +171,51 @@ rule ceiling:
         "seed",
     shell:
         f"{DO} ceiling@{{wildcards.city}} {TOLD}"
+
+
+rule transfer:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "transfer@{source}-to-{target}",
+                source_regions="data/{source}/regions.parquet",
+                source_indicators="data/{source}/indicators.parquet",
+                source_remote_view_pairs="data/{source}/remote_view_pairs.parquet",
+                source_remote_view_encoder="data/{source}/remote_view_encoder",
+                source_remote_view_embeddings="data/{source}/remote_view_embeddings.parquet",
+                source_remote_view_view_embeddings="data/{source}/remote_view_view_embeddings.parquet",
+                source_street_view_encoder="data/{source}/street_view_encoder",
+                source_street_view_embeddings="data/{source}/street_view_embeddings.parquet",
+                source_street_view_view_embeddings="data/{source}/street_view_view_embeddings.parquet",
+                source_text_embeddings="data/{source}/text_embeddings.parquet",
+                target_regions="data/{target}/regions.parquet",
+                target_indicators="data/{target}/indicators.parquet",
+                target_remote_view_features="data/{target}/remote_view_features",
+                target_street_view_features="data/{target}/street_view_features",
+                target_text_embeddings="data/{target}/text_embeddings.parquet",
+                models_remote_view="data/models/remote_view",
+                models_street_view="data/models/street_view",
+            )
+        ),
+    output:
+        r2_csv="results/{source}-to-{target}/r2.csv",
+    log:
+        "logs/{source}-to-{target}/transfer.log",
+    benchmark:
+        "logs/{source}-to-{target}/transfer.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=4000,
+    params:
+        "seed",
+        "threads",
+        "encoders.remote_view",
+        "encoders.street_view",
+        "embed_remote_view",
+        "embed_street_view",
+        "fuse",
+        "evaluate",
+    shell:
+        f"{DO} transfer@{{wildcards.source}}-to-{{wildcards.target}} {TOLD}"

@@ -69,3 +69,10 @@ class City(Section):
         if "synth" not in kinds and self.generated is not None:
             raise ValueError("`generated` must be null where no source is synth")
         return self
+
+
+class Transfer(Section):
+    """Training on one city to predict another."""
+
+    train: str = Field(description="the city whose labels are seen")
+    predict: str = Field(description="the city that is predicted, no label of it seen")

@@ -9,6 +9,9 @@ import yaml
 
 from musecl.step.errors import DeclarationError, ParameterError
 
+# Between the two cities in the name of a transfer: `nyc-to-synth`.
+BETWEEN = "-to-"
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -105,8 +108,13 @@ def declared_in(stages: dict[str, Any], stage: str, city: str | None) -> Declara
     body = entry["do"] if per_city else entry
 
     def resolve(text: str) -> str:
-        # ${item} is what DVC calls an entry of a list, ${key} one of a mapping.
-        return text.replace("${key}", city or "").replace("${item}", city or "")
+        # ${item} is what DVC calls an entry of a list, ${key} one of a mapping; a transfer's entry
+        # names its two cities, which its key does too.
+        source, _, target = (city or "").partition(BETWEEN)
+        values = {"key": city, "item": city, "item.train": source, "item.predict": target}
+        for name, value in values.items():
+            text = text.replace(f"${{{name}}}", value or "")
+        return text
 
     return Declaration(
         stage=stage,
