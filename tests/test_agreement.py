@@ -16,12 +16,14 @@ from musecl.step.pipeline import declaration, read_stages
 from relay_race import environment
 
 STAGES = sorted(read_stages(ROOT))
-CITY = "nyc"
+# A transfer has two cities, all other stages one or none.
+WILDCARDS = {"city": "nyc", "source": "nyc", "target": "synth"}
 
 
 def declared(stage: str) -> Any:
-    per_city = "foreach" in read_stages(ROOT)[stage]
-    return declaration(ROOT, stage, CITY if per_city else None)
+    over = read_stages(ROOT)[stage].get("foreach")
+    name = "{source}-to-{target}" if over == "${transfers}" else "{city}"
+    return declaration(ROOT, stage, name.format(**WILDCARDS) if over else None)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def rules() -> dict[str, Any]:
 
 
 def resolved(paths: Any) -> list[str]:
-    return [re.sub(r"\{city[^}]*\}", CITY, str(path)) for path in paths]
+    return [re.sub(r"\{(\w+)[^}]*\}", lambda found: WILDCARDS[found[1]], str(p)) for p in paths]
 
 
 def test_every_rule_is_a_stage_a_command_and_a_module(rules: dict[str, Any]) -> None:
@@ -46,7 +48,7 @@ def test_every_rule_is_a_stage_a_command_and_a_module(rules: dict[str, Any]) -> 
     modules = {path.stem for path in (ROOT / "workflow/musecl/stages").glob("*.py")}
     assert sorted(modules - {"__init__"}) == STAGES
     for stage in STAGES:
-        city = ["nyc"] if "@" in declared(stage).name else []
+        city = declared(stage).name.split("@")[1:]
         assert declared(stage).command.split() == ["python", "workflow/musecl", stage, *city]
     listed = subprocess.run(
         [sys.executable, "workflow/musecl", "--help"],
@@ -62,7 +64,7 @@ def test_every_rule_is_a_stage_a_command_and_a_module(rules: dict[str, Any]) -> 
 @pytest.mark.parametrize("stage", STAGES)
 def test_rule_and_stage_read_and_write_the_same(stage: str, rules: dict[str, Any]) -> None:
     rule, entry = rules[stage], declared(stage)
-    named = rule.input[0]._file.callable({"city": CITY})
+    named = rule.input[0]._file.callable(WILDCARDS)
     data = sorted(str(path) for key, path in named.items() if key not in ("code", "stale"))
     assert data == sorted(path for path in entry.inputs if not path.startswith("workflow/"))
     assert sorted(map(str, named["code"])) == sorted(

@@ -16,6 +16,7 @@ from musecl.step.section import Section
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 VALUES = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
 BOX = {"west": -74.0, "south": 40.6, "east": -73.9, "north": 40.8}
+GENERATED = VALUES["cities"]["synth"]["generated"]
 ABSENT = object()
 
 
@@ -64,14 +65,22 @@ def test_the_shipped_file_loads_and_says_what_is_in_it() -> None:
     assert params.regions.resolution == VALUES["regions"]["resolution"]
 
 
-@pytest.mark.parametrize("key", sorted(set(paths(VALUES)) - {"cities.nyc"}))
+# A city and a transfer may be left out; a city that others name is named by them.
+OPTIONAL = {"cities.nyc", "cities.synth", *(f"transfers.{name}" for name in VALUES["transfers"])}
+NEEDED = sorted(set(paths(VALUES)) - OPTIONAL)
+
+
+@pytest.mark.parametrize("key", NEEDED)
 def test_every_key_is_needed(key: str) -> None:
     with pytest.raises(ParameterError) as caught:
         check_params(changed(key, ABSENT), SHIPPED)
     assert str(caught.value) == f"{SHIPPED}: {key}: missing; add it"
 
 
-SECTIONS = sorted(key for key in paths(VALUES) if isinstance(at(key), dict) and key != "cities")
+NAMED_BY_USERS = ("cities", "transfers")
+SECTIONS = sorted(
+    key for key in paths(VALUES) if isinstance(at(key), dict) and key not in NAMED_BY_USERS
+)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -107,12 +116,32 @@ def test_an_unknown_key_is_refused_in_every_section(section: str) -> None:
         ("cities.nyc.sources", ABSENT, "cities.nyc.sources: missing"),
         ("cities.nyc.sources.places", ABSENT, "cities.nyc.sources.places: missing"),
         ("cities.nyc.sources.places", "osm", "cities.nyc.sources.places: Input should be 'sample'"),
+        ("cities.nyc.sources.places", "synth", "cities.nyc: Value error, a city with a source syn"),
+        ("cities.nyc.generated", GENERATED, "cities.nyc: Value error, `generated` must be null wh"),
+        ("cities.synth.generated", None, "cities.synth: Value error, a city with a source synth "),
+        ("cities.synth.sources.places", "sample", "cities.synth: Value error, a city with a sour"),
+        ("cities.synth.generated.cells", 1, "cities.synth.generated.cells: Input should be great"),
+        ("cities.synth.generated.noise", -1, "cities.synth.generated.noise: Input should be grea"),
+        ("answer_keys", ["nyc"], "answer_keys: Value error, 'nyc' is no city that is generated"),
+        ("answer_keys", ["atlantis"], "answer_keys: Value error, 'atlantis' is no city that is"),
+        ("answer_keys", ["synth", "synth"], "answer_keys: Value error, a city is named twice"),
         ("cities.nyc.extent", ABSENT, "cities.nyc.extent: missing"),
         ("cities.nyc.extent", BOX | {"east": -75}, "cities.nyc.extent: Value error, west must be"),
         ("cities.nyc.extent", BOX | {"north": 40}, "cities.nyc.extent: Value error, west must be"),
         ("cities.nyc.extent", BOX | {"west": -200}, "cities.nyc.extent.west: Input should be gre"),
         ("cities.nyc.extent", [1, 2, 3, 4], "cities.nyc.extent: Input should be a valid dict"),
         ("evaluate.splits", [], "evaluate.splits: "),
+        ("transfers.nyc", {"train": "nyc", "predict": "synth"}, "transfers: Value error, 'nyc' mu"),
+        (
+            "transfers.nyc-to-par",
+            {"train": "nyc", "predict": "par"},
+            "transfers: Value error, 'nyc-to-par': 'par' is no city",
+        ),
+        (
+            "transfers.nyc-to-nyc",
+            {"train": "nyc", "predict": "nyc"},
+            "transfers: Value error, 'nyc-to-nyc' is from a city to itself",
+        ),
         ("evaluate.mlp.hidden", 512, "evaluate.mlp.hidden: Input should be a valid list"),
         ("encoders.text.weights", 3, "encoders.text.weights: Input should be a valid string"),
     ],
@@ -150,7 +179,8 @@ def test_a_city_that_cannot_be_named_so(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["nyc", "new_york_2", "a", "size_2"])
 def test_a_city_that_can_be_named_so(name: str) -> None:
-    values = VALUES | {"cities": {name: VALUES["cities"]["nyc"] | {"extent": BOX}}}
+    nyc = VALUES["cities"]["nyc"]
+    values = VALUES | {"cities": {name: nyc | {"extent": BOX}}, "answer_keys": [], "transfers": {}}
     params = check_params(values, SHIPPED)
     assert params.cities[name].extent.east == BOX["east"]
 

@@ -109,7 +109,8 @@ def city(tmp_path_factory):
     hidden = generator.normal(size=(n, 3))
     build_indicators(regions, hidden, generator).to_parquet(data / "indicators.parquet")
     lots = pd.DataFrame({"region_id": regions["region_id"], "lots": generator.integers(0, 90, n)})
-    lots.to_parquet(data / "lot_counts.parquet")
+    (data / "scene").mkdir()
+    lots.to_parquet(data / "scene/lot_counts.parquet")
 
     def write(path, present, **widths):
         vectors = {

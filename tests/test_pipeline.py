@@ -77,7 +77,8 @@ def test_every_stage_of_this_repository_can_be_looked_up() -> None:
     params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     outputs = []
     for stage, entry in read_stages(root).items():
-        cities = list(params["cities"]) if "foreach" in entry else [None]
+        over = entry.get("foreach", "").strip("${}")
+        cities = list(params[over]) if over else [None]
         for city in cities:
             found = declaration(root, stage, city)
             outputs += found.outputs

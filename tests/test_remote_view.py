@@ -235,6 +235,6 @@ def test_regions_outside_the_raster_are_counted(
 def test_a_raster_of_another_place_is_an_error(root: Path) -> None:
     place = (100_000.0, 5_000_000.0, 101_000.0, 5_001_000.0)
     bands = np.zeros((3, 50, 50), np.uint8)
-    write_raster(root / "data/tiny/scene.tif", bands, "EPSG:32633", place)
+    write_raster(root / "data/tiny/scene/scene.tif", bands, "EPSG:32633", place)
     with pytest.raises(InputError, match="no region has an image"):
         run_stage(root, remote_view)

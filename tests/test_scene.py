@@ -219,7 +219,7 @@ def sample(raster: rasterio.DatasetReader, spots: list[tuple[float, float]]) -> 
 
 def test_the_raster_shows_the_sources_where_they_are(city: Path) -> None:
     lots = lots_table()
-    with rasterio.open(city / "scene.tif") as raster:
+    with rasterio.open(city / "scene/scene.tif") as raster:
         assert raster.crs == UTM
         assert raster.dtypes == ("uint8",)
         assert raster.block_shapes == [(512, 512)]
@@ -235,7 +235,7 @@ def test_the_raster_shows_the_sources_where_they_are(city: Path) -> None:
 
 
 def test_roads_run_between_the_blocks(city: Path) -> None:
-    roads = gpd.read_parquet(city / "roads.parquet")
+    roads = gpd.read_parquet(city / "scene/roads.parquet")
     lots = lots_table()
     blocks = [
         shapely.MultiPoint(group.to_numpy()).convex_hull
@@ -252,7 +252,7 @@ def test_roads_run_between_the_blocks(city: Path) -> None:
 
 
 def test_the_lot_counts_name_every_region(city: Path) -> None:
-    counts = pd.read_parquet(city / "lot_counts.parquet")
+    counts = pd.read_parquet(city / "scene/lot_counts.parquet")
     assert counts["region_id"].tolist() == sorted(regions_table()["region_id"])
     expected = scene.count_lots(lots_table(), regions_table())["lots"]
     assert counts["lots"].tolist() == expected.tolist()
@@ -261,5 +261,5 @@ def test_the_lot_counts_name_every_region(city: Path) -> None:
 def test_a_city_without_lots_is_drawn_all_the_same(tmp_path: Path) -> None:
     root = build_root(tmp_path, lots_table().head(0), census_table())
     run_stage(root, scene)
-    assert len(gpd.read_parquet(root / "data/tiny/roads.parquet")) == 0
-    assert pd.read_parquet(root / "data/tiny/lot_counts.parquet")["lots"].sum() == 0
+    assert len(gpd.read_parquet(root / "data/tiny/scene/roads.parquet")) == 0
+    assert pd.read_parquet(root / "data/tiny/scene/lot_counts.parquet")["lots"].sum() == 0

@@ -318,5 +318,7 @@ def test_a_damaged_file_is_named_in_one_line(
 
 @pytest.mark.parametrize("layer", READERS)
 def test_a_source_that_does_not_exist(folder, layer: str) -> None:
-    with pytest.raises(ParameterError, match=f"no source 'osm' for {layer}; there is sample$"):
+    with pytest.raises(
+        ParameterError, match=f"no source 'osm' for {layer}; there is sample(, synth)?$"
+    ):
         READERS[layer]("osm", folder)

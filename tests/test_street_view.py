@@ -159,7 +159,7 @@ def test_regions_with_roads_have_views_and_the_others_are_counted(
     regions_table(rings=3).to_parquet(root / "data/tiny/regions.parquet")
     run_stage(root, street_view)
     index = read_image_index(root / "data/tiny/street_view")
-    roads = gpd.read_parquet(root / "data/tiny/roads.parquet")
+    roads = gpd.read_parquet(root / "data/tiny/scene/roads.parquet")
     regions = regions_table(rings=3)
     middles = roads.to_crs(UTM).interpolate(0.5, normalized=True).to_crs(4326)
     with_roads = gpd.sjoin(gpd.GeoDataFrame(geometry=middles), regions)["region_id"]
@@ -186,7 +186,7 @@ def test_a_region_looks_the_same_in_a_smaller_table(root: Path) -> None:
 
 
 def test_a_city_without_roads_is_an_error(root: Path) -> None:
-    roads = gpd.read_parquet(root / "data/tiny/roads.parquet")
-    roads.head(0).to_parquet(root / "data/tiny/roads.parquet")
+    roads = gpd.read_parquet(root / "data/tiny/scene/roads.parquet")
+    roads.head(0).to_parquet(root / "data/tiny/scene/roads.parquet")
     with pytest.raises(InputError, match="no region has an image"):
         run_stage(root, street_view)

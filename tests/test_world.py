@@ -84,8 +84,9 @@ def test_outputs_stand_where_they_are_declared(world: Relay) -> None:
         assert (world.folder / "results/nyc" / name).stat().st_size > 0
     lock = yaml.safe_load((world.folder / "dvc.lock").read_text())["stages"]
     stages = yaml.safe_load((world.folder / "dvc.yaml").read_text())["stages"]
-    assert {name.partition("@")[0] for name in lock} == set(stages)
-    for rule in stages:
+    ran = set(stages) - {"ceiling"}  # of a generated city alone
+    assert {name.partition("@")[0] for name in lock} == ran
+    for rule in sorted(ran):
         assert list((world.folder / "logs").rglob(f"{rule}.log")), rule
         assert list((world.folder / "logs").rglob(f"{rule}.tsv")), rule
     assert not list(world.folder.rglob(".partial-*"))

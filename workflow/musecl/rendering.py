@@ -1,9 +1,9 @@
-"""Images of the generated city: what four numbers of a place look like, twice.
+"""Images of the generated city: what four numbers of a place look like.
 
-From above, a chip shows how much is green, how wide blocks are, what roofs are coloured like and
-how densely is built; a street view how high houses stand, what their walls are coloured like, how
-many trees there are and how light the road is. Everything else (where blocks begin, which way they
-run, light, grain) is drawn anew for each image and says nothing.
+A chip, seen from above, shows how much is green, how wide blocks are, what roofs are coloured like
+and how densely is built; a street view how high houses stand, what their walls are coloured like,
+how many trees there are and how light the road is. Everything else (where blocks begin, which way
+they run, light, grain) is drawn anew for each image and says nothing.
 """
 
 from collections.abc import Callable

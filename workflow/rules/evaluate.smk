@@ -162,6 +162,9 @@ rule ceiling:
         "logs/{city}/ceiling.log",
     benchmark:
         "logs/{city}/ceiling.tsv"
+    wildcard_constraints:
+        # No city is named by a dash.
+        city="|".join(PARAMS.answer_keys) or "-",
     conda:
         "../../environment.yml"
     resources:
