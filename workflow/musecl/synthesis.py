@@ -1,7 +1,7 @@
 """What the provider of the generated city hands out: files, each made of what one modality sees.
 
-`FILES` of `sources.synth` says what each holds. Images are drawn later, by the stages of the
-images, from the tables `remote_view` and `street_view`.
+`sources.synth` reads them. Images are drawn later, by the stages of the images, from the tables
+`remote_view` and `street_view`.
 """
 
 from pathlib import Path
