@@ -1,7 +1,7 @@
 """What the provider of the generated city hands out: files, each made of what one modality sees.
 
-`FILES` of `sources.synth` says what each holds. Images are drawn later, by the stages of the
-images, from the tables `remote_view` and `street_view`.
+`sources.synth` reads them. Images are drawn later, by the stages of the images, from the tables
+`remote_view` and `street_view`.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from musecl.sources.synth import BOUNDARY, FACTORS, INDICATORS, PLACES, STREET_V
 Array = NDArray[np.float64]
 
 VIEWPOINTS = 4
-NEAR_DEGREES = 0.0025  # 280 m: within a cell whose sides are 390 m or more from its middle
+NEAR_DEGREES = 0.0025  # 280 m: inside a cell, whose sides are 380 m or more from its middle
 PLACES_PER_CATEGORY, TRIPS_PER_REGION, GAIN = 20.0, 300.0, 0.5
 # The text encoder reads passages of 800 characters: a place fills one, so that a region's vector is
 # the mean of its places' vectors and none is read in the light of the one beside it by chance.
