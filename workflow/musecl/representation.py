@@ -8,8 +8,9 @@ tell, population for one; the residual keeps it. Its columns are components: sca
 not each to variance 1.
 
 A region that lacks a modality holds, in that part, the mean of the regions that have it, and the
-last three columns of `embedding` say which of remote view, street view and text are present (1) or
-absent (0).
+last three columns of the residual say which of remote view, street view and text are present (1) or
+absent (0). Where `neighbours` is set, the mean of the adjacent regions' columns stands beside a
+region's own: what a place is like depends on what is around it.
 """
 
 from collections.abc import Iterable
@@ -73,12 +74,15 @@ class FusionInputs:
         By view, its chips or viewpoints, of the same kinds and regions as its parts.
     positives : DataFrame
         `anchor`, `positive`: regions with alike places.
+    neighbours : dict of list of str
+        The adjacent regions of each region; others than `region_ids` are not looked at.
     """
 
     region_ids: list[str]
     parts: dict[str, Part]
     views: dict[str, Views]
     positives: pd.DataFrame
+    neighbours: dict[str, list[str]]
 
     def without(self, modality: str) -> "FusionInputs":
         """Leave out `remote_view`, `street_view` or `text` everywhere; all regions stay.
@@ -183,9 +187,11 @@ def represent(
     )
     fusion = train_fusion(regions, sizes, settings, seed, scratch)
     fused = fuse_regions(fusion, lay_tokens(views, text, inputs.region_ids, settings.text_token))
-    if not settings.residual:
-        return fused, fused
-    return fused, beside_residual(fused, inputs, fitted)
+    embedding = beside_residual(fused, inputs, fitted) if settings.residual else fused
+    if settings.neighbours:
+        around = mean_of_neighbours(embedding, inputs, fitted)
+        embedding = np.concatenate([embedding, around], axis=1)
+    return fused, embedding
 
 
 def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> tuple[dict[str, Views], Part]:
@@ -351,3 +357,19 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> 
     have = {name.split()[0]: part.region_ids for name, part in inputs.parts.items()}
     presence = [pd.Index(region_ids).isin(have.get(modality, [])) for modality in MODALITIES]
     return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
+
+
+def mean_of_neighbours(vectors: Vectors, inputs: FusionInputs, fitted: list[str]) -> Vectors:
+    """Average the vectors (N, D) of each region's neighbours; zero, the mean, where it has none.
+
+    A region that is fitted to sees only such neighbours: what is held out stays out of the fit.
+    """
+    row = {region: number for number, region in enumerate(inputs.region_ids)}
+    fit = set(fitted)
+    around = np.zeros_like(vectors)
+    for region, here in row.items():
+        seen = fit if region in fit else row.keys()
+        there = sorted(row[other] for other in inputs.neighbours[region] if other in seen)
+        if there:
+            around[here] = vectors[there].mean(axis=0)
+    return around

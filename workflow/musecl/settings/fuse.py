@@ -21,6 +21,10 @@ class FuseSettings(Section):
         description="whether `embedding` holds what went in beside the fused vector (the paper: "
         "false, the fused vector alone)"
     )
+    neighbours: bool = Field(
+        description="whether `embedding` holds the mean of the adjacent regions' vectors, too (the "
+        "paper: false)"
+    )
     embedding_size: int = Field(ge=8, le=2048)
     heads: int = Field(ge=1, description="of cross_attention; they divide embedding_size")
     alignment: Literal["infonce", "mse"] = Field(

@@ -25,9 +25,8 @@ KINDS = ("pretrained", "embedding")
 def run(job: Job) -> None:
     """Write `embeddings.parquet`: a row per region that has any modality."""
     settings = job.settings("fuse", FuseSettings)
-    inputs = read_inputs(job)
-    known = read_geotable(job.input("regions.parquet"))["region_id"]
-    require_same_regions(known, pd.Series(inputs.region_ids), "fuse")
+    regions = read_geotable(job.input("regions.parquet"))
+    inputs = read_inputs(job, dict(zip(regions["region_id"], regions["neighbours"], strict=True)))
     with job.scratch() as scratch:
         fused, embedding = represent(inputs, settings, int(job.value("seed")), scratch)
         write_vectors(
@@ -38,11 +37,17 @@ def run(job: Job) -> None:
         )
     total = len(inputs.region_ids)
     lacking = [f"{name} {total - len(part.region_ids)}" for name, part in inputs.parts.items()]
-    print(f"{total} of {len(known)} regions have a modality; of these lack {', '.join(lacking)}")
+    print(f"{total} of {len(regions)} regions have a modality; of these lack {', '.join(lacking)}")
 
 
-def read_inputs(job: Job) -> FusionInputs:
-    """Read both kinds of features of both views, by region and by single view, text and pairs."""
+def read_inputs(job: Job, neighbours: dict[str, list[str]]) -> FusionInputs:
+    """Read both kinds of features of both views, by region and by single view, text and pairs.
+
+    Raises
+    ------
+    InputError
+        A region is not among those that `neighbours` tells of: all regions of the city.
+    """
     parts = {}
     for view in VIEWS:
         for kind in KINDS:
@@ -50,11 +55,14 @@ def read_inputs(job: Job) -> FusionInputs:
             parts[f"{view} {kind}"] = _sorted(keys, vectors)
     keys, vectors = read_vectors(job.input("text_embeddings.parquet"), "embedding")
     parts["text"] = _sorted(keys, vectors)
+    region_ids = sorted({region for part in parts.values() for region in part.region_ids})
+    require_same_regions(pd.Series(list(neighbours)), pd.Series(region_ids), "fuse")
     return FusionInputs(
-        region_ids=sorted({region for part in parts.values() for region in part.region_ids}),
+        region_ids=region_ids,
         parts=parts,
         views={view: read_views(job, view) for view in VIEWS},
         positives=read_table(job.input("remote_view_pairs.parquet")),
+        neighbours=neighbours,
     )
 
 
