@@ -33,7 +33,7 @@ SETTINGS = {
     "mode": "cross_attention",
     "text_token": True,
     "residual": True,
-    "neighbours": False,
+    "rings": 0,
     "embedding_size": 16,
     "heads": 2,
     "alignment": "infonce",
@@ -228,7 +228,7 @@ def test_the_published_fusion_writes_the_fused_vector_alone(city):
 
 def test_what_is_around_a_region_stands_beside_its_own(city):
     _, own = read_vectors(run(city), "embedding")
-    around_too = {"seed": 3, "fuse": {**SETTINGS, "neighbours": True}}
+    around_too = {"seed": 3, "fuse": {**SETTINGS, "rings": 1}}
     (city / "params.yaml").write_text(yaml.safe_dump(around_too))
     _, embedding = read_vectors(run(city), "embedding")
     assert np.array_equal(embedding[:, : own.shape[1]], own)

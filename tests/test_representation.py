@@ -26,7 +26,7 @@ SETTINGS = FuseSettings(
     mode="cross_attention",
     text_token=True,
     residual=True,
-    neighbours=False,
+    rings=0,
     embedding_size=8,
     heads=2,
     alignment="infonce",
@@ -174,14 +174,12 @@ def test_vectors_that_cannot_replace_are_refused(name, regions, message):
 
 
 @pytest.mark.parametrize("modality", representation.MODALITIES)
-@pytest.mark.parametrize("neighbours", [False, True])
-def test_held_out_regions_change_nothing_of_the_others(tmp_path_factory, modality, neighbours):
+@pytest.mark.parametrize("rings", [0, 2])
+def test_held_out_regions_change_nothing_of_the_others(tmp_path_factory, modality, rings):
     """Inductive: the fit does not see them; transductive: it does."""
     inputs = toy_inputs()
     other = changed(inputs, modality, [REGIONS[row] for row in HELD_OUT])
-    one, two = (
-        run(tmp_path_factory, those, FIT, neighbours=neighbours) for those in (inputs, other)
-    )
+    one, two = (run(tmp_path_factory, those, FIT, rings=rings) for those in (inputs, other))
     assert same(one, two, FIT)
     assert not same(one, two, HELD_OUT)
     assert not same(run(tmp_path_factory, inputs), run(tmp_path_factory, other), FIT)
@@ -199,12 +197,20 @@ def test_a_region_sees_its_neighbours_and_the_fit_only_its_own(tmp_path_factory)
     inputs = toy_inputs()
     fit = np.arange(20)
     _, own = run(tmp_path_factory, inputs, fit)
-    _, embedding = run(tmp_path_factory, inputs, fit, neighbours=True)
-    around = embedding[:, own.shape[1] :]
-    assert around[5] == pytest.approx((own[4] + own[6]) / 2, abs=1e-6)
-    assert around[19] == pytest.approx(own[18], abs=1e-6)
-    assert around[20] == pytest.approx((own[19] + own[21]) / 2, abs=1e-6)
-    assert not around[29].any()
+    _, embedding = run(tmp_path_factory, inputs, fit, rings=2)
+    beside, first, second = np.split(embedding, 3, axis=1)
+    assert np.array_equal(beside, own)
+    for row, near, far in [
+        (5, [4, 6], [3, 7]),
+        (0, [1], [2]),
+        (18, [17, 19], [16]),
+        (19, [18], [17]),
+        (20, [19, 21], [18, 22]),
+    ]:
+        assert first[row] == pytest.approx(own[near].mean(0), abs=1e-6)
+        assert second[row] == pytest.approx(own[far].mean(0), abs=1e-6)
+    assert not first[29].any()
+    assert not second[29].any()
 
 
 def test_inductive_is_as_if_only_the_regions_of_the_fit_were_there(tmp_path_factory):

@@ -9,7 +9,7 @@ not each to variance 1.
 
 A region that lacks a modality holds, in that part, the mean of the regions that have it, and the
 last three columns of the residual say which of remote view, street view and text are present (1) or
-absent (0). Where `neighbours` is set, the mean of the adjacent regions' columns stands beside a
+absent (0). Where `rings` is set, the mean of each ring of neighbours' columns stands beside a
 region's own: what a place is like depends on what is around it.
 """
 
@@ -188,10 +188,8 @@ def represent(
     fusion = train_fusion(regions, sizes, settings, seed, scratch)
     fused = fuse_regions(fusion, lay_tokens(views, text, inputs.region_ids, settings.text_token))
     embedding = beside_residual(fused, inputs, fitted) if settings.residual else fused
-    if settings.neighbours:
-        around = mean_of_neighbours(embedding, inputs, fitted)
-        embedding = np.concatenate([embedding, around], axis=1)
-    return fused, embedding
+    around = means_of_rings(embedding, inputs, fitted, settings.rings)
+    return fused, np.concatenate([embedding, *around], axis=1)
 
 
 def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> tuple[dict[str, Views], Part]:
@@ -359,17 +357,24 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> 
     return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
 
 
-def mean_of_neighbours(vectors: Vectors, inputs: FusionInputs, fitted: list[str]) -> Vectors:
-    """Average the vectors (N, D) of each region's neighbours; zero, the mean, where it has none.
+def means_of_rings(
+    vectors: Vectors, inputs: FusionInputs, fitted: list[str], rings: int
+) -> list[Vectors]:
+    """Average the vectors (N, D) of each ring of a region's neighbours: an array (N, D) a ring.
 
-    A region that is fitted to sees only such neighbours: what is held out stays out of the fit.
+    A ring that is empty is zero, the mean region. A region that is fitted to sees only such
+    neighbours: what is held out stays out of the fit.
     """
     row = {region: number for number, region in enumerate(inputs.region_ids)}
     fit = set(fitted)
-    around = np.zeros_like(vectors)
+    means = [np.zeros_like(vectors) for _ in range(rings)]
     for region, here in row.items():
         seen = fit if region in fit else row.keys()
-        there = sorted(row[other] for other in inputs.neighbours[region] if other in seen)
-        if there:
-            around[here] = vectors[there].mean(axis=0)
-    return around
+        reached, ring = {region}, {region}
+        for mean in means:
+            ring = {other for near in ring for other in inputs.neighbours[near]} - reached
+            reached |= ring
+            there = sorted(row[other] for other in ring if other in seen)
+            if there:
+                mean[here] = vectors[there].mean(axis=0)
+    return means
