@@ -34,6 +34,7 @@ SETTINGS = {
     "mode": "cross_attention",
     "text_token": True,
     "residual": True,
+    "rings": 0,
     "embedding_size": 16,
     "heads": 2,
     "alignment": "infonce",
@@ -90,7 +91,9 @@ def city(tmp_path):
     write_vectors(folder / "text_embeddings.parquet", keys, embedding=seen(keys.region_id, 20))
 
     place = gpd.GeoSeries([Point(0, row) for row in range(40)], crs=4326)
-    gpd.GeoDataFrame({"region_id": REGIONS}, geometry=place).to_parquet(folder / "regions.parquet")
+    beside = [REGIONS[max(row - 1, 0) : row] + REGIONS[row + 1 : row + 2] for row in range(40)]
+    columns = {"region_id": REGIONS, "neighbours": beside}
+    gpd.GeoDataFrame(columns, geometry=place).to_parquet(folder / "regions.parquet")
     pairs = [(REGIONS[i], REGIONS[(i + k) % 40]) for i in range(5, 40) for k in (1, 2)]
     pairs = pd.DataFrame(pairs, columns=["anchor", "positive"])
     pairs.to_parquet(folder / "remote_view_pairs.parquet")
@@ -222,6 +225,17 @@ def test_the_published_fusion_writes_the_fused_vector_alone(city):
     _, embedding = read_vectors(path, "embedding")
     assert embedding.shape == (39, 16)
     assert np.array_equal(fused, embedding)
+
+
+def test_what_is_around_a_region_stands_beside_its_own(city):
+    _, own = read_vectors(run(city), "embedding")
+    around_too = {"seed": 3, "fuse": {**SETTINGS, "rings": 1}}
+    (city / "params.yaml").write_text(yaml.safe_dump(around_too))
+    _, embedding = read_vectors(run(city), "embedding")
+    assert np.array_equal(embedding[:, : own.shape[1]], own)
+    # The first region of all has no row, so that the second has one neighbour in the table.
+    around = np.stack([own[[1]].mean(0), *((own[:-2] + own[2:]) / 2), own[-2]])
+    assert embedding[:, own.shape[1] :] == pytest.approx(around, abs=1e-6)
 
 
 def test_heads_that_do_not_divide_are_refused_in_one_line(city):

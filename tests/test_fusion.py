@@ -17,6 +17,7 @@ SETTINGS = FuseSettings(
     mode="cross_attention",
     text_token=True,
     residual=True,
+    rings=0,
     embedding_size=16,
     heads=2,
     alignment="infonce",

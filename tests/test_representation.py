@@ -16,11 +16,17 @@ from musecl.step.errors import InputError
 REGIONS = [f"region {number:02d}" for number in range(30)]
 # The first two lack the street, the last two the text; all have a chip.
 HAVING = {"remote_view": REGIONS, "street_view": REGIONS[2:], "text": REGIONS[:-2]}
+# In a row; the last has none.
+NEIGHBOURS = {
+    region: REGIONS[max(row - 1, 0) : row] + REGIONS[row + 1 : min(row + 2, 29)]
+    for row, region in enumerate(REGIONS[:-1])
+} | {REGIONS[-1]: []}
 SIZES = {"pretrained": 20, "embedding": 12}
 SETTINGS = FuseSettings(
     mode="cross_attention",
     text_token=True,
     residual=True,
+    rings=0,
     embedding_size=8,
     heads=2,
     alignment="infonce",
@@ -64,7 +70,7 @@ def toy_inputs() -> FusionInputs:
     parts["text"] = Part(HAVING["text"], seen(HAVING["text"], 10))
     pairs = [(REGIONS[i], REGIONS[(i + k) % 30]) for i in range(3, 30) for k in (1, 2)]
     positives = pd.DataFrame(pairs, columns=["anchor", "positive"])
-    return FusionInputs(REGIONS, parts, views, positives)
+    return FusionInputs(REGIONS, parts, views, positives, NEIGHBOURS)
 
 
 def changed(inputs: FusionInputs, modality: str, regions: list[str]) -> FusionInputs:
@@ -168,11 +174,12 @@ def test_vectors_that_cannot_replace_are_refused(name, regions, message):
 
 
 @pytest.mark.parametrize("modality", representation.MODALITIES)
-def test_held_out_regions_change_nothing_of_the_others(tmp_path_factory, modality):
+@pytest.mark.parametrize("rings", [0, 2])
+def test_held_out_regions_change_nothing_of_the_others(tmp_path_factory, modality, rings):
     """Inductive: the fit does not see them; transductive: it does."""
     inputs = toy_inputs()
     other = changed(inputs, modality, [REGIONS[row] for row in HELD_OUT])
-    one, two = run(tmp_path_factory, inputs, FIT), run(tmp_path_factory, other, FIT)
+    one, two = (run(tmp_path_factory, those, FIT, rings=rings) for those in (inputs, other))
     assert same(one, two, FIT)
     assert not same(one, two, HELD_OUT)
     assert not same(run(tmp_path_factory, inputs), run(tmp_path_factory, other), FIT)
@@ -184,6 +191,26 @@ def test_a_held_out_region_is_embedded_by_its_own_vectors_alone(tmp_path_factory
     one, two = run(tmp_path_factory, inputs, FIT), run(tmp_path_factory, other, FIT)
     assert not same(one, two, [7])
     assert same(one, two, [row for row in range(30) if row != 7])
+
+
+def test_a_region_sees_its_neighbours_and_the_fit_only_its_own(tmp_path_factory):
+    inputs = toy_inputs()
+    fit = np.arange(20)
+    _, own = run(tmp_path_factory, inputs, fit)
+    _, embedding = run(tmp_path_factory, inputs, fit, rings=2)
+    beside, first, second = np.split(embedding, 3, axis=1)
+    assert np.array_equal(beside, own)
+    for row, near, far in [
+        (5, [4, 6], [3, 7]),
+        (0, [1], [2]),
+        (18, [17, 19], [16]),
+        (19, [18], [17]),
+        (20, [19, 21], [18, 22]),
+    ]:
+        assert first[row] == pytest.approx(own[near].mean(0), abs=1e-6)
+        assert second[row] == pytest.approx(own[far].mean(0), abs=1e-6)
+    assert not first[29].any()
+    assert not second[29].any()
 
 
 def test_inductive_is_as_if_only_the_regions_of_the_fit_were_there(tmp_path_factory):
@@ -203,7 +230,7 @@ def test_inductive_is_as_if_only_the_regions_of_the_fit_were_there(tmp_path_fact
             [region for region in ids if region in kept],
             {kind: values[rows] for kind, values in kinds.items()},
         )
-    alone = run(tmp_path_factory, FusionInputs(kept, parts, views, inputs.positives))
+    alone = run(tmp_path_factory, FusionInputs(kept, parts, views, inputs.positives, NEIGHBOURS))
     among = run(tmp_path_factory, inputs, FIT[::-1])
     for one, other in zip(alone, among, strict=True):
         assert one == pytest.approx(other[FIT], abs=1e-5)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from musecl.representation import VIEWS, FusionInputs, Part, Vectors, Views
 from musecl.step.job import Job
-from musecl.tables import read_table, read_vectors
+from musecl.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
 
 KINDS = ("pretrained", "embedding")
 
@@ -13,7 +13,13 @@ def read_inputs(job: Job) -> FusionInputs:
     """Read both kinds of features of both views, by region and by single view, text and pairs.
 
     A region that lacks all modalities is not among the inputs.
+
+    Raises
+    ------
+    InputError
+        A region is not in the region table.
     """
+    regions = read_geotable(job.input("regions.parquet"))
     parts = {}
     for view in VIEWS:
         for kind in KINDS:
@@ -21,11 +27,14 @@ def read_inputs(job: Job) -> FusionInputs:
             parts[f"{view} {kind}"] = sorted_part(keys, vectors)
     keys, vectors = read_vectors(job.input("text_embeddings.parquet"), "embedding")
     parts["text"] = sorted_part(keys, vectors)
+    region_ids = sorted({region for part in parts.values() for region in part.region_ids})
+    require_same_regions(regions[KEY], pd.Series(region_ids), "fuse")
     return FusionInputs(
-        region_ids=sorted({region for part in parts.values() for region in part.region_ids}),
+        region_ids=region_ids,
         parts=parts,
         views={view: read_views(job, view) for view in VIEWS},
         positives=read_table(job.input("remote_view_pairs.parquet")),
+        neighbours=dict(zip(regions[KEY], regions["neighbours"], strict=True)),
     )
 
 

@@ -8,8 +8,9 @@ tell, population for one; the residual keeps it. Its columns are components: sca
 not each to variance 1.
 
 A region that lacks a modality holds, in that part, the mean of the regions that have it, and the
-last three columns of `embedding` say which of remote view, street view and text are present (1) or
-absent (0).
+last three columns of the residual say which of remote view, street view and text are present (1) or
+absent (0). Where `rings` is set, the mean of each ring of neighbours' columns stands beside a
+region's own: what a place is like depends on what is around it.
 """
 
 from collections.abc import Iterable
@@ -73,12 +74,15 @@ class FusionInputs:
         By view, its chips or viewpoints, of the same kinds and regions as its parts.
     positives : DataFrame
         `anchor`, `positive`: regions with alike places.
+    neighbours : dict of list of str
+        The adjacent regions of each region; others than `region_ids` are not looked at.
     """
 
     region_ids: list[str]
     parts: dict[str, Part]
     views: dict[str, Views]
     positives: pd.DataFrame
+    neighbours: dict[str, list[str]]
 
     def without(self, modality: str) -> "FusionInputs":
         """Leave out `remote_view`, `street_view` or `text` everywhere; all regions stay.
@@ -183,9 +187,9 @@ def represent(
     )
     fusion = train_fusion(regions, sizes, settings, seed, scratch)
     fused = fuse_regions(fusion, lay_tokens(views, text, inputs.region_ids, settings.text_token))
-    if not settings.residual:
-        return fused, fused
-    return fused, beside_residual(fused, inputs, fitted)
+    embedding = beside_residual(fused, inputs, fitted) if settings.residual else fused
+    around = means_of_rings(embedding, inputs, fitted, settings.rings)
+    return fused, np.concatenate([embedding, *around], axis=1)
 
 
 def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> tuple[dict[str, Views], Part]:
@@ -351,3 +355,26 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> 
     have = {name.split()[0]: part.region_ids for name, part in inputs.parts.items()}
     presence = [pd.Index(region_ids).isin(have.get(modality, [])) for modality in MODALITIES]
     return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
+
+
+def means_of_rings(
+    vectors: Vectors, inputs: FusionInputs, fitted: list[str], rings: int
+) -> list[Vectors]:
+    """Average the vectors (N, D) of each ring of a region's neighbours: an array (N, D) a ring.
+
+    A ring that is empty is zero, the mean region. A region that is fitted to sees only such
+    neighbours: what is held out stays out of the fit.
+    """
+    row = {region: number for number, region in enumerate(inputs.region_ids)}
+    fit = set(fitted)
+    means = [np.zeros_like(vectors) for _ in range(rings)]
+    for region, here in row.items():
+        seen = fit if region in fit else row.keys()
+        reached, ring = {region}, {region}
+        for mean in means:
+            ring = {other for near in ring for other in inputs.neighbours[near]} - reached
+            reached |= ring
+            there = sorted(row[other] for other in ring if other in seen)
+            if there:
+                mean[here] = vectors[there].mean(axis=0)
+    return means

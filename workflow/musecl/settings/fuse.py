@@ -21,6 +21,12 @@ class FuseSettings(Section):
         description="whether `embedding` holds what went in beside the fused vector (the paper: "
         "false, the fused vector alone)"
     )
+    rings: int = Field(
+        ge=0,
+        le=3,
+        description="rings of neighbours whose mean vectors stand in `embedding`, too (the paper: "
+        "0)",
+    )
     embedding_size: int = Field(ge=8, le=2048)
     heads: int = Field(ge=1, description="of cross_attention; they divide embedding_size")
     alignment: Literal["infonce", "mse"] = Field(

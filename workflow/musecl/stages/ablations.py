@@ -55,10 +55,7 @@ def run(job: Job) -> None:
             folder.mkdir(exist_ok=True)
             as_changed = FuseSettings(**{**fuse.model_dump(), **changes})
             methods[name] = block(represent(changed, as_changed, seed, folder)[1])
-        fused = min(PART_SIZE, fuse.embedding_size)
-        methods["without_fusion"] = replace(
-            methods["musecl"], values=methods["musecl"].values[:, fused:]
-        )
+        methods["without_fusion"] = without_fusion(methods["musecl"], fuse)
 
         def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
             for name, vectors in methods.items():
@@ -74,6 +71,13 @@ def run(job: Job) -> None:
         shown = headline & set(group.names)
         judged = list(judge(sides, [group], shown, regions, once, seed, "inductive"))
         write(job, lay_out(judged, shown, reference="all_regions"), "inductive.csv")
+
+
+def without_fusion(ours: Block, fuse: FuseSettings) -> Block:
+    """Drop the fused vector, which stands first: of a region itself and of each ring around it."""
+    blocks = np.split(ours.values, 1 + fuse.rings, axis=1)
+    fused = min(PART_SIZE, fuse.embedding_size)
+    return replace(ours, values=np.hstack([block[:, fused:] for block in blocks]))
 
 
 def write(job: Job, table: pd.DataFrame, name: str) -> None:

@@ -58,6 +58,7 @@ AS_PUBLISHED = {
     "mode": "scalar_attention",
     "text_token": False,
     "residual": False,
+    "rings": 0,
     "text_weight": 1.0,
     "views_weight": 0.0,
     "places_weight": 0.0,
@@ -156,6 +157,7 @@ def published_inputs(inputs: FusionInputs, remote: Part, street: Part) -> Fusion
             "street_view": Views(street.region_ids, {"embedding": street.vectors}),
         },
         positives=inputs.positives,
+        neighbours=inputs.neighbours,
     )
 
 

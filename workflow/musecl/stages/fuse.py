@@ -12,15 +12,13 @@ from musecl.fusion_inputs import read_inputs
 from musecl.representation import represent
 from musecl.settings.fuse import FuseSettings
 from musecl.step.job import Job
-from musecl.tables import read_geotable, require_same_regions, write_vectors
+from musecl.tables import write_vectors
 
 
 def run(job: Job) -> None:
     """Write `embeddings.parquet`: a row per region that has any modality."""
     settings = job.settings("fuse", FuseSettings)
     inputs = read_inputs(job)
-    known = read_geotable(job.input("regions.parquet"))["region_id"]
-    require_same_regions(known, pd.Series(inputs.region_ids), "fuse")
     with job.scratch() as scratch:
         fused, embedding = represent(inputs, settings, int(job.value("seed")), scratch)
         write_vectors(
@@ -29,6 +27,6 @@ def run(job: Job) -> None:
             fused=fused,
             embedding=embedding,
         )
-    total = len(inputs.region_ids)
+    total, known = len(inputs.region_ids), len(inputs.neighbours)
     lacking = [f"{name} {total - len(part.region_ids)}" for name, part in inputs.parts.items()]
-    print(f"{total} of {len(known)} regions have a modality; of these lack {', '.join(lacking)}")
+    print(f"{total} of {known} regions have a modality; of these lack {', '.join(lacking)}")

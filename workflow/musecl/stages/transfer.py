@@ -75,6 +75,7 @@ def run(job: Job) -> None:
         parts={name: sorted_part(*part) for name, part in parts.items()},
         views=views,
         positives=read_table(job.input(f"{source}/remote_view_pairs.parquet")),
+        neighbours=dict(zip(regions[KEY], regions["neighbours"], strict=True)),
     )
     with job.scratch() as scratch:
         fit = np.flatnonzero(pd.Index(inputs.region_ids).isin(tables[0][KEY]))
