@@ -15,7 +15,7 @@ FUSE = {
     "mode": "cross_attention",
     "text_token": True,
     "residual": True,
-    "rings": 0,
+    "rings": 1,
     "embedding_size": 16,
     "heads": 2,
     "alignment": "infonce",
@@ -87,8 +87,10 @@ def lay_city(root: Path) -> Path:
         write_vectors(data / f"{view}_view_embeddings.parquet", keys, **single)
     keys = pd.DataFrame({"region_id": ids})
     write_vectors(data / "text_embeddings.parquet", keys, embedding=vectors("text", everything, 12))
-    fused = np.hstack([vectors(modality, everything, 16) for modality in seen])
-    write_vectors(data / "embeddings.parquet", keys, fused=fused[:, :16], embedding=fused)
+    own = np.hstack([vectors(modality, everything, 16) for modality in seen])
+    around = np.roll(own, 1, axis=0)
+    both = np.hstack([own, around])
+    write_vectors(data / "embeddings.parquet", keys, fused=own[:, :16], embedding=both)
     pairs = {"anchor": np.repeat(ids, 2), "positive": np.roll(np.repeat(ids, 2), 3)}
     pd.DataFrame(pairs).to_parquet(data / "remote_view_pairs.parquet")
     counts = pd.DataFrame(generator.poisson(2, (len(ids), 3)), columns=["park", "shop", "school"])

@@ -13,6 +13,7 @@ METHODS = {
     "random_mobility_pairs",
     "without_attention",
     "without_fusion",
+    "without_rings",
 }
 
 

@@ -17,6 +17,7 @@ METHODS = {
     "musecl_published_code",
     "musecl_published_paper",
     "concat",
+    "concat_with_rings",
     "musecl",
     "coordinates_nearest",
     "coordinates_forest",

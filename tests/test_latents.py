@@ -35,6 +35,10 @@ def tidy(latents) -> pd.DataFrame:
     return columns.melt(KEY, var_name="indicator")
 
 
+def oracle_of(latents):
+    return oracle_r2(latents.observed, latents.cells, tidy(latents), seed=1)
+
+
 def test_fields_are_uncorrelated_of_unit_variance_and_alike_nearby() -> None:
     cells = nearest_cells(400)
     assert cells == sorted(set(cells))
@@ -49,7 +53,7 @@ def test_fields_are_uncorrelated_of_unit_variance_and_alike_nearby() -> None:
 
 def test_the_closed_form_agrees_with_an_oracle_on_a_large_draw() -> None:
     settings = city(3000, remote_view=2.0, street_view=0.7)
-    table = oracle_r2(draw_latents(settings), tidy(draw_latents(settings)), seed=1)
+    table = oracle_of(draw_latents(settings))
     three = ("remote_view", "street_view", "places")
     assert set(table.index) == set(WEIGHTS)
     assert best_r2(settings, ("remote_view",)) == pytest.approx(0.8 / 1.25)
@@ -65,10 +69,10 @@ def test_a_modality_of_strength_zero_tells_nothing_and_adds_nothing() -> None:
     both = ("remote_view", "street_view")
     assert best_r2(settings, both) == best_r2(settings, ("remote_view",))
     latents = draw_latents(settings)
-    table = oracle_r2(latents, tidy(latents), seed=1)
+    table = oracle_of(latents)
     assert table["street_view"].max() < 0.01
     blind = city(2000, street_view=0.0, places=0.0)
-    blind_table = oracle_r2(draw_latents(blind), tidy(draw_latents(blind)), seed=1)
+    blind_table = oracle_of(draw_latents(blind))
     np.testing.assert_allclose(blind_table["all"], blind_table["remote_view"], atol=0.02)
 
 
@@ -81,7 +85,8 @@ def test_shuffled_labels_cannot_be_predicted(split: str) -> None:
     method = Method("all", (Block(vectors, np.ones(600, bool)),), perceptron=False)
     parents = np.array([h3.cell_to_parent(cell, 6) for cell in latents.cells])
     settings = EvaluateSettings(seeds=1, folds=5, splits=[split], mlp=MLP)
-    trials = draw_trials(split, parents, settings, seed=1)
+    units = None if split == "random" else parents
+    trials = draw_trials(split, units, 600, settings, seed=1)
     both = np.hstack([labels, shuffled])
     answer = next(iter(predict_from_vectors(method, both, trials, MLP, threads=1)))
     scores = r2(both, answer.predictions)[0]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.splits import SPLITS, Fold, draw_folds, possible_splits, unit_folds
+from musecl.splits import SPLITS, Fold, draw_folds, paper_fold, possible_splits, unit_folds
 from musecl.step.errors import InputError
 
 # No parent holds more than a third: half of the regions then lie in two or more.
@@ -113,3 +113,10 @@ def test_splits_that_a_city_lacks_are_left_out_with_a_line(capsys):
     said = capsys.readouterr().out
     assert "split spatial_wide: left out, the city has 1" in said
     assert "split district: left out, the city has 0" in said
+
+
+def test_the_papers_split_is_60_20_20_and_the_same_each_time():
+    fold = paper_fold(1111)
+    assert (len(fold.fitting), len(fold.validation), len(fold.test)) == (666, 222, 223)
+    assert sorted([*fold.train, *fold.test]) == list(range(1111))
+    np.testing.assert_array_equal(fold.test, paper_fold(1111).test)

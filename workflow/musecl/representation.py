@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from musecl.fusion import FusionTraining, Regions, draw_batch, fuse_regions
 from musecl.models.fusion import MODES, Alignments, Sizes, Tokens
+from musecl.rings import means_of_rings
 from musecl.settings.fuse import FuseSettings
 from musecl.step.errors import InputError
 from musecl.training import train
@@ -188,7 +189,9 @@ def represent(
     fusion = train_fusion(regions, sizes, settings, seed, scratch)
     fused = fuse_regions(fusion, lay_tokens(views, text, inputs.region_ids, settings.text_token))
     embedding = beside_residual(fused, inputs, fitted) if settings.residual else fused
-    around = means_of_rings(embedding, inputs, fitted, settings.rings)
+    around = means_of_rings(
+        embedding, inputs.region_ids, inputs.neighbours, settings.rings, set(fitted)
+    )
     return fused, np.concatenate([embedding, *around], axis=1)
 
 
@@ -357,24 +360,16 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> 
     return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
 
 
-def means_of_rings(
-    vectors: Vectors, inputs: FusionInputs, fitted: list[str], rings: int
-) -> list[Vectors]:
-    """Average the vectors (N, D) of each ring of a region's neighbours: an array (N, D) a ring.
+def without_fused(embedding: Vectors, settings: FuseSettings) -> Vectors:
+    """Drop the fused vector from `embedding` (N, E), of a region itself and of each ring around it.
 
-    A ring that is empty is zero, the mean region. A region that is fitted to sees only such
-    neighbours: what is held out stays out of the fit.
+    What is left is the residual, with what is around where `rings` is set.
     """
-    row = {region: number for number, region in enumerate(inputs.region_ids)}
-    fit = set(fitted)
-    means = [np.zeros_like(vectors) for _ in range(rings)]
-    for region, here in row.items():
-        seen = fit if region in fit else row.keys()
-        reached, ring = {region}, {region}
-        for mean in means:
-            ring = {other for near in ring for other in inputs.neighbours[near]} - reached
-            reached |= ring
-            there = sorted(row[other] for other in ring if other in seen)
-            if there:
-                mean[here] = vectors[there].mean(axis=0)
-    return means
+    blocks = np.split(embedding, 1 + settings.rings, axis=1)
+    fused = min(PART_SIZE, settings.embedding_size)
+    return np.hstack([block[:, fused:] for block in blocks])
+
+
+def without_rings(embedding: Vectors, settings: FuseSettings) -> Vectors:
+    """Drop what is around from `embedding` (N, E): the fused vector and the residual are left."""
+    return np.split(embedding, 1 + settings.rings, axis=1)[0]

@@ -172,6 +172,7 @@ rule ceiling:
     params:
         "cities.{city}.generated",
         "seed",
+        "fuse.rings",
     shell:
         f"{DO} ceiling@{{wildcards.city}} {TOLD}"
 

@@ -3,7 +3,8 @@
 Rows by column `method`: `musecl`; without one modality (`without_remote_view`, ...); with random
 regions for the pairs of places or of mobility (`random_place_pairs`, `random_mobility_pairs`: in
 pretraining, and for places in the fusion's alignment too); with a linear layer for the attention
-(`without_attention`); and what goes into the fusion, reduced, without it (`without_fusion`).
+(`without_attention`); without what is around a region (`without_rings`); and what goes into the
+fusion, reduced, without it (`without_fusion`).
 
 `inductive.csv` sets a fusion that has seen all regions (as the paper's, without labels) beside
 one whose components, scales and training saw the training fold alone. Both see features of the
@@ -23,7 +24,14 @@ from musecl.evaluation import Answers, Trial, collect, fit_ridge, predict_from_v
 from musecl.fusion_inputs import read_inputs, sorted_part
 from musecl.labels import Group, group_indicators
 from musecl.methods import Block, Method, align
-from musecl.representation import MODALITIES, PART_SIZE, FusionInputs, Vectors, represent
+from musecl.representation import (
+    MODALITIES,
+    FusionInputs,
+    Vectors,
+    represent,
+    without_fused,
+    without_rings,
+)
 from musecl.settings.evaluate import EvaluateSettings
 from musecl.settings.fuse import FuseSettings
 from musecl.step.job import Job
@@ -55,7 +63,8 @@ def run(job: Job) -> None:
             folder.mkdir(exist_ok=True)
             as_changed = FuseSettings(**{**fuse.model_dump(), **changes})
             methods[name] = block(represent(changed, as_changed, seed, folder)[1])
-        methods["without_fusion"] = without_fusion(methods["musecl"], fuse)
+        for name, drop in (("without_fusion", without_fused), ("without_rings", without_rings)):
+            methods[name] = align(regions[KEY], keys, drop(ours, fuse), "embeddings.parquet")
 
         def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
             for name, vectors in methods.items():
@@ -71,13 +80,6 @@ def run(job: Job) -> None:
         shown = headline & set(group.names)
         judged = list(judge(sides, [group], shown, regions, once, seed, "inductive"))
         write(job, lay_out(judged, shown, reference="all_regions"), "inductive.csv")
-
-
-def without_fusion(ours: Block, fuse: FuseSettings) -> Block:
-    """Drop the fused vector, which stands first: of a region itself and of each ring around it."""
-    blocks = np.split(ours.values, 1 + fuse.rings, axis=1)
-    fused = min(PART_SIZE, fuse.embedding_size)
-    return replace(ours, values=np.hstack([block[:, fused:] for block in blocks]))
 
 
 def write(job: Job, table: pd.DataFrame, name: str) -> None:

@@ -9,7 +9,8 @@ Every representation predicts by ridge. Rows by column `method`:
   scalar attention that aligns them to each other; side by side with the text.
 - `musecl_published_code`: scalar attention over the views, aligned to the text by squared error;
   `musecl_published_paper`: the same by InfoNCE.
-- `concat`, `musecl`: all that goes into our fusion side by side; our representation.
+- `concat`: all that goes into our fusion side by side; `concat_with_rings`: the same, reduced, with
+  as many rings of what is around as ours has; `musecl`: our representation.
 - `coordinates_nearest`, `coordinates_forest`, `coordinates_gaussian_process`, `spatial_lag`,
   `place_counts`: see `models.practice`. They know where a region lies, or what stands in it, which
   no representation is told as such. `stacked` weighs these five, `stacked_with_musecl` the six.
@@ -37,7 +38,7 @@ from musecl.geo import metric_coordinates
 from musecl.labels import Group, group_indicators
 from musecl.methods import Block, Method, align, read_blocks
 from musecl.models.practice import forest, gaussian_process, nearest, place_counts, spatial_lag
-from musecl.representation import FusionInputs, Part, Views, represent
+from musecl.representation import FusionInputs, Part, Views, represent, without_fused
 from musecl.selection import Chosen, Predictor, choose, stack
 from musecl.settings.evaluate import EvaluateSettings
 from musecl.settings.fuse import FuseSettings
@@ -139,6 +140,9 @@ def read_methods(job: Job, regions: pd.Series, scratch: Path) -> dict[str, tuple
         methods[name] = (block(Part(inputs.region_ids, vectors)),)
     parts = [name for name in ours if name != "musecl"]
     methods["concat"] = tuple(ours[name] for name in parts)
+    keys, embedding = read_vectors(job.input("embeddings.parquet"), "embedding")
+    around = without_fused(embedding, settings)
+    methods["concat_with_rings"] = (align(regions, keys, around, "embeddings.parquet"),)
     methods["musecl"] = (ours["musecl"],)
     return methods
 
