@@ -318,3 +318,17 @@ def test_a_region_without_a_lot_count_is_refused(tmp_path):
     pd.DataFrame({"region_id": ["a"], "lots": [3]}).to_parquet(path)
     with pytest.raises(InputError, match="1 regions have no lot count"):
         evaluate.read_lot_counts(path, pd.Series(["a", "b"]))
+
+
+def test_indicators_known_in_almost_the_same_regions_share_a_group():
+    regions = [f"region {number:03d}" for number in range(200)]
+    tables = [
+        pd.DataFrame({"region_id": regions[start:], "indicator": name, "value": range(start, 200)})
+        for name, start in (("all", 0), ("all but one", 1), ("few", 5))
+    ]
+    groups = group_indicators(pd.Series(regions), pd.concat(tables, ignore_index=True))
+    assert [(group.names, len(group.rows)) for group in groups] == [
+        (["all", "all but one"], 199),
+        (["few"], 195),
+    ]
+    np.testing.assert_array_equal(groups[0].labels[:, 0], np.arange(1, 200))

@@ -10,6 +10,9 @@ from musecl.step.errors import InputError
 from musecl.tables import KEY, require_same_regions
 
 
+ALIKE = 0.99
+
+
 @dataclass(frozen=True)
 class Group:
     """Indicators that are known in the same regions.
@@ -31,6 +34,9 @@ class Group:
 def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group]:
     """Group indicators by the regions that have a value, so that a fold is decomposed once.
 
+    Those known in the same regions but for 1% share a group, of the regions that know them all: one
+    region more or less would cost a decomposition, and tell nothing.
+
     Parameters
     ----------
     regions : Series of str
@@ -47,13 +53,19 @@ def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group
     if indicators.duplicated([KEY, "indicator"]).any():
         raise InputError("indicators.parquet: two values of one indicator in a region")
     wide = indicators.pivot(index=KEY, columns="indicator", values="value").reindex(regions)
-    names_by_rows: dict[bytes, list[str]] = {}
+    together: list[tuple[NDArray[np.bool_], list[str]]] = []
     for name in sorted(wide.columns):
         if wide[name].nunique() < 2:
             raise InputError(f"indicators.parquet: {name!r} has one value only; nothing to predict")
-        names_by_rows.setdefault(wide[name].notna().to_numpy().tobytes(), []).append(name)
-    groups = []
-    for names in names_by_rows.values():
-        rows = np.flatnonzero(wide[names[0]].notna())
-        groups.append(Group(rows, names, wide[names].to_numpy()[rows]))
-    return groups
+        known = wide[name].notna().to_numpy()
+        for place, (others, names) in enumerate(together):
+            both = known & others
+            if both.sum() >= ALIKE * max(known.sum(), others.sum()):
+                together[place] = (both, [*names, name])
+                break
+        else:
+            together.append((known, [name]))
+    return [
+        Group(np.flatnonzero(known), names, wide[names].to_numpy()[known])
+        for known, names in together
+    ]
