@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from musecl.step.errors import InputError
 from musecl.tables import KEY, require_same_regions
 
-
 ALIKE = 0.99
 
 
