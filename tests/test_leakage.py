@@ -1,4 +1,4 @@
-"""No label on the way to a representation: what each stage may read, followed back to its sources."""
+"""No label on the way to a representation: what a stage may read, followed back to its sources."""
 
 import pytest
 
