@@ -14,6 +14,7 @@ METHODS = {
     "without_attention",
     "without_fusion",
     "without_rings",
+    "region_tokens",
 }
 
 
@@ -27,7 +28,9 @@ def test_every_part_is_left_out_once_on_every_split(tables):
     table, _ = tables
     assert set(table["method"]) == METHODS
     assert len(table) == 2 * len(METHODS)
-    assert np.isfinite(table.select_dtypes("number")).all(axis=None)
+    bounds = ["ahead_low", "ahead_high"]  # seven larger cells are too few
+    assert np.isfinite(table.select_dtypes("number").drop(columns=bounds)).all(axis=None)
+    assert table[bounds].isna().all(axis=None)
 
 
 def test_what_a_modality_alone_knows_is_lost_without_it(tables):

@@ -44,7 +44,9 @@ def test_every_method_is_judged_on_every_split(table):
     assert set(zip(table["method"], table["split"], strict=True)) == {
         (method, split) for method in METHODS for split in ("random", "spatial")
     }
-    assert np.isfinite(table.select_dtypes("number")).all(axis=None)
+    bounds = ["ahead_low", "ahead_high"]  # seven larger cells are too few
+    assert np.isfinite(table.select_dtypes("number").drop(columns=bounds)).all(axis=None)
+    assert table[bounds].isna().all(axis=None)
 
 
 def test_the_headline_is_the_mean_of_its_indicators(table):
@@ -58,9 +60,7 @@ def test_the_difference_to_the_reference_is_that_of_the_headlines(table):
         np.testing.assert_allclose(
             rows["reference_ahead"], ours["r2_headline"] - rows["r2_headline"], atol=2e-5
         )
-        assert (ours[["reference_ahead", "ahead_low", "ahead_high"]] == 0).all()
-    assert (table["ahead_low"] <= table["reference_ahead"]).all()
-    assert (table["reference_ahead"] <= table["ahead_high"]).all()
+        assert ours["reference_ahead"] == 0
 
 
 def test_a_method_knows_what_its_modalities_know(table):

@@ -34,9 +34,9 @@ def test_whole_cells_are_drawn_and_as_many_as_there_are():
 
 def test_a_better_method_is_better_and_the_same_is_not():
     observed, near, far = world()
-    better = paired_difference(both(observed, near), both(observed, far))
+    better = paired_difference(both(observed, near), both(observed, far), 25)
     assert 0 < better.low < better.mean < better.high
-    same = paired_difference(both(observed, near), both(observed, near))
+    same = paired_difference(both(observed, near), both(observed, near), 25)
     assert (same.low, same.mean, same.high) == (0, 0, 0)
 
 
@@ -60,6 +60,12 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says():
             observed[None] + np.repeat(generator.normal(size=(1, 25, 1)), 8, axis=1)
             for _ in range(2)
         )
-        found = paired_difference(both(observed, first), both(observed, second))
+        found = paired_difference(both(observed, first), both(observed, second), 25)
         held += found.low <= 0 <= found.high
     assert 33 <= held <= 40
+
+
+def test_a_handful_of_cells_gives_no_interval():
+    observed, near, far = world()
+    found = paired_difference(both(observed, near), both(observed, far), 5)
+    assert found.mean > 0 and np.isnan(found.low) and np.isnan(found.high)

@@ -69,11 +69,11 @@ def test_the_interval_lies_around_the_prediction_and_is_wider_for_noise(predicti
     assert width["noise"] > 2 * width["population_density"]
 
 
-def test_coverage_is_measured_and_about_what_is_promised(root, predictions):
+def test_coverage_is_measured_and_about_what_is_aimed_at(root, predictions):
     table = pd.read_csv(root / "data/toy/intervals.csv").set_index(["split", "indicator"])
     inside = predictions["observed"].between(predictions["low"], predictions["high"])
     measured = inside.groupby([predictions["split"], predictions["indicator"]]).mean()
     for key, share in measured.items():
         assert table.loc[key, "coverage"] == pytest.approx(share, abs=1e-6)
-    assert (table["promised"] == 0.9).all()
+    assert (table["nominal"] == 0.9).all()
     assert 0.82 < table.loc["random", "coverage"].mean() < 0.98

@@ -109,7 +109,7 @@ def test_splits_that_a_city_lacks_are_left_out_with_a_line(capsys):
     regions = pd.DataFrame(
         {"parent": list("aabbccdd"), "wide_parent": ["x"] * 8, "district": [None] * 8}
     )
-    assert possible_splits(regions, SPLITS) == ["random", "spatial"]
+    assert possible_splits(regions, list(SPLITS)) == ["random", "spatial"]
     said = capsys.readouterr().out
     assert "split spatial_wide: left out, the city has 1" in said
     assert "split district: left out, the city has 0" in said
@@ -120,3 +120,9 @@ def test_the_papers_split_is_60_20_20_and_the_same_each_time():
     assert (len(fold.fitting), len(fold.validation), len(fold.test)) == (666, 222, 223)
     assert sorted([*fold.train, *fold.test]) == list(range(1111))
     np.testing.assert_array_equal(fold.test, paper_fold(1111).test)
+
+
+def test_a_city_with_none_of_the_splits_is_refused():
+    regions = pd.DataFrame({"district": [None] * 4})
+    with pytest.raises(InputError, match=r"none of evaluate\.splits"):
+        possible_splits(regions, ["district"])

@@ -1,7 +1,7 @@
 """How sure a difference between two methods is: a paired bootstrap over larger cells.
 
 Adjacent regions are alike, so that regions drawn one by one would pretend to know more than they
-do. Whole `parent` cells are drawn with replacement instead (block bootstrap, Künsch 1989), the same
+do. Whole larger cells are drawn with replacement instead (block bootstrap, Künsch 1989), the same
 ones for both methods, and the mean R2 of each is computed on the regions drawn.
 """
 
@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 DRAWS = 2000
 LEVEL = 0.95
+# Of fewer larger cells no interval is told: resamples of a handful are nearly alike.
+FEWEST_UNITS = 8
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean R2 of one method less that of another, and the bounds of its 95% interval."""
+    """Mean R2 of one method less that of another, and the bounds of its 95% interval.
+
+    The fits are those of the sample: what another training seed changes is not in the interval.
+    """
 
     mean: float
     low: float
@@ -71,15 +76,19 @@ def resampled_r2(observed: Array, predicted: Array, weights: Array) -> Array:
     return np.asarray(np.nanmean(scores, axis=1))
 
 
-def paired_difference(first: Array, second: Array) -> Difference:
+def paired_difference(first: Array, second: Array, units: int) -> Difference:
     """Compare two methods on the same resamples, the first row of which is the sample itself.
 
     Parameters
     ----------
     first, second : arrays of shape (1 + B,)
         Of `resampled_r2`, the first entry with every region once.
+    units : int
+        How many larger cells were drawn from; of fewer than eight the bounds are NaN.
     """
     differences = first - second
+    if units < FEWEST_UNITS:
+        return Difference(float(differences[0]), np.nan, np.nan)
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(differences[1:], [tail, 100 - tail])
     return Difference(float(differences[0]), float(low), float(high))

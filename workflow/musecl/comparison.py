@@ -1,8 +1,8 @@
 """Methods side by side on the same folds: the tables of baselines and ablations.
 
-Every method is fitted under the same budget: ridge with the penalty chosen inside the training
-fold, or settings chosen on its validation part. One method is the reference; the difference of
-every other to it comes with a paired interval.
+Every method is fitted to the same folds: ridge with a penalty chosen over all parts of the training
+fold, or a predictor whose few settings are chosen on its validation part. One method is the
+reference; the difference of every other to it comes with a paired interval.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -37,12 +37,15 @@ class Judged:
         Indexed by indicator; see `scoring.summarise`.
     resampled : array of shape (1 + B,)
         Mean R2 over the headline in the sample and in B resamples of larger cells.
+    cells : int
+        How many larger cells there are to draw from.
     """
 
     method: str
     split: str
     scores: pd.DataFrame
     resampled: Array
+    cells: int
 
 
 def judge(
@@ -73,12 +76,13 @@ def judge(
     description : str
         What the progress bar says.
     """
-    generator = np.random.default_rng([seed, DRAW_CELLS])
-    cells = draw_weights(regions["parent"].to_numpy(dtype=str), generator)
-    weights = np.vstack([np.ones(len(regions)), cells])
     splits = possible_splits(regions, settings.splits)
     with tqdm(total=len(splits) * len(groups), desc=description, mininterval=5) as progress:
         for split in splits:
+            cells = cells_of(regions, split)
+            generator = np.random.default_rng([seed, DRAW_CELLS])
+            drawn = draw_weights(cells, generator)
+            weights = np.vstack([np.ones(len(regions)), drawn])
             answers: dict[str, list[tuple[Group, Array]]] = {}
             for group in groups:
                 units = units_of(regions.iloc[group.rows], split)
@@ -88,7 +92,13 @@ def judge(
                 progress.update()
             for method, parts in answers.items():
                 resampled = resample(parts, headline, weights)
-                yield Judged(method, split, score(parts), resampled)
+                yield Judged(method, split, score(parts), resampled, len(np.unique(cells)))
+
+
+def cells_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_]:
+    """Name the larger cell of each region: what a split holds out together, or its `parent`."""
+    units = units_of(regions, split)
+    return regions["parent"].to_numpy(dtype=str) if units is None else units
 
 
 def score(parts: list[tuple[Group, Array]]) -> pd.DataFrame:
@@ -139,7 +149,7 @@ def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.Data
     by_split = {one.split: one for one in judged if one.method == reference}
     rows = []
     for one in judged:
-        ahead = paired_difference(by_split[one.split].resampled, one.resampled)
+        ahead = paired_difference(by_split[one.split].resampled, one.resampled, one.cells)
         scores = one.scores
         row: dict[str, str | float] = {
             "split": one.split,

@@ -1,9 +1,10 @@
-"""Prediction intervals with a promised coverage, from residuals that the fit has not seen.
+"""Prediction intervals that aim at a coverage, from residuals that the fit has not seen.
 
 Cross-conformal (Vovk 2015; the CV+ of Barber et al. 2021 with one centre): inside a training fold
 each part is predicted without it, and an interval reaches as far from a prediction as the residuals
-of a share of the training regions do. It promises its coverage where the test regions are like the
-training ones; held out in whole cells they are not quite, and the measured coverage is told beside.
+of a share of the training regions do. That is no guarantee: the theory of CV+ gives 80% where 90% is
+aimed at, the penalty was chosen by the same residuals, and regions held out in whole cells are not
+quite like the training ones. Hence the coverage is measured and told beside.
 """
 
 import numpy as np

@@ -52,19 +52,20 @@ def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group
     if indicators.duplicated([KEY, "indicator"]).any():
         raise InputError("indicators.parquet: two values of one indicator in a region")
     wide = indicators.pivot(index=KEY, columns="indicator", values="value").reindex(regions)
-    together: list[tuple[NDArray[np.bool_], list[str]]] = []
+    together: list[tuple[NDArray[np.bool_], list[str], int]] = []
     for name in sorted(wide.columns):
         if wide[name].nunique() < 2:
             raise InputError(f"indicators.parquet: {name!r} has one value only; nothing to predict")
         known = wide[name].notna().to_numpy()
-        for place, (others, names) in enumerate(together):
-            both = known & others
-            if both.sum() >= ALIKE * max(known.sum(), others.sum()):
-                together[place] = (both, [*names, name])
+        for place, (others, names, largest) in enumerate(together):
+            both, most = known & others, max(largest, int(known.sum()))
+            varied = (wide.loc[both, [*names, name]].nunique() > 1).all()
+            if both.sum() >= ALIKE * most and varied:
+                together[place] = (both, [*names, name], most)
                 break
         else:
-            together.append((known, [name]))
+            together.append((known, [name], int(known.sum())))
     return [
         Group(np.flatnonzero(known), names, wide[names].to_numpy()[known])
-        for known, names in together
+        for known, names, _ in together
     ]

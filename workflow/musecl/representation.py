@@ -363,10 +363,17 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> 
 def without_fused(embedding: Vectors, settings: FuseSettings) -> Vectors:
     """Drop the fused vector from `embedding` (N, E), of a region itself and of each ring around it.
 
-    What is left is the residual, with what is around where `rings` is set.
+    What is left is the residual of a transductive run, with what is around where `rings` is set.
+
+    Raises
+    ------
+    InputError
+        There is no residual: the fused vector is all there is.
     """
+    if not settings.residual:
+        raise InputError("fuse.residual is false: nothing is left without the fused vector")
     blocks = np.split(embedding, 1 + settings.rings, axis=1)
-    fused = min(PART_SIZE, settings.embedding_size)
+    fused = min(PART_SIZE, settings.embedding_size, len(embedding))
     return np.hstack([block[:, fused:] for block in blocks])
 
 

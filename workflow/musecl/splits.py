@@ -7,7 +7,7 @@ district after the other (in New York: leave one borough out). The same is drawn
 training fold, so that a penalty or an early stop is chosen for the kind of gap that the test has.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,20 +98,25 @@ def units_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_] | None:
     return None if column is None else regions[column].to_numpy(dtype=str)
 
 
-def possible_splits(regions: pd.DataFrame, splits: Iterable[str]) -> list[str]:
+def possible_splits(regions: pd.DataFrame, splits: Sequence[str]) -> list[str]:
     """Keep the splits for which a city has units enough, and say which ones it has not.
 
     Parameters
     ----------
     regions : DataFrame
         The region table.
-    splits : iterable of str
+    splits : sequence of str
         Names from `SPLITS`.
 
     Returns
     -------
     list of str
         In the order given.
+
+    Raises
+    ------
+    InputError
+        The city has none of them.
     """
     possible = []
     for split in splits:
@@ -121,6 +126,10 @@ def possible_splits(regions: pd.DataFrame, splits: Iterable[str]) -> list[str]:
             possible.append(split)
         else:
             print(f"split {split}: left out, the city has {known} units of it")
+    if not possible:
+        raise InputError(
+            f"none of evaluate.splits ({', '.join(splits)}) suits this city; add `random`"
+        )
     return possible
 
 

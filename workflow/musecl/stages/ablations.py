@@ -6,6 +6,10 @@ pretraining, and for places in the fusion's alignment too); with a linear layer 
 (`without_attention`); without what is around a region (`without_rings`); and what goes into the
 fusion, reduced, without it (`without_fusion`).
 
+With random mobility pairs the attention sees a region's street view as one token, where ours sees
+each viewpoint; `region_tokens` is ours with one token, to compare with. Where a region has too few
+trips, ours pairs it with itself, and random pairs replace that, too.
+
 `inductive.csv` sets a fusion that has seen all regions (as the paper's, without labels) beside
 one whose components, scales and training saw the training fold alone. Both see features of the
 pretrained encoders, which know nothing of the city. To keep to few trainings it is one repetition,
@@ -63,7 +67,10 @@ def run(job: Job) -> None:
             folder.mkdir(exist_ok=True)
             as_changed = FuseSettings(**{**fuse.model_dump(), **changes})
             methods[name] = block(represent(changed, as_changed, seed, folder)[1])
-        for name, drop in (("without_fusion", without_fused), ("without_rings", without_rings)):
+        drops = {"without_rings": without_rings}
+        if fuse.residual:
+            drops["without_fusion"] = without_fused
+        for name, drop in drops.items():
             methods[name] = align(regions[KEY], keys, drop(ours, fuse), "embeddings.parquet")
 
         def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
@@ -106,6 +113,8 @@ def variants(job: Job, inputs: FusionInputs) -> dict[str, tuple[FusionInputs, di
     }
     changed["random_place_pairs"] = (replace(random_pairs("remote_view"), positives=shuffled), {})
     changed["random_mobility_pairs"] = (random_pairs("street_view"), {})
+    part = inputs.parts["street_view embedding"]
+    changed["region_tokens"] = (inputs.replacing("street_view embedding", part), {})
     changed["without_attention"] = (inputs, {"mode": "concat"})
     return changed
 

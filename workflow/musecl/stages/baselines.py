@@ -43,6 +43,7 @@ from musecl.selection import Chosen, Predictor, choose, stack
 from musecl.settings.evaluate import EvaluateSettings
 from musecl.settings.fuse import FuseSettings
 from musecl.splits import Fold
+from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.tables import KEY, read_geotable, read_table, read_vectors
 
@@ -119,7 +120,7 @@ def read_methods(job: Job, regions: pd.Series, scratch: Path) -> dict[str, tuple
     remote = published("remote_view", "musecl_published")
     street = published("street_view", "musecl_published")
     # The second half of a street view's numbers are deviations over its viewpoints.
-    street = street._replace(vectors=street.vectors[:, : remote.vectors.shape[1]])
+    street = street._replace(vectors=street.vectors[:, : street.vectors.shape[1] // 2])
     methods: dict[str, tuple[Block, ...]] = {
         "remote_view_pretrained": (ours["remote_view_pretrained"],),
         "street_view_pretrained": (ours["street_view_pretrained"],),
@@ -137,12 +138,16 @@ def read_methods(job: Job, regions: pd.Series, scratch: Path) -> dict[str, tuple
         seen = inputs.without("text") if name == "fusion_svrv" else inputs
         changed = FuseSettings(**{**settings.model_dump(), **changes})
         _, vectors = represent(seen, changed, seed, folder)
-        methods[name] = (block(Part(inputs.region_ids, vectors)),)
+        # A region with a text alone has nothing fused: it is absent, not zero.
+        seeing = pd.Index(inputs.region_ids).isin({*remote.region_ids, *street.region_ids})
+        known = [region for region, sees in zip(inputs.region_ids, seeing, strict=True) if sees]
+        methods[name] = (block(Part(known, vectors[seeing])),)
     parts = [name for name in ours if name != "musecl"]
     methods["concat"] = tuple(ours[name] for name in parts)
-    keys, embedding = read_vectors(job.input("embeddings.parquet"), "embedding")
-    around = without_fused(embedding, settings)
-    methods["concat_with_rings"] = (align(regions, keys, around, "embeddings.parquet"),)
+    if settings.residual:
+        keys, embedding = read_vectors(job.input("embeddings.parquet"), "embedding")
+        around = without_fused(embedding, settings)
+        methods["concat_with_rings"] = (align(regions, keys, around, "embeddings.parquet"),)
     methods["musecl"] = (ours["musecl"],)
     return methods
 
@@ -166,7 +171,18 @@ def published_inputs(inputs: FusionInputs, remote: Part, street: Part) -> Fusion
 
 
 def add(first: Block, second: Block) -> Block:
-    """Sum two blocks of the same width; where one is absent the other stands alone."""
+    """Sum two blocks of the same width; where one is absent the other stands alone.
+
+    Raises
+    ------
+    InputError
+        Their widths differ.
+    """
+    if first.values.shape != second.values.shape:
+        raise InputError(
+            "add_svrv: the views have vectors of different length; set pretrain_remote_view."
+            "embedding_size and pretrain_street_view.embedding_size alike"
+        )
     return Block(first.values + second.values, first.present | second.present)
 
 

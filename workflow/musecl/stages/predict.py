@@ -2,8 +2,7 @@
 
 The representation `musecl` predicts by ridge. A region's prediction is the mean over repetitions,
 each from a fold that did not hold it, and so are the bounds of its interval. How often the interval
-holds the observed value is measured per split: it promises 90% where held-out regions are like the
-training ones.
+holds the observed value is measured per split: it aims at 90%.
 """
 
 import geopandas as gpd
@@ -136,7 +135,7 @@ def measure_coverage(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `split`, `indicator`, `promised`, `coverage` (shares), `mean_width` (in the indicator's
+        `split`, `indicator`, `nominal`, `coverage` (shares), `mean_width` (in the indicator's
         units), `n_regions`.
     """
     held = predictions.assign(
@@ -148,5 +147,5 @@ def measure_coverage(predictions: pd.DataFrame) -> pd.DataFrame:
         mean_width=("mean_width", "mean"),
         n_regions=(KEY, "size"),
     )
-    table.insert(2, "promised", COVERAGE)
+    table.insert(2, "nominal", COVERAGE)
     return table

@@ -85,7 +85,7 @@ def run(job: Job) -> None:
         return align(regions[KEY], keys, vectors, "transfer")
 
     shared = {
-        name.removesuffix(" embedding").replace(" ", "_"): block(*part)
+        name.replace(" ", "_"): block(*part)
         for name, part in parts.items()
         if name.endswith("pretrained") or name == "text"
     }
@@ -98,8 +98,7 @@ def run(job: Job) -> None:
         known = ~np.isnan(labels)
         train, test = np.flatnonzero(inside & known), np.flatnonzero(~inside & known)
         generator = np.random.default_rng([seed, DRAW_PARTS])
-        folds = min(evaluate.folds, len(np.unique(units[train])))
-        fold = Fold(train, test, unit_folds(units[train], folds, generator))
+        fold = Fold(train, test, parts_of(units[train], evaluate.folds, generator))
         for method, predicted in predict(methods, labels, fold):
             rows.append(describe(labels[test], predicted) | {"indicator": name, "method": method})
             rows[-1] |= {"n_from": len(train), "n_to": len(test)}
@@ -162,6 +161,16 @@ def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors]
         )
     keys = pd.concat([here[0], there[0]], ignore_index=True)
     return Seen(keys, np.concatenate([here[1], there[1]]))
+
+
+def parts_of(
+    units: NDArray[np.str_], folds: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Divide the training city by larger cells; by rows in turn where it lies within one."""
+    count = min(folds, len(np.unique(units)))
+    if count < 2:
+        return np.arange(len(units)) % folds
+    return unit_folds(units, count, generator)
 
 
 def shared_labels(
