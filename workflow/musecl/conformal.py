@@ -2,9 +2,9 @@
 
 Cross-conformal (Vovk 2015; the CV+ of Barber et al. 2021 with one centre): inside a training fold
 each part is predicted without it, and an interval reaches as far from a prediction as the residuals
-of a share of the training regions do. That is no guarantee: the theory of CV+ gives 80% where 90% is
-aimed at, the penalty was chosen by the same residuals, and regions held out in whole cells are not
-quite like the training ones. Hence the coverage is measured and told beside.
+of a share of the training regions do. That is no guarantee: the theory of CV+ gives 80% where 90%
+is aimed at, the penalty was chosen by the same residuals, and regions held out in whole cells are
+not quite like the training ones. Hence the coverage is measured and told beside.
 """
 
 import numpy as np
