@@ -120,13 +120,14 @@ def test_the_world_in_miniature_on_slurm(tmp_path: Path) -> None:
     lay_world(tmp_path / "world")
     world = Relay(tmp_path / "world")
     wanted = world.dvc_wants()
-    assert_agreement(world, wanted, TARGET)
+    assert_agreement(world, wanted)
     with serve(packages) as index, only(index):
-        assert len(run_on_slurm(world, TARGET)) == len(wanted)
+        assert len(run_on_slurm(world)) == len(wanted)
     assert (world.folder / TARGET).stat().st_size > 0
-    assert_agreement(world, set(), TARGET)
+    assert_agreement(world, set())
     edit_parameter(world, "evaluate.folds", 4)
-    assert_agreement(world, {"evaluate@nyc"}, TARGET)
-    (job,) = run_on_slurm(world, TARGET)
-    assert state_of(job) == "COMPLETED"
-    assert_agreement(world, set(), TARGET)
+    judging = {f"{stage}@nyc" for stage in ("evaluate", "predict", "baselines", "ablations")}
+    assert_agreement(world, judging)
+    jobs = run_on_slurm(world)
+    assert [state_of(job) for job in jobs] == ["COMPLETED"] * len(judging)
+    assert_agreement(world, set())
