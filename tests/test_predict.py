@@ -38,7 +38,7 @@ def root(tmp_path_factory):
     job = job_in(
         root,
         ["regions.parquet", "indicators.parquet", "embeddings.parquet"],
-        ["predictions.parquet", "intervals.csv"],
+        ["predictions.parquet", "intervals.csv", "districts.csv"],
         evaluate=SETTINGS,
         seed=1,
         threads=1,
@@ -77,3 +77,12 @@ def test_coverage_is_measured_and_about_what_is_aimed_at(root, predictions):
         assert table.loc[key, "coverage"] == pytest.approx(share, abs=1e-6)
     assert (table["nominal"] == 0.9).all()
     assert 0.82 < table.loc["random", "coverage"].mean() < 0.98
+
+
+def test_a_model_of_one_district_is_judged_in_the_other(root):
+    table = pd.read_csv(root / "data/toy/districts.csv").set_index(["from", "to", "indicator"])
+    assert set(table.index.droplevel("indicator")) == {("north", "south"), ("south", "north")}
+    density = table.xs("population_density", level="indicator")
+    assert (density["r2"] > 0.7).all()
+    assert density.loc[("north", "south"), ["n_from", "n_to"]].tolist() == [28, 56]
+    assert (table.xs("noise", level="indicator")["r2"] < 0.1).all()

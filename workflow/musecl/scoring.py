@@ -62,3 +62,19 @@ def summarise(observed: Array, predicted: Array) -> dict[str, Array]:
         "rmse_std": error.std(axis=0),
         "mae_mean": mae(observed, predicted).mean(axis=0),
     }
+
+
+def score_once(observed: Array, predicted: Array) -> dict[str, float]:
+    """Score one prediction (n,) of one indicator: R2, RMSE, MAE and Pearson's correlation.
+
+    The correlation, NaN of a constant prediction, asks for the order alone where R2 asks for the
+    level too.
+    """
+    pair = observed[:, None], predicted[:, None]
+    constant = predicted.std() < 1e-12
+    return {
+        "r2": float(r2(*pair)[0]),
+        "rmse": float(rmse(*pair)[0]),
+        "mae": float(mae(*pair)[0]),
+        "correlation": np.nan if constant else float(np.corrcoef(observed, predicted)[0, 1]),
+    }

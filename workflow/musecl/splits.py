@@ -92,6 +92,16 @@ def unit_folds(
     return fold_of_unit[members]
 
 
+def parts_of(
+    units: NDArray[np.str_], folds: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Divide a training fold (n,) by larger cells; by rows in turn where it lies within one."""
+    count = min(folds, len(np.unique(units)))
+    if count < 2:
+        return np.arange(len(units)) % folds
+    return unit_folds(units, count, generator)
+
+
 def units_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_] | None:
     """Name the unit of each region that a split holds out whole; None for the random one."""
     column = SPLITS[split]

@@ -14,6 +14,7 @@ rule predict:
     output:
         predictions="results/{city}/predictions.parquet",
         intervals_csv="results/{city}/intervals.csv",
+        districts_csv="results/{city}/districts.csv",
     log:
         "logs/{city}/predict.log",
     benchmark:

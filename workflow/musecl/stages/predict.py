@@ -2,7 +2,8 @@
 
 The representation `musecl` predicts by ridge. A region's prediction is the mean over repetitions,
 each from a fold that did not hold it, and so are the bounds of its interval. How often the interval
-holds the observed value is measured per split: it aims at 90%.
+holds the observed value is measured per split: it aims at 90%. `districts.csv` tells what a model
+of one district (in New York: borough) says of each other.
 """
 
 import geopandas as gpd
@@ -16,12 +17,16 @@ from musecl.conformal import COVERAGE
 from musecl.evaluation import Trial, collect, draw_trials, fit_ridge, work_on_all
 from musecl.labels import Group, group_indicators
 from musecl.methods import Block, align
+from musecl.scoring import score_once
 from musecl.settings.evaluate import EvaluateSettings
-from musecl.splits import SPLITS, possible_splits, units_of
+from musecl.splits import SPLITS, Fold, parts_of, possible_splits, units_of
 from musecl.step.job import Job
 from musecl.tables import KEY, read_geotable, read_table, read_vectors, write_table
 
 Array = NDArray[np.float64]
+DRAW_PARTS = 71
+# Regions that a district must have to be trained in, or judged.
+FEWEST = 20
 
 PREDICTIONS = pa.DataFrameSchema(
     {
@@ -40,7 +45,7 @@ PREDICTIONS = pa.DataFrameSchema(
 
 
 def run(job: Job) -> None:
-    """Write `predictions.parquet` and the measured coverage, `intervals.csv`."""
+    """Write `predictions.parquet`, measured coverage and what carries over between districts."""
     settings = job.settings("evaluate", EvaluateSettings)
     seed, threads = int(job.value("seed")), int(job.value("threads"))
     regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
@@ -64,6 +69,10 @@ def run(job: Job) -> None:
     )
     table = measure_coverage(predictions)
     table.to_csv(job.output("intervals.csv"), index=False, float_format="%.6f", lineterminator="\n")
+    districts = between_districts(regions, block, groups, settings.folds, seed)
+    districts.to_csv(
+        job.output("districts.csv"), index=False, float_format="%.6f", lineterminator="\n"
+    )
     print(table.groupby("split")["coverage"].describe()[["mean", "min", "max"]].to_string())
 
 
@@ -149,3 +158,54 @@ def measure_coverage(predictions: pd.DataFrame) -> pd.DataFrame:
     )
     table.insert(2, "nominal", COVERAGE)
     return table
+
+
+def between_districts(
+    regions: pd.DataFrame, block: Block, groups: list[Group], folds: int, seed: int
+) -> pd.DataFrame:
+    """Train in one district, predict another: a row per ordered pair and indicator.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        N regions, sorted.
+    block : Block
+        Their vectors.
+    groups : list of Group
+        The indicators.
+    folds : int
+        Parts of a training district that choose the penalty.
+    seed : int
+        Of these parts.
+
+    Returns
+    -------
+    DataFrame
+        `from`, `to`, `indicator`, `r2`, `rmse`, `mae`, `correlation`, `n_from`, `n_to`; no row
+        where the city names no districts.
+    """
+    district, parent = regions["district"], regions["parent"].to_numpy(dtype=str)
+    rows = []
+    for source in sorted(district.dropna().unique()):
+        for group in groups:
+            here = district.iloc[group.rows].to_numpy()
+            train = np.flatnonzero(here == source)
+            if len(train) < FEWEST:
+                continue
+            generator = np.random.default_rng([seed, DRAW_PARTS])
+            parts = parts_of(parent[group.rows][train], folds, generator)
+            fold = Fold(train, np.flatnonzero(here != source), parts)
+            answers = np.full(group.labels.shape, np.nan)
+            answers[fold.test] = fit_ridge(
+                (block.take(group.rows),), group.labels, fold
+            ).predictions
+            for target in sorted(set(here[fold.test])):
+                there = here == target
+                if there.sum() < FEWEST:
+                    continue
+                for column, name in enumerate(group.names):
+                    scores = score_once(group.labels[there, column], answers[there, column])
+                    row = {"from": source, "to": target, "indicator": name, **scores}
+                    rows.append(row | {"n_from": len(train), "n_to": int(there.sum())})
+    names = ["from", "to", "indicator", "r2", "rmse", "mae", "correlation", "n_from", "n_to"]
+    return pd.DataFrame(rows, columns=names)

@@ -23,11 +23,11 @@ from musecl.methods import Block, align
 from musecl.models.contrastive import read_encoder
 from musecl.models.encoders import load_encoder
 from musecl.representation import VIEWS, FusionInputs, Vectors, Views, represent
-from musecl.scoring import mae, r2, rmse
+from musecl.scoring import score_once
 from musecl.settings.encoders import EmbedViewSettings, VisionEncoderSettings
 from musecl.settings.evaluate import EvaluateSettings
 from musecl.settings.fuse import FuseSettings
-from musecl.splits import Fold, unit_folds
+from musecl.splits import Fold, parts_of
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import BETWEEN
@@ -100,7 +100,7 @@ def run(job: Job) -> None:
         generator = np.random.default_rng([seed, DRAW_PARTS])
         fold = Fold(train, test, parts_of(units[train], evaluate.folds, generator))
         for method, predicted in predict(methods, labels, fold):
-            rows.append(describe(labels[test], predicted) | {"indicator": name, "method": method})
+            rows.append(score_once(labels[test], predicted) | {"indicator": name, "method": method})
             rows[-1] |= {"n_from": len(train), "n_to": len(test)}
     table = pd.DataFrame(rows).assign(imagery="rendered")
     table.insert(0, "from", source)
@@ -163,16 +163,6 @@ def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors]
     return Seen(keys, np.concatenate([here[1], there[1]]))
 
 
-def parts_of(
-    units: NDArray[np.str_], folds: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Divide the training city by larger cells; by rows in turn where it lies within one."""
-    count = min(folds, len(np.unique(units)))
-    if count < 2:
-        return np.arange(len(units)) % folds
-    return unit_folds(units, count, generator)
-
-
 def shared_labels(
     first: pd.DataFrame, second: pd.DataFrame, regions: pd.Series
 ) -> Iterator[tuple[str, Array]]:
@@ -199,15 +189,3 @@ def predict(
     yield "mean", np.full(len(fold.test), labels[fold.train].mean())
     for name, blocks in methods.items():
         yield name, fit_ridge(blocks, labels[:, None], fold).predictions[:, 0]
-
-
-def describe(observed: Array, predicted: Array) -> dict[str, float]:
-    """Score predictions (n,) of one indicator."""
-    constant = predicted.std() < 1e-12
-    pair = observed[:, None], predicted[:, None]
-    return {
-        "r2": float(r2(*pair)[0]),
-        "rmse": float(rmse(*pair)[0]),
-        "mae": float(mae(*pair)[0]),
-        "correlation": np.nan if constant else float(np.corrcoef(observed, predicted)[0, 1]),
-    }
