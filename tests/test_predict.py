@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from judged_city import MLP
 from musecl.stages import predict
 from musecl.tables import write_vectors
 from small_city import job_in
@@ -12,14 +13,7 @@ SETTINGS = {
     "seeds": 2,
     "folds": 4,
     "splits": ["random", "spatial", "district"],
-    "mlp": {
-        "components": 8,
-        "hidden": [8],
-        "learning_rate": 0.01,
-        "batch": 16,
-        "epochs": 2,
-        "patience": 1,
-    },
+    "mlp": MLP,
 }
 
 
