@@ -24,7 +24,7 @@ SMALLER: dict[str, Any] = {
     "pretrain_remote_view": {"steps": 4, "batch": 16},
     "pretrain_street_view": {"steps": 4, "batch": 8},
     "fuse": {"steps": 20, "batch": 32},
-    "evaluate": {"seeds": 2, "folds": 3, "mlp": {"epochs": 5}},
+    "evaluate": {"seeds": 2, "folds": 3, "splits": ["random", "spatial"], "mlp": {"epochs": 5}},
 }
 
 
