@@ -11,6 +11,7 @@ import torch
 import yaml
 from shapely import Point
 
+from judged_city import FUSE
 from musecl import representation
 from musecl.fusion_inputs import KINDS
 from musecl.stages import fuse
@@ -30,22 +31,7 @@ TABLES = [
     "street_view_view_embeddings",
     "text_embeddings",
 ]
-SETTINGS = {
-    "mode": "cross_attention",
-    "text_token": True,
-    "residual": True,
-    "rings": 0,
-    "embedding_size": 16,
-    "heads": 2,
-    "alignment": "infonce",
-    "temperature": 0.1,
-    "text_weight": 1.0,
-    "views_weight": 0.5,
-    "places_weight": 1.0,
-    "batch": 16,
-    "steps": 6,
-    "learning_rate": 0.001,
-}
+SETTINGS = FUSE | {"rings": 0, "batch": 16, "steps": 6}
 DECLARED = Declaration(
     "fuse",
     "toy",

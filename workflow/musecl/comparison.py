@@ -7,6 +7,7 @@ reference; the difference of every other to it comes with a paired interval.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -169,3 +170,11 @@ def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.Data
             }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def write_comparison(table: pd.DataFrame, city: str, path: Path) -> None:
+    """Write a table of `lay_out` as CSV, the city first, and print what it compares."""
+    table.insert(0, "city", city)
+    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    columns = ["split", "method", "r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
+    print(table[columns].to_string(index=False, float_format="%.3f"))

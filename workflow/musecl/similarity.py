@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from musecl.rings import rings_of
 from musecl.settings.pairs import MobilityProfile
 from musecl.step.errors import InputError
 from musecl.tables import require_same_regions
@@ -70,7 +71,7 @@ def place_profiles(
         if name != "region_id" and not any(fnmatchcase(name, pattern) for pattern in ignored)
     )
     counts = histogram.set_index("region_id").sort_index()[kept]
-    members = _rings(regions.set_index("region_id")["neighbours"].sort_index())[:rings]
+    members = _rings(regions.set_index("region_id")["neighbours"].sort_index(), rings)
     values = counts.to_numpy(dtype=float)
     around = [np.stack([_mean_of_rows(values, rows) for rows in ring]) for ring in members]
     profiles = np.log1p(np.concatenate([values, *around], axis=1))
@@ -86,15 +87,14 @@ def place_profiles(
     return standardised
 
 
-def _rings(neighbours: pd.Series) -> tuple[list[list[int]], list[list[int]]]:
-    """Row numbers of each region's neighbours, and of theirs that are not yet among them."""
+def _rings(neighbours: pd.Series, count: int) -> list[list[list[int]]]:
+    """Row numbers of the regions in each ring around each region, ring by ring."""
     place = {region: row for row, region in enumerate(neighbours.index)}
-    first = [sorted(place[other] for other in others) for others in neighbours]
-    second = [
-        sorted({far for near in ring for far in first[near]} - {row, *ring})
-        for row, ring in enumerate(first)
+    known = {str(region): others for region, others in neighbours.items()}
+    around = [rings_of(region, known, count) for region in known]
+    return [
+        [sorted(place[other] for other in rings[at]) for rings in around] for at in range(count)
     ]
-    return first, second
 
 
 def _mean_of_rows(values: NDArray[np.float64], rows: list[int]) -> NDArray[np.float64]:

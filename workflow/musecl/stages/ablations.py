@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from musecl.comparison import Predict, judge, lay_out
+from musecl.comparison import Predict, judge, lay_out, write_comparison
 from musecl.evaluation import Answers, Trial, collect, fit_ridge, predict_from_vectors
 from musecl.fusion_inputs import read_inputs, sorted_part
 from musecl.labels import Group, group_indicators
@@ -79,22 +79,16 @@ def run(job: Job) -> None:
                 yield from predict_from_vectors(method, group.labels, trials, None, threads)
 
         judged = list(judge(predict, groups, headline, regions, settings, seed, "ablations"))
-        write(job, lay_out(judged, headline, reference="musecl"), "ablations.csv")
+        table = lay_out(judged, headline, reference="musecl")
+        write_comparison(table, job.city, job.output("ablations.csv"))
 
         once = settings.model_copy(update={"seeds": 1, "splits": list(INDUCTIVE_SPLITS)})
         sides = both_sides(pretrained_alone(inputs), regions[KEY], fuse, seed, scratch)
         group = max(groups, key=lambda one: (len(headline & set(one.names)), len(one.rows)))
         shown = headline & set(group.names)
         judged = list(judge(sides, [group], shown, regions, once, seed, "inductive"))
-        write(job, lay_out(judged, shown, reference="all_regions"), "inductive.csv")
-
-
-def write(job: Job, table: pd.DataFrame, name: str) -> None:
-    """Write a table of `lay_out` as CSV, and print what it compares."""
-    table.insert(0, "city", job.city)
-    table.to_csv(job.output(name), index=False, float_format="%.6f", lineterminator="\n")
-    columns = ["split", "method", "r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
-    print(table[columns].to_string(index=False, float_format="%.3f"))
+        table = lay_out(judged, shown, reference="all_regions")
+        write_comparison(table, job.city, job.output("inductive.csv"))
 
 
 def variants(job: Job, inputs: FusionInputs) -> dict[str, tuple[FusionInputs, dict[str, str]]]:

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.comparison import judge, lay_out
+from musecl.comparison import judge, lay_out, write_comparison
 from musecl.evaluation import (
     Answers,
     Trial,
@@ -101,10 +101,7 @@ def run(job: Job) -> None:
 
         judged = list(judge(predict, groups, headline, regions, settings, seed, "baselines"))
     table = lay_out(judged, headline, reference="musecl")
-    table.insert(0, "city", job.city)
-    table.to_csv(job.output("baselines.csv"), index=False, float_format="%.6f", lineterminator="\n")
-    columns = ["split", "method", "r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
-    print(table[columns].to_string(index=False, float_format="%.3f"))
+    write_comparison(table, job.city, job.output("baselines.csv"))
 
 
 def read_methods(job: Job, regions: pd.Series, scratch: Path) -> dict[str, tuple[Block, ...]]:
