@@ -1,1 +1,0 @@
-"""Neural modules: they know tensors, never files."""

@@ -1,1 +1,0 @@
-"""The sections of params.yaml, a module each, so that a stage depends on its own alone."""
