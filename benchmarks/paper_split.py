@@ -17,10 +17,10 @@ from pyproj import Transformer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from musecl.models.practice import forest, gaussian_process, nearest, spatial_lag  # noqa: E402
-from musecl.scoring import r2  # noqa: E402
-from musecl.selection import choose, stack  # noqa: E402
-from musecl.splits import Fold, draw_folds, paper_fold  # noqa: E402
+from musecl.evaluation.practice import forest, gaussian_process, nearest, spatial_lag  # noqa: E402
+from musecl.evaluation.scoring import r2  # noqa: E402
+from musecl.evaluation.selection import choose, stack  # noqa: E402
+from musecl.evaluation.splits import Fold, draw_folds, paper_fold  # noqa: E402
 
 # R2 of MuseCL in the paper's table of Beijing, and the standard deviation of the labels tested.
 PAPER = {

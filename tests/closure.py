@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / "workflow"
-STEP = WORKFLOW / "musecl/step"
+PACKAGE = WORKFLOW / "musecl"
 
 
 def module_file(name: str) -> Path | None:
@@ -53,16 +53,18 @@ def code_of(stage: str) -> list[str]:
 
 
 def declared(path: Path) -> str:
-    """What dvc.yaml names for a file: what every step stands on is one folder, one record each."""
-    return str((STEP if path.is_relative_to(STEP) else path).relative_to(ROOT))
+    """What dvc.yaml names for a file: the part of the package that it is in, one record each.
+
+    A stage's own module stands for itself.
+    """
+    part = PACKAGE / path.relative_to(PACKAGE).parts[0]
+    return str((path if part.name == "stages" else part).relative_to(ROOT))
 
 
 def declare() -> None:
     """Replace the code of every stage in dvc.yaml by what its imports say."""
     lines = (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()
-    lines = [
-        line for line in lines if not re.fullmatch(r" +- workflow/musecl/(\S+\.py|step)", line)
-    ]
+    lines = [line for line in lines if not re.fullmatch(r" +- workflow/musecl/\S+", line)]
     written = []
     stage = ""
     for line, after in zip(lines, [*lines[1:], ""], strict=True):

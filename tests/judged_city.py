@@ -8,7 +8,7 @@ import pandas as pd
 
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
-from musecl.tables import write_vectors
+from musecl.step.tables import write_vectors
 from test_evaluate import build_indicators, build_regions
 
 FUSE = {

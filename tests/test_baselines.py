@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from judged_city import lay_city, run_stage
-from musecl.methods import Block
+from musecl.evaluation.methods import Block
 from musecl.stages import baselines
 
 METHODS = {

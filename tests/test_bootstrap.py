@@ -1,7 +1,7 @@
 import numpy as np
 
-from musecl.bootstrap import DRAWS, draw_weights, paired_difference, resampled_r2
-from musecl.scoring import r2
+from musecl.evaluation.bootstrap import DRAWS, draw_weights, paired_difference, resampled_r2
+from musecl.evaluation.scoring import r2
 
 UNITS = np.repeat([f"cell-{number:02d}" for number in range(25)], 8)
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from musecl.conformal import half_width
+from musecl.evaluation.conformal import half_width
 
 
 def test_it_is_the_order_statistic_of_the_definition():

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import ResNetConfig, ResNetModel
 
-from musecl.embedding import average_pooled, average_regions, embed_viewpoints
-from musecl.features import Features, write_features
-from musecl.models.contrastive import ContrastiveEncoder, write_encoder
-from musecl.models.encoders import load_encoder
+from musecl.encoding.encoders import load_encoder
+from musecl.encoding.features import Features, write_features
+from musecl.learning.contrastive import ContrastiveEncoder, write_encoder
+from musecl.learning.embedding import average_pooled, average_regions, embed_viewpoints
 from musecl.stages import embed_remote_view, embed_street_view
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
-from musecl.tables import read_vectors
+from musecl.step.tables import read_vectors
 
 STAGES = {"remote_view": embed_remote_view, "street_view": embed_street_view}
 # More viewpoints than are embedded at once, and one region with headings missing.

@@ -9,7 +9,7 @@ from musecl.stages import embed_text
 from musecl.step.errors import InputError
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
-from musecl.tables import read_vectors
+from musecl.step.tables import read_vectors
 from test_text import WORDS, encoder, one_at_a_time  # noqa: F401
 
 PLACES = pd.DataFrame(

@@ -10,15 +10,15 @@ import torch
 import yaml
 from efficientnet_lite_pytorch import EfficientNet
 
-from musecl.features import (
+from musecl.encoding.encoders import load_encoder
+from musecl.encoding.features import (
     read_features,
     rows_of_viewpoints,
     turned,
     turned_index,
     write_features,
 )
-from musecl.images import write_images
-from musecl.models.encoders import load_encoder
+from musecl.imagery.images import write_images
 from musecl.stages import encode_remote_view, encode_street_view
 from musecl.step.errors import InputError
 from musecl.step.job import Job, run_job

@@ -18,7 +18,7 @@ from transformers import (
     ViTModel,
 )
 
-from musecl.models.encoders import load_encoder
+from musecl.encoding.encoders import load_encoder
 from musecl.step.errors import InputError
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)

@@ -9,18 +9,23 @@ import pytest
 import yaml
 from shapely.geometry import Polygon
 
-from musecl.evaluation import draw_trials, fit_ridge, predict_from_vectors, predict_without_vectors
-from musecl.geo import metric_coordinates
-from musecl.labels import group_indicators
-from musecl.methods import Block, Method
-from musecl.scoring import r2
-from musecl.settings.evaluate import EvaluateSettings, MlpSettings
-from musecl.splits import units_of
+from musecl.evaluation.labels import group_indicators
+from musecl.evaluation.methods import Block, Method
+from musecl.evaluation.prediction import (
+    draw_trials,
+    fit_ridge,
+    predict_from_vectors,
+    predict_without_vectors,
+)
+from musecl.evaluation.scoring import r2
+from musecl.evaluation.settings import EvaluateSettings, MlpSettings
+from musecl.evaluation.splits import units_of
+from musecl.geography.geo import metric_coordinates
 from musecl.stages import evaluate
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import declaration
-from musecl.tables import write_vectors
+from musecl.step.tables import write_vectors
 
 ROOT = Path(__file__).parents[1]
 MLP = MlpSettings(components=8, hidden=[8, 4], learning_rate=0.01, batch=16, epochs=3, patience=2)

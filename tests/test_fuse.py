@@ -12,13 +12,13 @@ import yaml
 from shapely import Point
 
 from judged_city import FUSE
-from musecl import representation
-from musecl.fusion_inputs import KINDS
+from musecl.fusion import representation
+from musecl.fusion.inputs import KINDS
 from musecl.stages import fuse
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration, declaration
-from musecl.tables import read_vectors, write_vectors
+from musecl.step.tables import read_vectors, write_vectors
 
 ROOT = Path(__file__).parents[1]
 REGIONS = [f"region {number:02d}" for number in range(40)]
@@ -43,14 +43,6 @@ DECLARED = Declaration(
 # The first lacks every modality, the next one each.
 HAVING = {"remote_view": REGIONS[2:], "street_view": [*REGIONS[1:2], *REGIONS[3:]]}
 HAVING["text"] = [*REGIONS[1:3], *REGIONS[4:]]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

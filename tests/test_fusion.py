@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from musecl.fusion import Batch, FusionTraining, Regions, disturb, draw_batch, fuse_regions
-from musecl.models.fusion import MODES, Alignments, Sizes, Tokens
-from musecl.settings.fuse import FuseSettings
-from musecl.training import train
+from musecl.fusion.models import MODES, Alignments, Sizes, Tokens
+from musecl.fusion.settings import FuseSettings
+from musecl.fusion.training import Batch, FusionTraining, Regions, disturb, draw_batch, fuse_regions
+from musecl.learning.training import train
 
 SIZES = Sizes(remote_kinds=[5, 3], street=7, text=6)
 TARGET_SIZE = 10
@@ -29,15 +29,6 @@ SETTINGS = FuseSettings(
     steps=80,
     learning_rate=0.003,
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads only wait for each other on tensors this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def toy_tokens(regions=30, seed=0, latent=None):

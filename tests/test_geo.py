@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from shapely import Point, Polygon, box
 
-from musecl.geo import DEGREES, area_within, cells_of_points, equal_area_crs, metric_crs
+from musecl.geography.geo import DEGREES, area_within, cells_of_points, equal_area_crs, metric_crs
 from musecl.step.errors import InputError
 from small_city import disk_of_regions
 

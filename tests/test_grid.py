@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 from shapely import MultiPolygon, Polygon, box
 
-from musecl.geo import DEGREES
-from musecl.grid import COARSER, Cell, cells_over, hexagons, squares
-from musecl.settings.regions import RegionSettings
+from musecl.geography.geo import DEGREES
+from musecl.geography.grid import COARSER, Cell, cells_over, hexagons, squares
+from musecl.geography.settings import RegionSettings
 
 METRIC = CRS.from_epsg(32618)
 GRIDS = ["h3", "hexagon", "square"]

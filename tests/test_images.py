@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl import images
-from musecl.images import encode_image, iterate_images, read_image_index, write_images
+from musecl.imagery import images
+from musecl.imagery.images import encode_image, iterate_images, read_image_index, write_images
 from musecl.step.errors import InputError
 
 

@@ -44,23 +44,20 @@ class Held:
     """A run whose step of fuse@nyc waits before it writes, until it is let go."""
 
     def __init__(self, relay: Relay, command: list[str]) -> None:
-        self.started = relay.folder.parent / "started"
+        started = relay.folder.parent / "started"
         self.go = relay.folder.parent / "go"
-        os.mkfifo(self.started)
+        os.mkfifo(started)
         os.mkfifo(self.go)
         self.run = relay.start(*command, fault="wait:1:musecl fuse nyc")
-        self.started.read_text()
+        self.waiting = started.open()  # until the step opens its end
 
     def let_go(self) -> None:
         self.go.write_text("")
 
     def wait_for_its_end(self) -> None:
         """Block until the step is gone, killed with whoever started it."""
-        while True:
-            try:
-                os.close(os.open(self.go, os.O_WRONLY | os.O_NONBLOCK))
-            except OSError:  # nobody holds the other end of the pipe any more
-                return
+        with self.waiting:
+            self.waiting.read()
 
 
 def data_of(relay: Relay) -> dict[Path, bytes]:

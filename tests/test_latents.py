@@ -6,16 +6,23 @@ import pandas as pd
 import pytest
 
 from closure import ROOT, code_of
-from musecl.evaluation import draw_trials, predict_from_vectors
-from musecl.latents import MODALITIES, WEIGHTS, best_r2, draw_fields, draw_latents, nearest_cells
-from musecl.methods import Block, Method
-from musecl.scoring import r2
-from musecl.settings.cities import Generated
-from musecl.settings.evaluate import EvaluateSettings, MlpSettings
-from musecl.splits import SPLITS
+from musecl.evaluation.methods import Block, Method
+from musecl.evaluation.prediction import draw_trials, predict_from_vectors
+from musecl.evaluation.scoring import r2
+from musecl.evaluation.settings import EvaluateSettings, MlpSettings
+from musecl.evaluation.splits import SPLITS
+from musecl.sources.settings import Generated
 from musecl.stages.ceiling import oracle_r2
 from musecl.step.pipeline import read_stages
-from musecl.tables import KEY
+from musecl.step.tables import KEY
+from musecl.synthetic.latents import (
+    MODALITIES,
+    WEIGHTS,
+    best_r2,
+    draw_fields,
+    draw_latents,
+    nearest_cells,
+)
 
 MLP = MlpSettings(components=8, hidden=[8], learning_rate=0.01, batch=16, epochs=1, patience=1)
 
@@ -107,7 +114,7 @@ def test_the_same_settings_draw_the_same_city_and_noise_touches_labels_alone() -
 
 def test_no_stage_but_fetch_and_ceiling_knows_the_hidden_fields() -> None:
     knowing = {
-        stage for stage in read_stages(ROOT) if "workflow/musecl/latents.py" in code_of(stage)
+        stage for stage in read_stages(ROOT) if "workflow/musecl/synthetic" in code_of(stage)
     }
     assert knowing == {"fetch", "ceiling"}
     assert not (set(read_stages(ROOT)["ceiling"]["do"]["outs"]) - {"results/${item}/ceiling.csv"})

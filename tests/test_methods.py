@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.methods import Block, align, build_methods, prepare
+from musecl.evaluation.methods import Block, align, build_methods, prepare
 from musecl.step.errors import InputError
 
 GENERATOR = np.random.default_rng(4)

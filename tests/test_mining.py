@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.pairing import (
+from musecl.pairing.mining import (
     Similarity,
     cosine,
     draw_negatives,
@@ -14,7 +14,7 @@ from musecl.pairing import (
     pair_regions,
     place_pairs,
 )
-from musecl.settings.pairs import MobilityPairSettings, PlacePairSettings
+from musecl.pairing.settings import MobilityPairSettings, PlacePairSettings
 from musecl.step.errors import InputError
 from small_city import disk_of_regions, random_histogram, random_trips
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.nearest import nearest_rows
+from musecl.pairing.nearest import nearest_rows
 from musecl.step.errors import InputError
 
 

@@ -2,21 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from musecl.models.predictor import Member, fit_and_predict
-from musecl.settings.evaluate import MlpSettings
-from musecl.splits import draw_folds
+from musecl.evaluation.network import Member, fit_and_predict
+from musecl.evaluation.settings import MlpSettings
+from musecl.evaluation.splits import draw_folds
 
 SETTINGS = MlpSettings(
     components=5, hidden=[16, 8], learning_rate=0.01, batch=16, epochs=30, patience=4
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -87,7 +79,7 @@ def test_it_learns_what_is_not_linear(members):
 
 def test_members_stop_at_different_epochs(members, monkeypatch):
     """So that the comparison above covers members that leave the stack before others."""
-    import musecl.models.predictor as predictor
+    import musecl.evaluation.network as predictor
 
     sizes = []
     keep = predictor._keep

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from musecl.models.practice import forest, gaussian_process, nearest, place_counts, spatial_lag
-from musecl.scoring import r2
-from musecl.selection import choose, stack
-from musecl.splits import draw_folds
+from musecl.evaluation.practice import forest, gaussian_process, nearest, place_counts, spatial_lag
+from musecl.evaluation.scoring import r2
+from musecl.evaluation.selection import choose, stack
+from musecl.evaluation.splits import draw_folds
 
 GENERATOR = np.random.default_rng(3)
 COORDINATES = GENERATOR.uniform(0, 20_000, size=(300, 2))

@@ -5,7 +5,7 @@ import pytest
 
 from judged_city import MLP
 from musecl.stages import predict
-from musecl.tables import write_vectors
+from musecl.step.tables import write_vectors
 from small_city import job_in
 from test_evaluate import build_indicators, build_regions
 

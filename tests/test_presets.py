@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from musecl.config import load_params
+from musecl.fusion.settings import FuseSettings
 from musecl.presets import apply_preset
-from musecl.settings.fuse import FuseSettings
 from musecl.step.errors import ParameterError
 
 ROOT = Path(__file__).parents[1]

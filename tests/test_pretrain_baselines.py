@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import ResNetConfig, ResNetModel
 
-from musecl.features import write_features
+from musecl.encoding.features import write_features
 from musecl.stages import pretrain_baselines
-from musecl.tables import read_vectors
+from musecl.step.tables import read_vectors
 from small_city import disk_of_regions, job_in, random_histogram, random_trips
 from test_pairs import PAIRS
 from test_pretraining import SETTINGS

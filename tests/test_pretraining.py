@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import ResNetConfig, ResNetModel
 
-from musecl.features import Features, write_features
-from musecl.losses import infonce, triplet
-from musecl.models.contrastive import ContrastiveEncoder, read_encoder, write_encoder
-from musecl.models.encoders import Encoder, load_encoder
-from musecl.pretraining import PairSampler, Pretraining, pretrain, usable_pairs
-from musecl.settings.encoders import PretrainSettings
+from musecl.encoding.encoders import Encoder, load_encoder
+from musecl.encoding.features import Features, write_features
+from musecl.encoding.settings import PretrainSettings
+from musecl.learning.contrastive import ContrastiveEncoder, read_encoder, write_encoder
+from musecl.learning.losses import infonce, triplet
+from musecl.learning.pretraining import PairSampler, Pretraining, pretrain, usable_pairs
 from musecl.stages import pretrain_remote_view, pretrain_street_view
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job, run_job

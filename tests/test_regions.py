@@ -9,13 +9,13 @@ import shapely
 from shapely import LineString, MultiPolygon, Point, Polygon, box
 from shapely.affinity import rotate
 
-from musecl.settings.cities import Extent
-from musecl.settings.regions import RegionSettings
+from musecl.geography.settings import RegionSettings
 from musecl.sources import sample
+from musecl.sources.settings import Extent
 from musecl.stages import regions as stage
 from musecl.stages.regions import SCHEMA, build_regions
 from musecl.step.errors import InputError, ParameterError
-from musecl.tables import read_geotable
+from musecl.step.tables import read_geotable
 from small_city import CENTRE, job_in
 
 LATITUDE, LONGITUDE = CENTRE

@@ -17,7 +17,7 @@ from drawn_city import (
     regions_table,
     run_stage,
 )
-from musecl.images import iterate_images, read_image_index
+from musecl.imagery.images import iterate_images, read_image_index
 from musecl.stages import remote_view, scene
 from musecl.stages.remote_view import ChipCutter
 from musecl.step.errors import InputError

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from musecl import representation
-from musecl.models.fusion import MODES
-from musecl.representation import FusionInputs, Part, Views, represent
-from musecl.settings.fuse import FuseSettings
+from musecl.fusion import representation
+from musecl.fusion.models import MODES
+from musecl.fusion.representation import FusionInputs, Part, Views, represent
+from musecl.fusion.settings import FuseSettings
 from musecl.step.errors import InputError
 
 REGIONS = [f"region {number:02d}" for number in range(30)]
@@ -40,14 +39,6 @@ SETTINGS = FuseSettings(
 )
 FIT = np.arange(0, 30, 2)
 HELD_OUT = np.arange(1, 30, 2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def toy_inputs() -> FusionInputs:

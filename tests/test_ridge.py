@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from musecl.models.ridge import choose_penalties, coefficients, decompose, left_out_residuals
+from musecl.evaluation.ridge import choose_penalties, coefficients, decompose, left_out_residuals
 
 SHAPES = [(40, 7), (40, 120), (40, 40), (60, 1)]
 

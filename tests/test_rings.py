@@ -1,6 +1,6 @@
 import numpy as np
 
-from musecl.rings import means_of_rings, rings_of
+from musecl.geography.rings import means_of_rings, rings_of
 
 # a - b - c - d, and e apart.
 LINE = {"a": ["b"], "b": ["a", "c"], "c": ["b", "d"], "d": ["c"], "e": []}

@@ -18,8 +18,8 @@ from drawn_city import (
     regions_table,
     run_stage,
 )
-from musecl import scene as drawing
-from musecl.scene import (
+from musecl.imagery import scene as drawing
+from musecl.imagery.scene import (
     FIRST_BUILDING,
     LAND,
     PARK,

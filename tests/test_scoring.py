@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from musecl.scoring import mae, r2, rmse, summarise
+from musecl.evaluation.scoring import mae, r2, rmse, summarise
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.settings.pairs import MobilityProfile
-from musecl.similarity import mobility_profiles, place_profiles
+from musecl.pairing.settings import MobilityProfile
+from musecl.pairing.similarity import mobility_profiles, place_profiles
 from musecl.step.errors import InputError
 from small_city import disk_of_regions, random_histogram, random_trips
 

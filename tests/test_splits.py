@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.splits import SPLITS, Fold, draw_folds, paper_fold, possible_splits, unit_folds
+from musecl.evaluation.splits import (
+    SPLITS,
+    Fold,
+    draw_folds,
+    paper_fold,
+    possible_splits,
+    unit_folds,
+)
 from musecl.step.errors import InputError
 
 # No parent holds more than a third: half of the regions then lie in two or more.

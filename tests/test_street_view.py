@@ -9,7 +9,7 @@ from pyproj import CRS
 from rasterio import Affine
 
 from drawn_city import build_root, census_table, lots_table, regions_table, run_stage
-from musecl.images import iterate_images, read_image_index
+from musecl.imagery.images import iterate_images, read_image_index
 from musecl.stages import scene, street_view
 from musecl.stages.street_view import (
     choose_viewpoints,

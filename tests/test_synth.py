@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from bare_pipeline import contents, lay_pipeline, run
-from musecl.images import iterate_images, read_image_index
-from musecl.latents import MODALITIES, draw_latents
-from musecl.rendering import render_chip, render_street
-from musecl.settings.cities import Generated
+from musecl.imagery.images import iterate_images, read_image_index
+from musecl.imagery.rendering import render_chip, render_street
+from musecl.sources.settings import Generated
 from musecl.sources.synth import FACTORS
 from musecl.stages import (
     ceiling,
@@ -28,7 +27,8 @@ from musecl.stages import (
     street_view,
 )
 from musecl.step.errors import InputError
-from musecl.synthesis import CATEGORIES, write_city
+from musecl.synthetic.latents import MODALITIES, draw_latents
+from musecl.synthetic.synthesis import CATEGORIES, write_city
 
 STAGES = (fetch, regions, places, mobility, indicators, scene, remote_view, street_view)
 CELLS = 60

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from musecl.step.errors import InputError
-from musecl.tables import (
+from musecl.step.tables import (
     key_column,
     read_geotable,
     read_table,

@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from musecl.models import text as text_module
-from musecl.models.text import embed_texts, embed_words, mean_of_tokens
+from musecl import text as text_module
+from musecl.text import embed_texts, embed_words, mean_of_tokens
 
 WORDS = ["park", "station", "street", "avenue", "bridge", "museum", "the", "of", "north", "a"]
 

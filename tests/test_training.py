@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from musecl.learning.training import train
 from musecl.step.errors import InputError
-from musecl.training import train
 
 SEED = 3
 

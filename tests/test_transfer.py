@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from judged_city import EVALUATE, FUSE
-from musecl.representation import Views
+from musecl.fusion.representation import Views
 from musecl.stages import transfer
 from musecl.step.errors import InputError
 from musecl.step.job import Job, run_job

@@ -2,9 +2,9 @@
 
 On PYTHONPATH with MUSECL_FAULT="kind:N:part of the command line". Kinds: `kill` ends the process
 as kill -9 would; `full` refuses this change and all that follow but deletions, as a full disk
-does; `edit` puts the file `edited.yaml` in the place of params.yaml; `wait` writes to the pipe
-`started` and waits for the pipe `go`; `count` writes to the file `changes` how many there were.
-All three lie beside the checkout.
+does; `edit` puts the file `edited.yaml` in the place of params.yaml; `wait` holds the pipe
+`started` open until something is written to the pipe `go`; `count` writes to the file `changes`
+how many there were. These files lie beside the checkout.
 """
 
 import atexit
@@ -46,8 +46,8 @@ class Fault:
         if self.changes == self.number and self.kind == "edit":
             (self.root / "params.yaml").write_bytes((self.beside / "edited.yaml").read_bytes())
         if self.changes == self.number and self.kind == "wait":
-            (self.beside / "started").write_text("")
-            (self.beside / "go").read_text()
+            with (self.beside / "started").open("w"):
+                (self.beside / "go").read_text()
         if self.changes >= self.number and self.kind == "full" and event in GROWING:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 

@@ -9,19 +9,19 @@ from typing import Any
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from musecl.settings.cities import City, Transfer
-from musecl.settings.encoders import (
+from musecl.encoding.settings import (
     EmbedTextSettings,
     EmbedViewSettings,
     EncoderSettings,
     PretrainSettings,
 )
-from musecl.settings.evaluate import EvaluateSettings
-from musecl.settings.fuse import FuseSettings
-from musecl.settings.images import RemoteViewSettings, SceneSettings, StreetViewSettings
-from musecl.settings.indicators import IndicatorSettings
-from musecl.settings.pairs import PairSettings
-from musecl.settings.regions import RegionSettings
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.fusion.settings import FuseSettings
+from musecl.geography.settings import RegionSettings
+from musecl.imagery.settings import RemoteViewSettings, SceneSettings, StreetViewSettings
+from musecl.indicators.settings import IndicatorSettings
+from musecl.pairing.settings import PairSettings
+from musecl.sources.settings import City, Transfer
 from musecl.step.errors import ParameterError
 from musecl.step.pipeline import BETWEEN, read_yaml
 from musecl.step.section import Section

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from musecl.geo import cells_of_points, metric_crs
+from musecl.geography.geo import cells_of_points, metric_crs
 
 COLUMNS = ["region_id", "name", "category", "text", "longitude", "latitude", "weight"]
 SMALLEST_SHARE = 0.01

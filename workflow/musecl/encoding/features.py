@@ -17,9 +17,9 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.models.encoders import Encoder, fastest_device
+from musecl.encoding.encoders import Encoder, fastest_device
 from musecl.step.errors import InputError
-from musecl.tables import KEY, read_table, write_table
+from musecl.step.tables import KEY, read_table, write_table
 
 TURNS = 8
 ROW_ORDER = [KEY, "view", "orientation"]

@@ -14,12 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.bootstrap import draw_weights, paired_difference, resampled_r2
-from musecl.evaluation import Answers, Trial, draw_trials
-from musecl.labels import Group
-from musecl.scoring import summarise
-from musecl.settings.evaluate import EvaluateSettings
-from musecl.splits import possible_splits, units_of
+from musecl.evaluation.bootstrap import draw_weights, paired_difference, resampled_r2
+from musecl.evaluation.labels import Group
+from musecl.evaluation.prediction import Answers, Trial, draw_trials
+from musecl.evaluation.scoring import summarise
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.evaluation.splits import possible_splits, units_of
 
 Array = NDArray[np.float64]
 DRAW_CELLS = 41

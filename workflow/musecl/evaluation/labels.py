@@ -1,13 +1,16 @@
 """Indicators laid out for fitting: those that are known in the same regions beside each other."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from musecl.step.errors import InputError
-from musecl.tables import KEY, require_same_regions
+from musecl.step.job import Job
+from musecl.step.tables import KEY, read_geotable, read_table, require_same_regions
 
 ALIKE = 0.99
 
@@ -28,6 +31,46 @@ class Group:
     rows: NDArray[np.int64]
     names: list[str]
     labels: NDArray[np.float64]
+
+
+class Labelled(NamedTuple):
+    """What is to be predicted of a city.
+
+    Attributes
+    ----------
+    regions : GeoDataFrame
+        The region table of N regions, sorted by `region_id`.
+    groups : list of Group
+        Their rows count in the order of `regions`.
+    headline : set of str
+        The indicators whose mean R2 is told first.
+    shares_source_with : dict of str
+        By indicator, the inputs that come from the same source.
+    """
+
+    regions: gpd.GeoDataFrame
+    groups: list[Group]
+    headline: set[str]
+    shares_source_with: dict[str, str]
+
+
+def read_labelled(job: Job) -> Labelled:
+    """Read the regions and the indicators of a job's city.
+
+    Raises
+    ------
+    InputError
+        As `group_indicators`.
+    """
+    regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
+    indicators = read_table(job.input("indicators.parquet"))
+    about = indicators.drop_duplicates("indicator").set_index("indicator")
+    return Labelled(
+        regions,
+        group_indicators(regions[KEY], indicators),
+        set(about.index[about["headline"]]),
+        dict(zip(about.index, about["shares_source_with"], strict=True)),
+    )
 
 
 def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group]:

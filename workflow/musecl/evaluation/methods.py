@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from musecl.step.errors import InputError
-from musecl.tables import KEY, read_vectors, require_same_regions
+from musecl.step.tables import KEY, read_vectors, require_same_regions
 
 Array = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musecl.settings.evaluate import MlpSettings
-from musecl.splits import Fold
+from musecl.evaluation.settings import MlpSettings
+from musecl.evaluation.splits import Fold
 
 Array = NDArray[np.float32]
 

@@ -16,8 +16,8 @@ from sklearn.gaussian_process.kernels import Matern
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
-from musecl.selection import Predictor
-from musecl.splits import Fold
+from musecl.evaluation.selection import Predictor
+from musecl.evaluation.splits import Fold
 
 Array = NDArray[np.float64]
 NEIGHBOURS = (3, 6, 12)

@@ -18,20 +18,20 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from musecl.conformal import half_width
-from musecl.methods import Block, Method, prepare
-from musecl.models.practice import forest, nearest
-from musecl.models.predictor import Member, fit_and_predict
-from musecl.models.ridge import (
+from musecl.evaluation.conformal import half_width
+from musecl.evaluation.methods import Block, Method, prepare
+from musecl.evaluation.network import Member, fit_and_predict
+from musecl.evaluation.practice import forest, nearest
+from musecl.evaluation.ridge import (
     Decomposition,
     choose_penalties,
     coefficients,
     decompose,
     left_out_residuals,
 )
-from musecl.selection import choose
-from musecl.settings.evaluate import EvaluateSettings, MlpSettings
-from musecl.splits import SPLITS, Fold, draw_folds
+from musecl.evaluation.selection import choose
+from musecl.evaluation.settings import EvaluateSettings, MlpSettings
+from musecl.evaluation.splits import SPLITS, Fold, draw_folds
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")

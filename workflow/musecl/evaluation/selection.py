@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from musecl.splits import Fold
+from musecl.evaluation.splits import Fold
 
 Array = NDArray[np.float64]
 # From labels (N, T) and a fold to predictions (rows of the test fold, T); labels of the test fold

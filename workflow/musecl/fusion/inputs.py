@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from musecl.representation import VIEWS, FusionInputs, Part, Vectors, Views
+from musecl.fusion.representation import VIEWS, FusionInputs, Part, Vectors, Views
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
+from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
 
 KINDS = ("pretrained", "embedding")
 

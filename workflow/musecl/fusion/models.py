@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from musecl.settings.fuse import FuseSettings
+from musecl.fusion.settings import FuseSettings
 
 DROPOUT = 0.1
 

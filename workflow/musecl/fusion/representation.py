@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from musecl.fusion import FusionTraining, Regions, draw_batch, fuse_regions
-from musecl.models.fusion import MODES, Alignments, Sizes, Tokens
-from musecl.rings import means_of_rings
-from musecl.settings.fuse import FuseSettings
+from musecl.fusion.models import MODES, Alignments, Sizes, Tokens
+from musecl.fusion.settings import FuseSettings
+from musecl.fusion.training import FusionTraining, Regions, draw_batch, fuse_regions
+from musecl.geography.rings import means_of_rings
+from musecl.learning.training import train
 from musecl.step.errors import InputError
-from musecl.training import train
 
 Vectors = NDArray[np.float32]
 

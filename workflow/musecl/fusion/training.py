@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musecl.losses import false_negatives, infonce
-from musecl.models.fusion import Alignments, Fused, Tokens
-from musecl.settings.fuse import FuseSettings
+from musecl.fusion.models import Alignments, Fused, Tokens
+from musecl.fusion.settings import FuseSettings
+from musecl.learning.losses import false_negatives, infonce
 
 DRAWS = 7
 NOISE = 0.1

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from shapely import MultiPolygon, Polygon
 
-from musecl.geo import DEGREES
-from musecl.settings.regions import RegionSettings
+from musecl.geography.geo import DEGREES
+from musecl.geography.settings import RegionSettings
 
 # Linear sizes of both parents: about those of H3 cells two and three resolutions below.
 COARSER, WIDER = 7, 19

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pandera.errors import SchemaError
 
 from musecl.step.errors import InputError
-from musecl.tables import KEY, write_table
+from musecl.step.tables import KEY, write_table
 
 SHARD_ROWS = 4096
 ROW_ORDER = [KEY, "view", "orientation"]

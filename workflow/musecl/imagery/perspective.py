@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from musecl.scene import CEMETERY, FIRST_BUILDING, LAND, PARK, STATION, WATER
+from musecl.imagery.scene import CEMETERY, FIRST_BUILDING, LAND, PARK, STATION, WATER
 
 ORIENTATIONS = (0, 90, 180, 270)
 EYE_M = 2.5

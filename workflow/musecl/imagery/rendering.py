@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.geo import cells_of_points
-from musecl.images import encode_image
+from musecl.geography.geo import cells_of_points
+from musecl.imagery.images import encode_image
 from musecl.sources.synth import FACTORS
-from musecl.tables import KEY
+from musecl.step.tables import KEY
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float64]

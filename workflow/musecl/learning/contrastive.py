@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from musecl.models.encoders import Encoder
-from musecl.settings.encoders import Pooling
+from musecl.encoding.encoders import Encoder
+from musecl.encoding.settings import Pooling
 from musecl.step.errors import InputError
 
 PROJECTION_SIZE = 256

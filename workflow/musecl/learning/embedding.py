@@ -6,12 +6,12 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.features import Features, read_features, rows_of_viewpoints
-from musecl.models.contrastive import ContrastiveEncoder, read_encoder
-from musecl.models.encoders import fastest_device, load_encoder
-from musecl.settings.encoders import EmbedViewSettings, Output, VisionEncoderSettings
+from musecl.encoding.encoders import fastest_device, load_encoder
+from musecl.encoding.features import Features, read_features, rows_of_viewpoints
+from musecl.encoding.settings import EmbedViewSettings, Output, VisionEncoderSettings
+from musecl.learning.contrastive import ContrastiveEncoder, read_encoder
 from musecl.step.job import Job
-from musecl.tables import KEY, write_vectors
+from musecl.step.tables import KEY, write_vectors
 
 VIEWPOINTS_AT_ONCE = 32
 

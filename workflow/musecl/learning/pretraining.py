@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musecl.features import Features, read_features, rows_of_viewpoints
-from musecl.losses import false_negatives, infonce, triplet
-from musecl.models.contrastive import ContrastiveEncoder, write_encoder
-from musecl.models.encoders import Encoder, load_encoder
-from musecl.settings.encoders import PretrainSettings, VisionEncoderSettings
+from musecl.encoding.encoders import Encoder, load_encoder
+from musecl.encoding.features import Features, read_features, rows_of_viewpoints
+from musecl.encoding.settings import PretrainSettings, VisionEncoderSettings
+from musecl.learning.contrastive import ContrastiveEncoder, write_encoder
+from musecl.learning.losses import false_negatives, infonce, triplet
+from musecl.learning.training import train
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job
-from musecl.tables import KEY, read_table
-from musecl.training import train
+from musecl.step.tables import KEY, read_table
 
 WEIGHT_DECAY = 1e-4
 CHECKPOINT_STEPS = 20

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.nearest import nearest_rows
-from musecl.settings.pairs import MobilityPairSettings, PlacePairSettings
-from musecl.similarity import mobility_profiles, place_profiles
+from musecl.pairing.nearest import nearest_rows
+from musecl.pairing.settings import MobilityPairSettings, PlacePairSettings
+from musecl.pairing.similarity import mobility_profiles, place_profiles
 from musecl.step.errors import InputError
 
 Rows = NDArray[np.int64]

@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.rings import rings_of
-from musecl.settings.pairs import MobilityProfile
+from musecl.geography.rings import rings_of
+from musecl.pairing.settings import MobilityProfile
 from musecl.step.errors import InputError
-from musecl.tables import require_same_regions
+from musecl.step.tables import require_same_regions
 
 
 def place_profiles(

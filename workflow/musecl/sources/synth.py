@@ -9,7 +9,7 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
-from musecl.tables import read_geotable, read_table
+from musecl.step.tables import read_geotable, read_table
 
 BOUNDARY, VIEWS, STREET_VIEW = "boundary.parquet", "remote_view.parquet", "street_view.parquet"
 PLACES, TRIPS, INDICATORS = "places.parquet", "trips.parquet", "indicators.parquet"

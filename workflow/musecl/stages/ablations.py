@@ -23,12 +23,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from musecl.comparison import Predict, judge, lay_out, write_comparison
-from musecl.evaluation import Answers, Trial, collect, fit_ridge, predict_from_vectors
-from musecl.fusion_inputs import read_inputs, sorted_part
-from musecl.labels import Group, group_indicators
-from musecl.methods import Block, Method, align
-from musecl.representation import (
+from musecl.evaluation.comparison import Predict, judge, lay_out, write_comparison
+from musecl.evaluation.labels import Group, read_labelled
+from musecl.evaluation.methods import Block, Method, align
+from musecl.evaluation.prediction import Answers, Trial, collect, fit_ridge, predict_from_vectors
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.fusion.inputs import read_inputs, sorted_part
+from musecl.fusion.representation import (
     MODALITIES,
     FusionInputs,
     Vectors,
@@ -36,10 +37,9 @@ from musecl.representation import (
     without_fused,
     without_rings,
 )
-from musecl.settings.evaluate import EvaluateSettings
-from musecl.settings.fuse import FuseSettings
+from musecl.fusion.settings import FuseSettings
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table, read_vectors
+from musecl.step.tables import KEY, read_vectors
 
 SHUFFLE = 51
 INDUCTIVE_SPLITS = ("random", "spatial")
@@ -50,10 +50,7 @@ def run(job: Job) -> None:
     settings = job.settings("evaluate", EvaluateSettings)
     seed, threads = int(job.value("seed")), int(job.value("threads"))
     fuse = job.settings("fuse", FuseSettings)
-    regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
-    indicators = read_table(job.input("indicators.parquet"))
-    groups = group_indicators(regions[KEY], indicators)
-    headline = set(indicators.loc[indicators["headline"], "indicator"])
+    regions, groups, headline, _ = read_labelled(job)
     inputs = read_inputs(job)
 
     def block(vectors: Vectors) -> Block:

@@ -12,8 +12,9 @@ Every representation predicts by ridge. Rows by column `method`:
 - `concat`: all that goes into our fusion side by side; `concat_with_rings`: the same, reduced, with
   as many rings of what is around as ours has; `musecl`: our representation.
 - `coordinates_nearest`, `coordinates_forest`, `coordinates_gaussian_process`, `spatial_lag`,
-  `place_counts`: see `models.practice`. They know where a region lies, or what stands in it, which
-  no representation is told as such. `stacked` weighs these five, `stacked_with_musecl` the six.
+  `place_counts`: see `evaluation.practice`. They know where a region lies, or what stands in it,
+  which no representation is told as such. `stacked` weighs these five, `stacked_with_musecl` the
+  six.
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.comparison import judge, lay_out, write_comparison
-from musecl.evaluation import (
+from musecl.evaluation.comparison import judge, lay_out, write_comparison
+from musecl.evaluation.labels import Group, read_labelled
+from musecl.evaluation.methods import Block, Method, align, read_blocks
+from musecl.evaluation.practice import forest, gaussian_process, nearest, place_counts, spatial_lag
+from musecl.evaluation.prediction import (
     Answers,
     Trial,
     collect,
@@ -33,19 +37,16 @@ from musecl.evaluation import (
     state_of,
     work_on_all,
 )
-from musecl.fusion_inputs import read_inputs, sorted_part
-from musecl.geo import metric_coordinates
-from musecl.labels import Group, group_indicators
-from musecl.methods import Block, Method, align, read_blocks
-from musecl.models.practice import forest, gaussian_process, nearest, place_counts, spatial_lag
-from musecl.representation import FusionInputs, Part, Views, represent, without_fused
-from musecl.selection import Chosen, Predictor, choose, stack
-from musecl.settings.evaluate import EvaluateSettings
-from musecl.settings.fuse import FuseSettings
-from musecl.splits import Fold
+from musecl.evaluation.selection import Chosen, Predictor, choose, stack
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.evaluation.splits import Fold
+from musecl.fusion.inputs import read_inputs, sorted_part
+from musecl.fusion.representation import FusionInputs, Part, Views, represent, without_fused
+from musecl.fusion.settings import FuseSettings
+from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table, read_vectors
+from musecl.step.tables import KEY, read_table, read_vectors
 
 Array = NDArray[np.float64]
 
@@ -76,10 +77,7 @@ def run(job: Job) -> None:
     """Write `baselines.csv`."""
     settings = job.settings("evaluate", EvaluateSettings)
     seed, threads = int(job.value("seed")), int(job.value("threads"))
-    regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
-    indicators = read_table(job.input("indicators.parquet"))
-    groups = group_indicators(regions[KEY], indicators)
-    headline = set(indicators.loc[indicators["headline"], "indicator"])
+    regions, groups, headline, _ = read_labelled(job)
     with job.scratch() as scratch:
         methods = read_methods(job, regions[KEY], scratch)
         coordinates = metric_coordinates(regions)

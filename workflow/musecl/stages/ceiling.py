@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold, cross_val_predict
 
-from musecl.latents import Latents, best_r2, draw_latents
-from musecl.rings import means_of_rings
-from musecl.scoring import r2
-from musecl.settings.cities import Generated
+from musecl.evaluation.scoring import r2
+from musecl.geography.rings import means_of_rings
+from musecl.sources.settings import Generated
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table
+from musecl.step.tables import KEY, read_geotable, read_table
+from musecl.synthetic.latents import Latents, best_r2, draw_latents
 
 # Per row of the table: the modalities it knows, and the method of r2.csv that predicts from them.
 ROWS = {

@@ -1,6 +1,6 @@
 """Embed the remote view; a region is the average of its chips."""
 
-from musecl.embedding import embed_view
+from musecl.learning.embedding import embed_view
 from musecl.step.job import Job
 
 

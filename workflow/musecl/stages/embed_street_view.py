@@ -1,6 +1,6 @@
 """Embed the street view; a region is the mean and the deviation of its viewpoints."""
 
-from musecl.embedding import embed_view
+from musecl.learning.embedding import embed_view
 from musecl.step.job import Job
 
 

@@ -20,11 +20,11 @@ import pandas as pd
 from scipy.sparse import csr_array
 from transformers import AutoModel, AutoTokenizer
 
-from musecl.models.text import embed_texts, embed_words
-from musecl.settings.encoders import EmbedTextSettings
+from musecl.encoding.settings import EmbedTextSettings
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import read_table, write_vectors
+from musecl.step.tables import read_table, write_vectors
+from musecl.text import embed_texts, embed_words
 
 # About 200 tokens; all-MiniLM-L6-v2 was trained on 256.
 PASSAGE_CHARACTERS = 800

@@ -1,9 +1,9 @@
 """Run every chip of the remote view, in its 8 turns and flips, through the frozen encoder."""
 
-from musecl.features import TURNS, encode, turned, turned_index, write_features
-from musecl.images import iterate_images, read_image_index
-from musecl.models.encoders import load_encoder
-from musecl.settings.encoders import VisionEncoderSettings
+from musecl.encoding.encoders import load_encoder
+from musecl.encoding.features import TURNS, encode, turned, turned_index, write_features
+from musecl.encoding.settings import VisionEncoderSettings
+from musecl.imagery.images import iterate_images, read_image_index
 from musecl.step.job import Job
 
 # With their turns, 16 images: the activations of more leave the caches, at half the speed.

@@ -1,9 +1,9 @@
 """Run every street view through the frozen encoder."""
 
-from musecl.features import encode, write_features
-from musecl.images import iterate_images, read_image_index
-from musecl.models.encoders import load_encoder
-from musecl.settings.encoders import VisionEncoderSettings
+from musecl.encoding.encoders import load_encoder
+from musecl.encoding.features import encode, write_features
+from musecl.encoding.settings import VisionEncoderSettings
+from musecl.imagery.images import iterate_images, read_image_index
 from musecl.step.job import Job
 
 # The activations of more leave the caches, at half the speed.

@@ -16,22 +16,22 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.evaluation import (
+from musecl.evaluation.labels import Group, read_labelled
+from musecl.evaluation.methods import VECTORS, Block, build_methods, read_blocks
+from musecl.evaluation.prediction import (
     Answers,
     draw_trials,
     predict_from_vectors,
     predict_without_vectors,
 )
+from musecl.evaluation.scoring import summarise
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.evaluation.splits import SPLITS, possible_splits, units_of
 from musecl.figures import plot_r2
-from musecl.geo import metric_coordinates
-from musecl.labels import Group, group_indicators
-from musecl.methods import VECTORS, Block, build_methods, read_blocks
-from musecl.scoring import summarise
-from musecl.settings.evaluate import EvaluateSettings
-from musecl.splits import SPLITS, possible_splits, units_of
+from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table
+from musecl.step.tables import KEY, read_table
 
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
 # The perceptron takes most of a run's time; the other splits are judged by ridge.
@@ -63,24 +63,20 @@ def run(job: Job) -> None:
     """Evaluate one city."""
     settings = job.settings("evaluate", EvaluateSettings)
     sources = job.value("cities.{city}.sources")
-    regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
-    indicators = read_table(job.input("indicators.parquet"))
-    groups = group_indicators(regions[KEY], indicators)
+    regions, groups, headline, shares_source_with = read_labelled(job)
     blocks = read_blocks(job.input, regions[KEY])
     rendered = bool({"sample", "synth"} & {sources["remote_view"], sources["street_view"]})
     lot_counts = job.input("scene") / "lot_counts.parquet"
     lots = read_lot_counts(lot_counts, regions[KEY]) if lot_counts.exists() else None
 
     scores = score(groups, regions, blocks, lots, settings, job.value("seed"), job.value("threads"))
-    about = indicators.drop_duplicates("indicator").set_index("indicator")
-    scores["shares_source_with"] = scores["indicator"].map(about["shares_source_with"])
+    scores["shares_source_with"] = scores["indicator"].map(shares_source_with)
     scores["imagery"] = RENDERED if rendered else PHOTOGRAPHIC
     scores.insert(0, "city", job.city)
     table = SCORES.validate(scores[list(SCORES.columns)])
     table.to_csv(job.output("r2.csv"), index=False, float_format="%.6f", lineterminator="\n")
     plot_r2(table, job.city, job.output("r2.png"))
     coverage(job.city, blocks).to_csv(job.output("coverage.csv"), index=False, lineterminator="\n")
-    headline = set(about.index[about["headline"]])
     metrics = json.dumps(collect_metrics(table, headline), indent=2)
     job.output("metrics.json").write_text(metrics + "\n", encoding="utf-8")
 

@@ -5,12 +5,12 @@ The only stage of a city that needs a network; with its output from a DVC remote
 
 from pathlib import Path
 
-from musecl.latents import draw_latents
-from musecl.settings.cities import Generated
 from musecl.sources import sample
 from musecl.sources.packages import fetch_members, read_pins
+from musecl.sources.settings import Generated
 from musecl.step.job import Job
-from musecl.synthesis import write_city
+from musecl.synthetic.latents import draw_latents
+from musecl.synthetic.synthesis import write_city
 
 PINS = Path(sample.__file__).with_name("sample_packages.txt")
 MEMBERS = (

@@ -1,6 +1,7 @@
 """Fuse the two views and the text of each region into one vector, and set it beside the residual.
 
-`representation` says what the two columns hold. A region that lacks all modalities has no row.
+`fusion.representation` says what the two columns hold. A region that lacks all modalities has no
+row.
 
 Components and training see all regions of the city, those that are held out later included, but no
 indicator: the representation is transductive, as in the paper.
@@ -8,11 +9,11 @@ indicator: the representation is transductive, as in the paper.
 
 import pandas as pd
 
-from musecl.fusion_inputs import read_inputs
-from musecl.representation import represent
-from musecl.settings.fuse import FuseSettings
+from musecl.fusion.inputs import read_inputs
+from musecl.fusion.representation import represent
+from musecl.fusion.settings import FuseSettings
 from musecl.step.job import Job
-from musecl.tables import write_vectors
+from musecl.step.tables import write_vectors
 
 
 def run(job: Job) -> None:

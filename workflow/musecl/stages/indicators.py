@@ -26,13 +26,13 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.geo import cells_of_points
-from musecl.interpolation import interpolate_counts, median_of_classes
-from musecl.settings.indicators import IndicatorSettings
+from musecl.geography.geo import cells_of_points
+from musecl.indicators.interpolation import interpolate_counts, median_of_classes
+from musecl.indicators.settings import IndicatorSettings
 from musecl.sources import read_census, read_lot_labels, read_trips, synth
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import read_geotable, write_table
+from musecl.step.tables import read_geotable, write_table
 
 LOTS = "councilcount 0.11.4, lots 2023"
 TRIPS = "timeplus-taxi-simulator 0.1.0, label half of the trips (year not stated)"

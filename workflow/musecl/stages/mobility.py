@@ -8,10 +8,10 @@ import pandera.pandas as pa
 import polars as pl
 
 from musecl.flows import count_flows, count_origin_destination
-from musecl.geo import cells_of_points
+from musecl.geography.geo import cells_of_points
 from musecl.sources import read_trips
 from musecl.step.job import Job
-from musecl.tables import read_geotable, write_table
+from musecl.step.tables import read_geotable, write_table
 
 FLOWS = pa.DataFrameSchema(
     {

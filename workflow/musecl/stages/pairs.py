@@ -9,10 +9,10 @@ missing where a city has fewer such regions than positives are asked for. The ne
 import numpy as np
 import pandera.pandas as pa
 
-from musecl.pairing import mobility_pairs, place_pairs
-from musecl.settings.pairs import PairSettings
+from musecl.pairing.mining import mobility_pairs, place_pairs
+from musecl.pairing.settings import PairSettings
 from musecl.step.job import Job
-from musecl.tables import read_geotable, read_table, write_table
+from musecl.step.tables import read_geotable, read_table, write_table
 
 REMOTE_VIEW_STREAM, STREET_VIEW_STREAM = 11, 12
 REASONS = ["places", "mobility", "neighbours", "random", "same region"]

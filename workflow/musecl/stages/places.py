@@ -31,7 +31,7 @@ from musecl.sources import (
     synth,
 )
 from musecl.step.job import Job
-from musecl.tables import key_column, read_geotable, write_table
+from musecl.step.tables import key_column, read_geotable, write_table
 
 PLACES = pa.DataFrameSchema(
     {

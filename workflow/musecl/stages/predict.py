@@ -13,15 +13,15 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.conformal import COVERAGE
-from musecl.evaluation import Trial, collect, draw_trials, fit_ridge, work_on_all
-from musecl.labels import Group, group_indicators
-from musecl.methods import Block, align
-from musecl.scoring import score_once
-from musecl.settings.evaluate import EvaluateSettings
-from musecl.splits import SPLITS, Fold, parts_of, possible_splits, units_of
+from musecl.evaluation.conformal import COVERAGE
+from musecl.evaluation.labels import Group, read_labelled
+from musecl.evaluation.methods import Block, align
+from musecl.evaluation.prediction import Trial, collect, draw_trials, fit_ridge, work_on_all
+from musecl.evaluation.scoring import score_once
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.evaluation.splits import SPLITS, Fold, parts_of, possible_splits, units_of
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table, read_vectors, write_table
+from musecl.step.tables import KEY, read_vectors, write_table
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 71
@@ -48,10 +48,9 @@ def run(job: Job) -> None:
     """Write `predictions.parquet`, measured coverage and what carries over between districts."""
     settings = job.settings("evaluate", EvaluateSettings)
     seed, threads = int(job.value("seed")), int(job.value("threads"))
-    regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
+    regions, groups, *_ = read_labelled(job)
     keys, vectors = read_vectors(job.input("embeddings.parquet"), "embedding")
     block = align(regions[KEY], keys, vectors, where="embeddings.parquet")
-    groups = group_indicators(regions[KEY], read_table(job.input("indicators.parquet")))
     splits = possible_splits(regions, settings.splits)
     tables = []
     runs = [(group, split) for group in groups for split in splits]

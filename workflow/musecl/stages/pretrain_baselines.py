@@ -31,15 +31,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.embedding import average_regions, embed_viewpoints
-from musecl.features import Features, read_features, rows_of_viewpoints
-from musecl.models.encoders import load_encoder
-from musecl.pairing import mobility_pairs, place_pairs
-from musecl.pretraining import ROLES, PairSampler, pretrain, usable_pairs
-from musecl.settings.encoders import Output, PretrainSettings, VisionEncoderSettings
-from musecl.settings.pairs import MobilityPairSettings, PairSettings, PlacePairSettings
+from musecl.encoding.encoders import load_encoder
+from musecl.encoding.features import Features, read_features, rows_of_viewpoints
+from musecl.encoding.settings import Output, PretrainSettings, VisionEncoderSettings
+from musecl.learning.embedding import average_regions, embed_viewpoints
+from musecl.learning.pretraining import ROLES, PairSampler, pretrain, usable_pairs
+from musecl.pairing.mining import mobility_pairs, place_pairs
+from musecl.pairing.settings import MobilityPairSettings, PairSettings, PlacePairSettings
 from musecl.step.job import Job
-from musecl.tables import read_geotable, read_table, write_vectors
+from musecl.step.tables import read_geotable, read_table, write_vectors
 
 PAIR_STREAM, DRAWS = 13, 33
 VECTORS = "vectors.npy"

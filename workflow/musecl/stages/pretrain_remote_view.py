@@ -3,7 +3,7 @@
 A batch holds a random turn of each chip: from above no direction is up.
 """
 
-from musecl.pretraining import pretrain_view
+from musecl.learning.pretraining import pretrain_view
 from musecl.step.job import Job
 
 DRAWS = 31

@@ -3,7 +3,7 @@
 A viewpoint is the average of its headings.
 """
 
-from musecl.pretraining import pretrain_view
+from musecl.learning.pretraining import pretrain_view
 from musecl.step.job import Job
 
 DRAWS = 32

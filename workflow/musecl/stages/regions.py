@@ -6,14 +6,14 @@ import pandas as pd
 import pandera.pandas as pa
 import shapely
 
-from musecl.geo import DEGREES, area_within, equal_area_crs, metric_crs
-from musecl.grid import cells_over
-from musecl.settings.cities import Extent
-from musecl.settings.regions import RegionSettings
+from musecl.geography.geo import DEGREES, area_within, equal_area_crs, metric_crs
+from musecl.geography.grid import cells_over
+from musecl.geography.settings import RegionSettings
 from musecl.sources import read_boundary
+from musecl.sources.settings import Extent
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import KEY, key_column, write_table
+from musecl.step.tables import KEY, key_column, write_table
 
 EDGE = 0.01  # degrees; an edge of this length bends by centimetres in a projection
 

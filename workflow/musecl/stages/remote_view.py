@@ -17,14 +17,14 @@ from rasterio.warp import Resampling, reproject, transform_bounds
 from rasterio.windows import Window, from_bounds
 from tqdm import tqdm
 
-from musecl.geo import metric_crs
-from musecl.images import encode_image, write_images
-from musecl.rendering import render_chip, render_views
-from musecl.settings.images import RemoteViewSettings
+from musecl.geography.geo import metric_crs
+from musecl.imagery.images import encode_image, write_images
+from musecl.imagery.rendering import render_chip, render_views
+from musecl.imagery.settings import RemoteViewSettings
 from musecl.sources.synth import VIEWS
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table
+from musecl.step.tables import KEY, read_geotable, read_table
 
 
 def run(job: Job) -> None:

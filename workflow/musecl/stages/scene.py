@@ -21,7 +21,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from musecl.blocks import (
+from musecl.geography.geo import cells_of_points, metric_crs
+from musecl.imagery.blocks import (
     block_streets,
     buildings,
     cell_areas,
@@ -29,8 +30,7 @@ from musecl.blocks import (
     place_lots,
     voronoi_edges,
 )
-from musecl.geo import cells_of_points, metric_crs
-from musecl.scene import (
+from musecl.imagery.scene import (
     STREET,
     Frame,
     building_tones,
@@ -39,10 +39,10 @@ from musecl.scene import (
     palette,
     values_at,
 )
-from musecl.settings.images import SceneSettings
+from musecl.imagery.settings import SceneSettings
 from musecl.sources import read_boundary, read_lots, read_open_areas, read_stations
 from musecl.step.job import Job
-from musecl.tables import KEY, key_column, read_geotable, write_table
+from musecl.step.tables import KEY, key_column, read_geotable, write_table
 
 VIEWS = ("remote_view", "street_view")
 ROAD_SCHEMA = pa.DataFrameSchema(

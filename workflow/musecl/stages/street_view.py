@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from tqdm import tqdm
 
-from musecl.geo import cells_of_points
-from musecl.images import encode_image, write_images
-from musecl.perspective import ORIENTATIONS, render_panorama
-from musecl.rendering import render_street, render_views
-from musecl.settings.images import StreetViewSettings
+from musecl.geography.geo import cells_of_points
+from musecl.imagery.images import encode_image, write_images
+from musecl.imagery.perspective import ORIENTATIONS, render_panorama
+from musecl.imagery.rendering import render_street, render_views
+from musecl.imagery.settings import StreetViewSettings
 from musecl.sources.synth import STREET_VIEW
 from musecl.step.job import Job
-from musecl.tables import KEY, read_geotable, read_table
+from musecl.step.tables import KEY, read_geotable, read_table
 
 STAGE = 3
 

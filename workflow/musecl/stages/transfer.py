@@ -15,23 +15,23 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.embedding import average_regions, embed_kinds
-from musecl.evaluation import fit_ridge
-from musecl.features import read_features
-from musecl.fusion_inputs import KINDS, sorted_part
-from musecl.methods import Block, align
-from musecl.models.contrastive import read_encoder
-from musecl.models.encoders import load_encoder
-from musecl.representation import VIEWS, FusionInputs, Vectors, Views, represent
-from musecl.scoring import score_once
-from musecl.settings.encoders import EmbedViewSettings, VisionEncoderSettings
-from musecl.settings.evaluate import EvaluateSettings
-from musecl.settings.fuse import FuseSettings
-from musecl.splits import Fold, parts_of
+from musecl.encoding.encoders import load_encoder
+from musecl.encoding.features import read_features
+from musecl.encoding.settings import EmbedViewSettings, VisionEncoderSettings
+from musecl.evaluation.methods import Block, align
+from musecl.evaluation.prediction import fit_ridge
+from musecl.evaluation.scoring import score_once
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.evaluation.splits import Fold, parts_of
+from musecl.fusion.inputs import KINDS, sorted_part
+from musecl.fusion.representation import VIEWS, FusionInputs, Vectors, Views, represent
+from musecl.fusion.settings import FuseSettings
+from musecl.learning.contrastive import read_encoder
+from musecl.learning.embedding import average_regions, embed_kinds
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import BETWEEN
-from musecl.tables import KEY, read_geotable, read_table, read_vectors
+from musecl.step.tables import KEY, read_geotable, read_table, read_vectors
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 61

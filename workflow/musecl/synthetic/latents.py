@@ -20,7 +20,7 @@ import h3
 import numpy as np
 from numpy.typing import NDArray
 
-from musecl.settings.cities import Generated
+from musecl.sources.settings import Generated
 
 Array = NDArray[np.float64]
 

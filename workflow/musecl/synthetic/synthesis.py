@@ -13,8 +13,8 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from musecl.latents import LATITUDE, LONGITUDE, Latents
 from musecl.sources.synth import BOUNDARY, FACTORS, INDICATORS, PLACES, STREET_VIEW, TRIPS, VIEWS
+from musecl.synthetic.latents import LATITUDE, LONGITUDE, Latents
 
 Array = NDArray[np.float64]
 
