@@ -115,10 +115,13 @@ class Relay:
 
 
 def environment() -> dict[str, str]:
-    """The environment of the interpreter that runs the tests; with MUSECL_REFUSED, no network."""
+    """The environment of the interpreter that runs the tests; with MUSECL_REFUSED, no network.
+
+    DVC would send a report of every command, from a process of its own.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     watched = str(ROOT / "tests" / "no_network") if "MUSECL_REFUSED" in os.environ else ""
-    return {**os.environ, "PATH": path, "PYTHONPATH": watched}
+    return {**os.environ, "PATH": path, "PYTHONPATH": watched, "DVC_NO_ANALYTICS": "1"}
 
 
 def assert_true_lock(relay: Relay) -> None:
