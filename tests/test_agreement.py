@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+import networkx as nx
 import pytest
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ResourceSettings, WorkflowSettings
@@ -98,6 +99,15 @@ def test_rule_and_stage_read_and_write_the_same(stage: str, rules: dict[str, Any
     )
     assert sorted(resolved(rule.output)) == sorted(entry.outputs)
     assert sorted(resolved(rule.params)) == sorted(entry.parameters)
+
+
+def test_the_readme_draws_what_runs() -> None:
+    made = {path: stage for stage in STAGES for path in declared(stage).outputs}
+    graph = nx.DiGraph(
+        (made[path], stage) for stage in STAGES for path in declared(stage).inputs if path in made
+    )
+    drawn = re.findall(r"^    (\w+) --> (\w+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert set(drawn) == set(nx.transitive_reduction(graph).edges)
 
 
 @pytest.mark.parametrize("stage", STAGES)
