@@ -85,7 +85,13 @@ def kind_of(annotation: Any) -> str:
         return f"list of {kind_of(typing.get_args(annotation)[0])}"
     if isinstance(annotation, types.UnionType):
         return " or ".join(kind_of(part) for part in typing.get_args(annotation))
-    names = {int: "whole number", float: "number", str: "text", type(None): "null"}
+    names = {
+        bool: "true or false",
+        int: "whole number",
+        float: "number",
+        str: "text",
+        type(None): "null",
+    }
     return names.get(annotation, "section")
 
 

@@ -130,12 +130,12 @@ def disturb(tokens: Tokens, generator: np.random.Generator) -> Tokens:
 
 
 class FusionTraining(LightningModule):  # type: ignore[misc]
-    """The fusion and its losses, as `training.train` takes them.
+    """The fusion and its losses, as `learning.training.train` takes them.
 
     Parameters
     ----------
     fusion : module
-        One of `models.fusion.MODES`, trained in place.
+        One of `fusion.models.MODES`, trained in place.
     alignments : Alignments
         Trained in place, too.
     settings : FuseSettings

@@ -7,7 +7,7 @@ ablation is the features, as ours is where `embed_*.output` is as shipped.
 
 Remote view:
 
-- `tile2vec`: adjacent regions against distant ones, triplet loss (Jean et al., AAAI 2019).
+- `tile2vec`: adjacent regions against random ones, triplet loss (Jean et al., AAAI 2019).
 - `pg_simclr`: regions with alike places, InfoNCE (Xi et al., WWW 2022); its second view of
   adjacency is left out, as MuseCL's paper describes it by places alone.
 - `musecl_published`: the most similar region by its own places, a random negative, triplet loss
@@ -16,7 +16,7 @@ Remote view:
 
 Street view:
 
-- `urban2vec`: adjacent regions against distant ones, triplet loss (Wang et al., AAAI 2020); its
+- `urban2vec`: adjacent regions against random ones, triplet loss (Wang et al., AAAI 2020); its
   places' text is a modality of its own here.
 - `musecl_published`: the most similar region by inflow and outflow, otherwise as above.
 - `random_pairs`: ours, with any region as the positive. What it loses is what mobility pairs tell.

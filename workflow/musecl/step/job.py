@@ -147,7 +147,9 @@ class Job:
         state: dict[str, Any] = {"command": self.declared.command, **self._declared_values()}
         for declared in self.declared.inputs:
             path = self.root / declared
-            files = [p for p in [path, *path.rglob("*")] if p.is_file() and p.suffix != ".pyc"]
+            # Another job's Python may be writing its bytecode there right now.
+            found = (p for p in [path, *path.rglob("*")] if "__pycache__" not in p.parts)
+            files = [p for p in found if p.is_file()]
             state[declared] = [
                 (str(file.relative_to(self.root)), self._mark(file)) for file in sorted(files)
             ]

@@ -1,0 +1,1 @@
+"""Frozen encoders and the features of images that they give."""

@@ -1,0 +1,1 @@
+"""Folds, methods and scores: how well a representation predicts."""

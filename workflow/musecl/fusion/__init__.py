@@ -1,0 +1,1 @@
+"""From a region's modalities to one representation."""

@@ -1,0 +1,1 @@
+"""Where regions lie: projections, cells, and what is around a cell."""

@@ -1,0 +1,1 @@
+"""Chips and street views per region: cut, projected, rendered, kept in shards."""

@@ -1,0 +1,1 @@
+"""A generated city whose best reachable R2 is known."""
