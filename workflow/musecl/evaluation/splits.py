@@ -182,7 +182,7 @@ def draw_folds(
     Raises
     ------
     InputError
-        There are fewer than three regions, or units, to divide.
+        There are too few regions, or units, to divide them and each training fold.
     """
     everything = np.arange(rows)
     numbers = _number(units, everything, folds, generator)

@@ -6,7 +6,8 @@ Every representation predicts by ridge. Rows by column `method`:
   paper's ResNet-18 (remote view) and Inception v3 (street view).
 - `tile2vec`, `urban2vec` (with the text), `pg_simclr`: their encoders, see `pretrain_baselines`.
 - `add_svrv`, `fusion_svrv`, `concat_published`: the two views of MuseCL as published, summed; under
-  scalar attention that aligns them to each other; side by side with the text.
+  scalar attention, projected so that they align to each other (no term trains the attention's own
+  weights there); side by side with the text.
 - `musecl_published_code`: scalar attention over the views, aligned to the text by squared error;
   `musecl_published_paper`: the same by InfoNCE.
 - `concat`: all that goes into our fusion side by side; `concat_with_rings`: the same, reduced, with
