@@ -1,8 +1,8 @@
 """What planning and recording cost as cities are added: the real dvc.yaml and rules, empty steps.
 
-`python benchmarks/many_cities.py` lays the pipeline with 1 and with 100 cities (1,701 stages),
-records all, and times commands that have nothing to do and the overhead of a job. The limits are
-those that docs/engines.md promises; each line ends with the share of the limit that was used.
+`python benchmarks/many_cities.py` lays the pipeline with 1 and with 100 cities, records all, and
+times commands that have nothing to do and the overhead of a job. The limits are those that
+docs/engines.md promises; each line ends with the share of the limit that was used.
 """
 
 import argparse
