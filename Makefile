@@ -29,7 +29,7 @@ $(READY): requirements.lock
 	@touch $@
 
 test: $(READY) .packages/ready ## run every test
-	$(RUN) python -m pytest -n auto --dist loadfile
+	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slurm: $(READY) .packages/ready ## run both pipelines on a Slurm of one node (Debian; root or sudo)
 	$(RUN) python tests/slurm/cluster.py python -m pytest tests/slurm/test_slurm.py

@@ -21,6 +21,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the two longest modules first, so that neither is left alone at the end."""
-    longest = ("test_engines_at_random.py", "test_world.py")
+    """Start the longest modules first, so that none is left alone at the end."""
+    longest = ("test_interruptions.py", "test_engines_at_random.py", "test_world.py")
     items.sort(key=lambda item: item.path.name not in longest)

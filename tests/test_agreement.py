@@ -76,7 +76,8 @@ def test_every_rule_is_a_stage_a_command_and_a_module(rules: dict[str, Any]) -> 
     assert sorted(modules - {"__init__"}) == STAGES
     for stage in STAGES:
         city = declared(stage).name.split("@")[1:]
-        assert declared(stage).command.split() == ["python", "workflow/musecl", stage, *city]
+        command = ["exec", "python", "workflow/musecl", stage, *city]
+        assert declared(stage).command.split() == command
     listed = subprocess.run(
         [sys.executable, "workflow/musecl", "--help"],
         cwd=ROOT,

@@ -37,13 +37,13 @@ stages:
     foreach: ${cities}
     do:
       desc: writes what it sees
-      cmd: python workflow/musecl toy ${key}
+      cmd: exec python workflow/musecl toy ${key}
       deps: ["data/${key}/words.txt"]
       params: [threads, "cities.${key}"]
       outs: ["data/${key}/out.json"]
   alone:
     desc: runs for all cities
-    cmd: python workflow/musecl alone
+    cmd: exec python workflow/musecl alone
     deps: [data/words.txt]
     outs: [data/out.json]
 """

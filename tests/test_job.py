@@ -27,7 +27,7 @@ other: {steps: 3}
 DECLARED = Declaration(
     stage="fuse",
     city="toy",
-    command="python workflow/musecl fuse toy",
+    command="exec python workflow/musecl fuse toy",
     inputs=("data/toy/regions.parquet", "data/toy/source", "workflow/musecl/stages/fuse.py"),
     outputs=("data/toy/table.parquet", "data/toy/images", "results/toy/metrics.json"),
     parameters=("seed", "fuse", "cities.toy.extent"),

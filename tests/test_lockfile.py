@@ -19,7 +19,7 @@ from test_engines import assert_agreement
 def entry(number: int) -> dict[str, Any]:
     """What DVC records of a stage, with the kinds of value that YAML may write in its own way."""
     return OrderedDict(
-        cmd="python workflow/musecl evaluate " + "a_city_with_a_long_name_" * number,
+        cmd="exec python workflow/musecl evaluate " + "a_city_with_a_long_name_" * number,
         deps=[OrderedDict(path=f"data/{number}/tiles", hash="md5", md5="0e1" * 10, size=number)],
         params={
             "params.yaml": {"rate": 3e-05, "on": True, "text": "yes", "none": None, "id": "01"}

@@ -12,13 +12,13 @@ DOCUMENT = """
 stages:
   models:
     desc: weights
-    cmd: python workflow/musecl models
+    cmd: exec python workflow/musecl models
     outs: [data/models/text]
   regions:
     foreach: ${cities}
     do:
       desc: cells
-      cmd: python workflow/musecl regions ${key}
+      cmd: exec python workflow/musecl regions ${key}
       deps: ["data/${key}/source", workflow/musecl/step/job.py]
       params: ["cities.${key}.extent", regions, seed]
       outs: ["data/${key}/regions.parquet", "data/${key}/${key}.tif": {cache: false}]
@@ -38,7 +38,7 @@ def test_a_stage_of_a_city(root) -> None:
     assert found == Declaration(
         stage="regions",
         city="bos",
-        command="python workflow/musecl regions bos",
+        command="exec python workflow/musecl regions bos",
         inputs=("data/bos/source", "workflow/musecl/step/job.py"),
         outputs=(
             "data/bos/regions.parquet",

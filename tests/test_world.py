@@ -161,7 +161,7 @@ def kill_during(world: Relay, rule: str) -> None:
     )
     assert running.stdout
     for line in running.stdout:
-        if re.search(rf"> python workflow/musecl {rule} ", line):
+        if re.search(rf"> exec python workflow/musecl {rule} ", line):
             break
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
