@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from judged_city import lay_city, run_stage
 from musecl.evaluation.methods import Block
 from musecl.stages import baselines
+from musecl.step.errors import InputError
 
 METHODS = {
     "remote_view_pretrained",
@@ -73,6 +75,15 @@ def test_a_method_knows_what_its_modalities_know(table):
     for method in ("tile2vec", "pg_simclr", "add_svrv", "concat"):
         assert score.loc[method, "population_density R2"] > 0.5
     assert score["noise R2"].max() < 0.25
+
+
+def test_a_region_without_counts_is_told(tmp_path):
+    path = tmp_path / "place_histogram.parquet"
+    pd.DataFrame({"region_id": ["b", "a"], "park": [1, 0], "shop": [3, 0]}).to_parquet(path)
+    counts = baselines.read_counts(path, pd.Series(["a", "b"]))
+    np.testing.assert_allclose(counts, np.log([[1, 1], [2, 4]]))
+    with pytest.raises(InputError, match="1 regions have no counts, first 'c'"):
+        baselines.read_counts(path, pd.Series(["a", "b", "c"]))
 
 
 def test_a_view_that_is_absent_adds_nothing():

@@ -13,10 +13,10 @@ from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import Features, write_features
 from musecl.learning.contrastive import ContrastiveEncoder, write_encoder
 from musecl.learning.embedding import average_pooled, average_regions, embed_viewpoints
-from musecl.stages import embed_remote_view, embed_street_view
+from musecl.stages import embed_remote_view, embed_street_view, transfer
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
-from musecl.step.tables import read_vectors
+from musecl.step.tables import read_vectors, write_vectors
 
 STAGES = {"remote_view": embed_remote_view, "street_view": embed_street_view}
 # More viewpoints than are embedded at once, and one region with headings missing.
@@ -115,8 +115,8 @@ def test_regions_are_means_and_deviations_of_their_viewpoints(counts, size, with
 
 def embedding_job(root, view, encoder_folder, model, seed, output="features"):
     city = root / "data/town"
-    city.mkdir(parents=True)
-    (root / "data/models").mkdir()
+    city.mkdir(parents=True, exist_ok=True)
+    (root / "data/models").mkdir(exist_ok=True)
     (root / "data/models" / view).symlink_to(encoder_folder)
     found = features(seed)
     write_features(city / f"{view}_features", found.index, [(found.pooled, found.hidden)])
@@ -191,3 +191,48 @@ def test_the_order_of_rows_never_matters(tmp_path, encoder_folder, model):
         )
         tables.append((root / "data/town/street_view_embeddings.parquet").read_bytes())
     assert tables[0] == tables[1] == tables[2]
+
+
+def test_a_transfer_sees_another_city_as_the_first_is_seen(tmp_path, encoder_folder, model):
+    """`away` has the images of `town`: through the encoders of `town` it has its vectors, too."""
+    found = features(2)
+    abroad = found.index.assign(region_id="away " + found.index["region_id"])
+    data = tmp_path / "data"
+    (data / "away").mkdir(parents=True)
+    inputs = []
+    for view, stage in STAGES.items():
+        run_job(embedding_job(tmp_path, view, encoder_folder, model, None), stage)
+        write_features(data / f"away/{view}_features", abroad, [(found.pooled, found.hidden)])
+        own = (f"{view}_encoder", f"{view}_embeddings.parquet", f"{view}_view_embeddings.parquet")
+        inputs += [f"models/{view}", f"away/{view}_features", *(f"town/{name}" for name in own)]
+    for city, prefix in (("town", ""), ("away", "away ")):
+        keys = pd.DataFrame({"region_id": [prefix + name for name in "abcde"]})
+        write_vectors(data / city / "text_embeddings.parquet", keys, embedding=np.eye(5))
+        inputs.append(f"{city}/text_embeddings.parquet")
+    views = list(STAGES)
+    params = {
+        "encoders": {view: {"weights": "folder", "trainable_blocks": 1} for view in views},
+        **{f"embed_{view}": {"output": "features"} for view in views},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    declared = Declaration(
+        stage="transfer",
+        city="town-to-away",
+        command="",
+        inputs=tuple(f"data/{name}" for name in inputs),
+        outputs=(),
+        parameters=(*(f"encoders.{view}" for view in views), *(f"embed_{view}" for view in views)),
+    )
+    parts, single = transfer.read_both(Job(declared, tmp_path), "town", "away")
+    kinds = [f"{view} {kind}" for view in views for kind in transfer.KINDS]
+    assert set(parts) == {*kinds, "text"}
+    for part in parts.values():
+        assert part.keys["region_id"].tolist() == [*"abcde", *(f"away {name}" for name in "abcde")]
+        np.testing.assert_allclose(part.vectors[5:], part.vectors[:5], rtol=1e-4, atol=1e-5)
+    for view in views:
+        ids, half = single[view].region_ids, sum(VIEWPOINTS)
+        assert ids == sorted(ids) and len(ids) == 2 * half
+        away = [name.startswith("away") for name in ids]
+        for vectors in single[view].kinds.values():
+            here, there = vectors[~np.array(away)], vectors[away]
+            np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-5)

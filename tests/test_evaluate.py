@@ -61,7 +61,7 @@ def build_regions():
             "land_share": 1.0,
             "longitude": centres[:, 1],
             "latitude": centres[:, 0],
-            "neighbours": [[] for _ in cells],
+            "neighbours": [sorted((set(h3.grid_disk(c, 1)) - {c}) & set(cells)) for c in cells],
             "parent": [h3.cell_to_parent(cell, 6) for cell in cells],
             "wide_parent": [h3.cell_to_parent(cell, 5) for cell in cells],
             "district": np.where(np.arange(len(cells)) % 3 == 0, "north", "south"),

@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 
 from judged_city import MLP
+from musecl.evaluation.labels import Group
+from musecl.evaluation.methods import Block
 from musecl.stages import predict
 from musecl.step.tables import write_vectors
 from small_city import job_in
@@ -80,3 +82,18 @@ def test_a_model_of_one_district_is_judged_in_the_other(root):
     assert (density["r2"] > 0.7).all()
     assert density.loc[("north", "south"), ["n_from", "n_to"]].tolist() == [28, 56]
     assert (table.xs("noise", level="indicator")["r2"] < 0.1).all()
+
+
+def test_a_region_outside_every_district_is_in_none():
+    generator = np.random.default_rng(3)
+    regions = build_regions()
+    regions.loc[::4, "district"] = None
+    vectors = generator.normal(size=(len(regions), 4))
+    block = Block(vectors, np.ones(len(regions), bool))
+    group = Group(np.arange(len(regions)), ["density"], vectors[:, :1])
+    table = predict.between_districts(regions, block, [group], folds=3, seed=1)
+    counts = regions["district"].value_counts()
+    assert set(zip(table["from"], table["to"], table["n_to"], strict=True)) == {
+        ("north", "south", counts["south"]),
+        ("south", "north", counts["north"]),
+    }

@@ -69,7 +69,10 @@ def test_ours_undoes_every_other_preset(root: Path) -> None:
 
 def test_ours_names_every_key_of_the_sections_of_the_method() -> None:
     shipped, ours = yaml.safe_load(SHIPPED), values_of("ours")
-    for section in ("pairs", "encoders", "pretrain_remote_view", "pretrain_street_view", "fuse"):
+    method = ("remote_view", "street_view", "pairs", "encoders", "fuse", "evaluate")
+    learned = ("pretrain_remote_view", "pretrain_street_view")
+    embedded = ("embed_remote_view", "embed_street_view", "embed_text")
+    for section in (*method, *learned, *embedded):
         assert leaves(ours[section]) == leaves(shipped[section])
 
 

@@ -238,7 +238,7 @@ def run(root, extent=None, **section):
 def test_the_stage_writes_the_table_twice_alike(tmp_path, grid):
     one, other = (run(tmp_path / name, grid=grid) for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
-    table = read_geotable(one, SCHEMA)
+    table = read_geotable(one)
     assert list(table.columns) == list(SCHEMA.columns)
     assert table.crs == 4326
     expected = build_regions(boundary(*SHAPES["several parts"]), wanted(grid))

@@ -19,6 +19,7 @@ from musecl.step.tables import (
     read_table,
     read_vectors,
     require_same_regions,
+    write_csv,
     write_table,
     write_vectors,
 )
@@ -57,13 +58,22 @@ def test_the_same_table_is_the_same_bytes(tmp_path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_a_csv_is_checked_and_has_six_decimals(tmp_path) -> None:
+    path = tmp_path / "t.csv"
+    with pytest.raises(InputError, match=r"t\.csv.*share"):
+        write_csv(TABLE.assign(share=[0.5, 1.5, 0]), path, SCHEMA)
+    assert not path.exists()
+    write_csv(TABLE.assign(share=[1 / 3, None, 1]), path, SCHEMA)
+    assert path.read_bytes() == b"share,region_id,count\n0.333333,b,1\n,a,0\n1.000000,c,7\n"
+
+
 @pytest.mark.parametrize("crs", [4326, 32618])
 def test_shapes_keep_their_crs(tmp_path, crs: int) -> None:
     areas = gpd.GeoDataFrame(
         {"region_id": ["a", "b"]}, geometry=[shapely.box(0, 0, 1, 1), shapely.Point(3, 4)], crs=crs
     )
     write_table(areas, AREAS, tmp_path / "t.parquet")
-    found = read_geotable(tmp_path / "t.parquet", AREAS)
+    found = read_geotable(tmp_path / "t.parquet")
     assert found.crs == crs
     assert found.geometry.geom_equals(areas.geometry).all()
 

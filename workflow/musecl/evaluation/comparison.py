@@ -20,6 +20,7 @@ from musecl.evaluation.prediction import Answers, Trial, draw_trials
 from musecl.evaluation.scoring import summarise
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import possible_splits, units_of
+from musecl.step.tables import write_csv
 
 Array = NDArray[np.float64]
 DRAW_CELLS = 41
@@ -175,6 +176,6 @@ def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.Data
 def write_comparison(table: pd.DataFrame, city: str, path: Path) -> None:
     """Write a table of `lay_out` as CSV, the city first, and print what it compares."""
     table.insert(0, "city", city)
-    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    write_csv(table, path)
     columns = ["split", "method", "r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
     print(table[columns].to_string(index=False, float_format="%.3f"))

@@ -13,7 +13,8 @@ trips, ours pairs it with itself, and random pairs replace that, too.
 `inductive.csv` sets a fusion that has seen all regions (as the paper's, without labels) beside
 one whose components, scales and training saw the training fold alone. Both see features of the
 pretrained encoders, which know nothing of the city. To keep to few trainings it is one repetition,
-for the indicators that most of the headline shares its regions with.
+on the splits `random` and `spatial` whatever `evaluate.splits` says, for the indicators that most
+of the headline shares its regions with.
 """
 
 from collections.abc import Iterator

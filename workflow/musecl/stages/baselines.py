@@ -183,8 +183,18 @@ def add(first: Block, second: Block) -> Block:
 
 
 def read_counts(path: Path, regions: pd.Series) -> Array:
-    """Read ln(1 + places) of each category, (N, K), in the order of the region table."""
-    histogram = read_table(path).set_index(KEY).reindex(regions)
+    """Read ln(1 + places) of each category, (N, K), in the order of the region table.
+
+    Raises
+    ------
+    InputError
+        A region is missing: no place is a true zero there, and must be written.
+    """
+    histogram = read_table(path).set_index(KEY)
+    missing = sorted(set(regions) - set(histogram.index))
+    if missing:
+        raise InputError(f"{path}: {len(missing)} regions have no counts, first {missing[0]!r}")
+    histogram = histogram.loc[regions]
     return np.asarray(np.log1p(histogram[sorted(histogram.columns)].to_numpy(dtype=float)))
 
 

@@ -29,7 +29,7 @@ from musecl.geography.rings import means_of_rings
 from musecl.sources.settings import Generated
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.step.tables import KEY, read_geotable, read_table
+from musecl.step.tables import KEY, read_geotable, read_table, write_csv
 from musecl.synthetic.latents import Latents, best_r2, draw_latents
 
 # Per row of the table: the modalities it knows, and the method of r2.csv that predicts from them.
@@ -73,9 +73,8 @@ def run(job: Job) -> None:
     oracle["around"] = oracle_r2(around, latents.cells, indicators, seed)["all"]
     table = compare(scores, oracle, settings)
     table.insert(0, "city", job.city)
-    checked = CEILINGS.validate(table)
-    print(checked.drop(columns="city").round(3).to_string(index=False), flush=True)
-    checked.to_csv(job.output("ceiling.csv"), index=False, float_format="%.6f", lineterminator="\n")
+    write_csv(table, job.output("ceiling.csv"), CEILINGS)
+    print(table.drop(columns="city").round(3).to_string(index=False), flush=True)
 
 
 def require_cells(regions: pd.Series, latents: Latents) -> None:

@@ -31,7 +31,7 @@ from musecl.figures import plot_r2
 from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.step.tables import KEY, read_table
+from musecl.step.tables import KEY, read_table, write_csv
 
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
 # The perceptron takes most of a run's time; the other splits are judged by ridge.
@@ -73,10 +73,10 @@ def run(job: Job) -> None:
     scores["shares_source_with"] = scores["indicator"].map(shares_source_with)
     scores["imagery"] = RENDERED if rendered else PHOTOGRAPHIC
     scores.insert(0, "city", job.city)
-    table = SCORES.validate(scores[list(SCORES.columns)])
-    table.to_csv(job.output("r2.csv"), index=False, float_format="%.6f", lineterminator="\n")
+    table = scores[list(SCORES.columns)]
+    write_csv(table, job.output("r2.csv"), SCORES)
     plot_r2(table, job.city, job.output("r2.png"))
-    coverage(job.city, blocks).to_csv(job.output("coverage.csv"), index=False, lineterminator="\n")
+    write_csv(coverage(job.city, blocks), job.output("coverage.csv"))
     metrics = json.dumps(collect_metrics(table, headline), indent=2)
     job.output("metrics.json").write_text(metrics + "\n", encoding="utf-8")
 
@@ -174,7 +174,6 @@ def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 def coverage(city: str, blocks: dict[str, Block]) -> pd.DataFrame:
     """Count the regions that each modality has a vector of, and those it has none of."""
-    names = {name: name for name in ("remote_view", "street_view", "text", "musecl")}
     return pd.DataFrame(
         [
             {
@@ -183,7 +182,7 @@ def coverage(city: str, blocks: dict[str, Block]) -> pd.DataFrame:
                 "present": int(blocks[name].present.sum()),
                 "missing": int((~blocks[name].present).sum()),
             }
-            for name in names
+            for name in ("remote_view", "street_view", "text", "musecl")
         ]
     )
 

@@ -21,7 +21,7 @@ from musecl.evaluation.scoring import score_once
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, Fold, parts_of, possible_splits, units_of
 from musecl.step.job import Job
-from musecl.step.tables import KEY, read_vectors, write_table
+from musecl.step.tables import KEY, read_vectors, write_csv, write_table
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 71
@@ -67,11 +67,9 @@ def run(job: Job) -> None:
         job.output("predictions.parquet"),
     )
     table = measure_coverage(predictions)
-    table.to_csv(job.output("intervals.csv"), index=False, float_format="%.6f", lineterminator="\n")
+    write_csv(table, job.output("intervals.csv"))
     districts = between_districts(regions, block, groups, settings.folds, seed)
-    districts.to_csv(
-        job.output("districts.csv"), index=False, float_format="%.6f", lineterminator="\n"
-    )
+    write_csv(districts, job.output("districts.csv"))
     print(table.groupby("split")["coverage"].describe()[["mean", "min", "max"]].to_string())
 
 
@@ -180,14 +178,14 @@ def between_districts(
     Returns
     -------
     DataFrame
-        `from`, `to`, `indicator`, `r2`, `rmse`, `mae`, `correlation`, `n_from`, `n_to`; no row
-        where the city names no districts.
+        `from`, `to`, `indicator`, `r2`, `rmse`, `mae`, `correlation`, `n_from`, `n_to`; a region
+        outside every district is in none, and a city without districts has no row.
     """
     district, parent = regions["district"], regions["parent"].to_numpy(dtype=str)
     rows = []
     for source in sorted(district.dropna().unique()):
         for group in groups:
-            here = district.iloc[group.rows].to_numpy()
+            here = district.iloc[group.rows].fillna("").to_numpy()
             train = np.flatnonzero(here == source)
             if len(train) < FEWEST:
                 continue
@@ -198,7 +196,7 @@ def between_districts(
             answers[fold.test] = fit_ridge(
                 (block.take(group.rows),), group.labels, fold
             ).predictions
-            for target in sorted(set(here[fold.test])):
+            for target in sorted({*here[fold.test]} - {""}):
                 there = here == target
                 if there.sum() < FEWEST:
                     continue

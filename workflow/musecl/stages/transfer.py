@@ -31,7 +31,7 @@ from musecl.learning.embedding import average_regions, embed_kinds
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import BETWEEN
-from musecl.step.tables import KEY, read_geotable, read_table, read_vectors
+from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, write_csv
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 61
@@ -105,9 +105,9 @@ def run(job: Job) -> None:
     table = pd.DataFrame(rows).assign(imagery="rendered")
     table.insert(0, "from", source)
     table.insert(1, "to", target)
-    checked = SCORES.validate(table[list(SCORES.columns)])
-    checked.to_csv(job.output("r2.csv"), index=False, float_format="%.6f", lineterminator="\n")
-    print(checked.drop(columns=["from", "to", "imagery"]).round(3).to_string(index=False))
+    write_csv(table[list(SCORES.columns)], job.output("r2.csv"), SCORES)
+    shown = table.drop(columns=["from", "to", "imagery"])
+    print(shown.round(3).to_string(index=False))
 
 
 def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict[str, Views]]:

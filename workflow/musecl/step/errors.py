@@ -1,10 +1,11 @@
 """The kinds of error that musecl raises on purpose; each is shown as one line and exit status 1.
 
-ParameterError  params.yaml says something that cannot be: raised by `config` and `job`.
-InputError      a file or a download is missing, damaged or of the wrong form: raised by
-                `sources`, `tables` and the stages, where the data is read.
+ParameterError  params.yaml or a preset says something that cannot be: raised where its values
+                are checked, or where two of them turn out not to go together.
+InputError      a file or a download is missing, damaged or of the wrong form, or holds too little:
+                raised where the data is read, and by whatever first needs what it lacks.
 DeclarationError  a stage asks for a file or a parameter that dvc.yaml does not declare for it:
-                raised by `job`; a mistake in the pipeline, not in the data.
+                raised by `step`; a mistake in the pipeline, not in the data.
 EngineError     Snakemake or DVC is set up or used in a way that the bridge cannot stand for:
                 raised by `bridge`.
 """

@@ -1,4 +1,4 @@
-"""Tables on disk: Parquet and GeoParquet, a schema checked where they are written.
+"""Tables on disk: Parquet, GeoParquet and CSV, a schema checked where they are written.
 
 A region is keyed by `region_id` everywhere and joined by it, never by the position of a row.
 """
@@ -39,6 +39,27 @@ def write_table(frame: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
     checked.to_parquet(path, index=False)
 
 
+def write_csv(frame: pd.DataFrame, path: Path, schema: pa.DataFrameSchema | None = None) -> None:
+    """Write a table of results as CSV: no index, six decimals, the same bytes on every system.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table.
+    path : Path
+        Where to.
+    schema : pandera.pandas.DataFrameSchema, optional
+        Columns, their types and checks.
+
+    Raises
+    ------
+    InputError
+        A column is missing, unknown or wrong; the message names it and the first bad value.
+    """
+    checked = frame if schema is None else _check(frame, schema, str(path))
+    checked.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+
+
 def read_table(path: Path, schema: pa.DataFrameSchema | None = None) -> pd.DataFrame:
     """Read a table that `write_table` wrote.
 
@@ -56,21 +77,20 @@ def read_table(path: Path, schema: pa.DataFrameSchema | None = None) -> pd.DataF
     return frame if schema is None else _check(frame, schema, str(path))
 
 
-def read_geotable(path: Path, schema: pa.DataFrameSchema | None = None) -> gpd.GeoDataFrame:
+def read_geotable(path: Path) -> gpd.GeoDataFrame:
     """Read a GeoParquet table that `write_table` wrote, in the CRS it was written in.
 
     Raises
     ------
     InputError
-        The file is damaged, or not of the schema.
+        The file is damaged.
     """
     try:
-        frame = gpd.read_parquet(path)
+        return gpd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: not readable as a geographic table ({_one_line(error)}); build it again"
         ) from error
-    return frame if schema is None else _check(frame, schema, str(path))
 
 
 def _check(frame: pd.DataFrame, schema: pa.DataFrameSchema, where: str) -> pd.DataFrame:
