@@ -226,6 +226,24 @@ def test_a_remote_that_takes_nothing_loses_nothing(relay: Relay, kind: str, reas
     assert state_of(relay) == before
 
 
+def test_a_folder_without_room_takes_nothing_and_loses_nothing(relay: Relay) -> None:
+    before = state_of(relay)
+    remote = relay.folder.parent / "remote"
+    remote.mkdir()
+    # A fault watches the folder that its process starts in.
+    push = ("dvc", "--cd", str(relay.folder), "push")
+    pushing = Relay(remote).start(*push, fault="full:1:bin/dvc")
+    text, _ = pushing.communicate()
+    assert pushing.returncode
+    assert "No space left" in text
+    assert "Traceback" not in text
+    assert state_of(relay) == before
+    relay.run("dvc", "push")
+    clone = clone_of(relay)
+    clone.run("dvc", "pull")
+    assert products_of(clone) == products_of(relay)
+
+
 def test_what_a_full_remote_did_not_take_is_pushed_later(relay: Relay) -> None:
     class Disk(remotes.FullDisk):
         pass
