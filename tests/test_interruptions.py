@@ -161,12 +161,11 @@ def test_what_is_edited_in_mid_run_is_not_recorded(
 @pytest.mark.parametrize(
     "engine", [["snakemake", "--cores", "1", "data/nyc/fused.txt"], ["dvc", "repro", "fuse@nyc"]]
 )
-@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 def test_no_step_outlives_the_engine_that_is_killed(
-    relay: Relay, engine: list[str], shell: str, monkeypatch: pytest.MonkeyPatch
+    relay: Relay, engine: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # DVC runs a step in this shell; where it is dash, it would stay between the two.
-    monkeypatch.setenv("SHELL", shell)
+    # DVC runs a step in this shell; dash would stay between the two, where bash does not.
+    monkeypatch.setenv("SHELL", "/bin/sh")
     before = data_of(relay)
     edit_parameter(relay, "fuse.dim", 7)
     held = Held(relay, engine)
