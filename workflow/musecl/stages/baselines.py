@@ -47,7 +47,7 @@ from musecl.fusion.settings import FuseSettings
 from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.step.tables import KEY, read_table, read_vectors
+from musecl.step.tables import KEY, read_by_region, read_vectors
 
 Array = NDArray[np.float64]
 
@@ -183,18 +183,8 @@ def add(first: Block, second: Block) -> Block:
 
 
 def read_counts(path: Path, regions: pd.Series) -> Array:
-    """Read ln(1 + places) of each category, (N, K), in the order of the region table.
-
-    Raises
-    ------
-    InputError
-        A region is missing: no place is a true zero there, and must be written.
-    """
-    histogram = read_table(path).set_index(KEY)
-    missing = sorted(set(regions) - set(histogram.index))
-    if missing:
-        raise InputError(f"{path}: {len(missing)} regions have no counts, first {missing[0]!r}")
-    histogram = histogram.loc[regions]
+    """Read ln(1 + places) of each category, (N, K); see `read_by_region`."""
+    histogram = read_by_region(path, regions, "counts")
     return np.asarray(np.log1p(histogram[sorted(histogram.columns)].to_numpy(dtype=float)))
 
 

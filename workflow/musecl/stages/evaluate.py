@@ -29,9 +29,8 @@ from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, possible_splits, units_of
 from musecl.figures import plot_r2
 from musecl.geography.geo import metric_coordinates
-from musecl.step.errors import InputError
 from musecl.step.job import Job
-from musecl.step.tables import KEY, read_table, write_csv
+from musecl.step.tables import KEY, read_by_region, write_csv
 
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
 # The perceptron takes most of a run's time; the other splits are judged by ridge.
@@ -82,17 +81,8 @@ def run(job: Job) -> None:
 
 
 def read_lot_counts(path: Path, regions: pd.Series) -> NDArray[np.int64]:
-    """Read the lots of each region, in the order of the region table.
-
-    Raises
-    ------
-    InputError
-        A region is missing: no lots is a true zero there, and must be written.
-    """
-    counts = read_table(path).set_index(KEY)["lots"].reindex(regions)
-    if counts.isna().any():
-        raise InputError(f"{path}: {counts.isna().sum()} regions have no lot count")
-    return counts.to_numpy().astype(np.int64)
+    """Read the lots of each region, in the order of the region table; see `read_by_region`."""
+    return read_by_region(path, regions, "lot count")["lots"].to_numpy().astype(np.int64)
 
 
 def score(

@@ -181,11 +181,12 @@ def between_districts(
         `from`, `to`, `indicator`, `r2`, `rmse`, `mae`, `correlation`, `n_from`, `n_to`; a region
         outside every district is in none, and a city without districts has no row.
     """
-    district, parent = regions["district"], regions["parent"].to_numpy(dtype=str)
+    district = regions["district"].fillna("").to_numpy()
+    parent = regions["parent"].to_numpy(dtype=str)
     rows = []
-    for source in sorted(district.dropna().unique()):
+    for source in sorted({*district} - {""}):
         for group in groups:
-            here = district.iloc[group.rows].fillna("").to_numpy()
+            here = district[group.rows]
             train = np.flatnonzero(here == source)
             if len(train) < FEWEST:
                 continue

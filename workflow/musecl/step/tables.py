@@ -77,6 +77,21 @@ def read_table(path: Path, schema: pa.DataFrameSchema | None = None) -> pd.DataF
     return frame if schema is None else _check(frame, schema, str(path))
 
 
+def read_by_region(path: Path, regions: pd.Series, what: str) -> pd.DataFrame:
+    """Read a table with a row for each of the regions, in their order and indexed by them.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or a region has no `what` in it: a true zero must be written.
+    """
+    frame = read_table(path).set_index(KEY).reindex(regions)
+    absent = frame.index[frame.isna().any(axis=1)]
+    if len(absent):
+        raise InputError(f"{path}: {len(absent)} regions have no {what}, first {absent[0]!r}")
+    return frame
+
+
 def read_geotable(path: Path) -> gpd.GeoDataFrame:
     """Read a GeoParquet table that `write_table` wrote, in the CRS it was written in.
 
