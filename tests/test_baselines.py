@@ -18,6 +18,9 @@ METHODS = {
     "fusion_svrv",
     "musecl_published_code",
     "musecl_published_paper",
+    "remote_view",
+    "street_view",
+    "text",
     "concat",
     "concat_with_rings",
     "musecl",
@@ -68,11 +71,11 @@ def test_the_difference_to_the_reference_is_that_of_the_headlines(table):
 def test_a_method_knows_what_its_modalities_know(table):
     score = table[table["split"] == "random"].set_index("method")
     # In this city the text alone tells the share, the remote view alone the density.
-    for method in ("urban2vec", "concat_published", "concat", "musecl"):
+    for method in ("urban2vec", "concat_published", "text", "concat", "musecl"):
         assert score.loc[method, "bachelor_share R2"] > 0.7
     for method in ("tile2vec", "pg_simclr", "add_svrv", "fusion_svrv", "place_counts"):
         assert score.loc[method, "bachelor_share R2"] < 0.2
-    for method in ("tile2vec", "pg_simclr", "add_svrv", "concat"):
+    for method in ("tile2vec", "pg_simclr", "add_svrv", "remote_view", "concat"):
         assert score.loc[method, "population_density R2"] > 0.5
     assert score["noise R2"].max() < 0.25
 

@@ -10,6 +10,7 @@ Every representation predicts by ridge. Rows by column `method`:
   weights there); side by side with the text.
 - `musecl_published_code`: scalar attention over the views, aligned to the text by squared error;
   `musecl_published_paper`: the same by InfoNCE.
+- `remote_view`, `street_view`, `text`: each modality of ours alone, after our pretraining.
 - `concat`: all that goes into our fusion side by side; `concat_with_rings`: the same, reduced, with
   as many rings of what is around as ours has; `musecl`: our representation.
 - `coordinates_nearest`, `coordinates_forest`, `coordinates_gaussian_process`, `spatial_lag`,
@@ -42,7 +43,14 @@ from musecl.evaluation.selection import Chosen, Predictor, choose, stack
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import Fold
 from musecl.fusion.inputs import read_inputs, sorted_part
-from musecl.fusion.representation import FusionInputs, Part, Views, represent, without_fused
+from musecl.fusion.representation import (
+    MODALITIES,
+    FusionInputs,
+    Part,
+    Views,
+    represent,
+    without_fused,
+)
 from musecl.fusion.settings import FuseSettings
 from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
@@ -138,6 +146,7 @@ def read_methods(job: Job, regions: pd.Series, scratch: Path) -> dict[str, tuple
         seeing = pd.Index(inputs.region_ids).isin({*remote.region_ids, *street.region_ids})
         known = [region for region, sees in zip(inputs.region_ids, seeing, strict=True) if sees]
         methods[name] = (block(Part(known, vectors[seeing])),)
+    methods |= {name: (ours[name],) for name in MODALITIES}
     parts = [name for name in ours if name != "musecl"]
     methods["concat"] = tuple(ours[name] for name in parts)
     if settings.residual:

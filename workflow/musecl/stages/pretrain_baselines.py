@@ -11,14 +11,16 @@ Remote view:
 - `pg_simclr`: regions with alike places, InfoNCE (Xi et al., WWW 2022); its second view of
   adjacency is left out, as MuseCL's paper describes it by places alone.
 - `musecl_published`: the most similar region by its own places, a random negative, triplet loss
-  with margin 5: what MuseCL's paper and code say.
+  with margin 5: what MuseCL's paper and code say. `ignored_categories` stays ours, for theirs are
+  POIs and none is made of trips.
 - `random_pairs`: ours, with any region as the positive. What it loses is what place pairs tell.
 
 Street view:
 
 - `urban2vec`: adjacent regions against random ones, triplet loss (Wang et al., AAAI 2020); its
   places' text is a modality of its own here.
-- `musecl_published`: the most similar region by inflow and outflow, otherwise as above.
+- `musecl_published`: the most similar region by inflow and outflow, whatever the number of trips,
+  otherwise as above.
 - `random_pairs`: ours, with any region as the positive. What it loses is what mobility pairs tell.
 """
 
@@ -67,7 +69,13 @@ INFONCE = {"loss": "infonce", "pooling": "mean"}
 ADJACENT = Variant({"positives": "neighbours", "negatives": "random"}, TRIPLET, "projection")
 ANY = Variant({"positives": "random", "negatives": "random"}, {}, "features")
 BY_PLACES = {"positives": "similar", "negatives": "random", "rings": 0}
-BY_FLOWS = {"positives": "similar", "negatives": "random", "profile": "flows", "top": 1}
+BY_FLOWS = {
+    "positives": "similar",
+    "negatives": "random",
+    "profile": "flows",
+    "top": 1,
+    "minimum_trips": 1,
+}
 REMOTE_VIEW = {
     "tile2vec": ADJACENT,
     "pg_simclr": Variant(BY_PLACES, INFONCE, "projection"),
