@@ -16,6 +16,7 @@ def test_the_longest_comes_first_and_the_sum_last(tmp_path: Path) -> None:
     write(tmp_path / "nyc" / "regions.tsv", 2.5, "300.0")
     write(tmp_path / "nyc" / "fuse.tsv", 40.0, "1200.4")
     write(tmp_path / "fetch_models.tsv", 0.5, "-")
+    (tmp_path / "nyc" / "evaluate.tsv").touch()  # cut by a kill
     words = [line.split() for line in costs(tmp_path).splitlines()]
     assert words[1] == ["fuse@nyc", "40.0", "1200"]
     assert words[2] == ["regions@nyc", "2.5", "300"]

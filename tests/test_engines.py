@@ -165,14 +165,22 @@ def test_there_and_back_is_not_computed_twice(relay: Relay) -> None:
     ("arguments", "named"),
     [
         (["--config", "fuse=1"], "params.yaml"),
-        (["--rerun-triggers", "mtime", "params"], "--rerun-triggers mtime"),
+        (["--rerun-triggers", "mtime", "params"], "rerun-triggers: [mtime]"),
         (["--workflow-profile", "none"], "profiles/default"),
+        (["--consider-ancient", "evaluate=fused"], "--consider-ancient"),
         (["--max-checksum-file-size", "100"], "profiles/default"),
     ],
 )
 def test_settings_that_would_part_the_engines_are_refused(relay, arguments, named) -> None:
     text = relay.snakemake(*arguments, check=False)
     assert_one_line(text, named)
+
+
+def test_another_checkout_is_not_built_by_this_ones_records(relay: Relay, tmp_path: Path) -> None:
+    other = Relay.lay(tmp_path / "other")
+    text = relay.snakemake("--directory", str(other.folder), check=False)
+    assert_one_line(text, f"run Snakemake in {relay.folder}")
+    assert not (other.folder / "results").exists()
 
 
 @pytest.mark.parametrize("text", ["stages: [\n", "", "vars: []\n"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relay_race import Relay, assert_true_lock
+from relay_race import Relay, assert_one_line, assert_true_lock
 from test_engines import assert_agreement, edit_code, edit_parameter
 
 FAULTS = int(os.environ.get("MUSECL_FAULTS", "1"))
@@ -117,6 +117,20 @@ def test_a_fault_at_any_change_of_a_file_is_recovered(
         print(f"{process}: {kind} before change {point}, ended with {ended}")
         assert_recovered(relay)
         shutil.rmtree(relay.folder)
+
+
+def test_a_cut_file_of_locks_is_one_line_that_says_what_to_do(relay: Relay) -> None:
+    """A disk that is full in that moment leaves it empty."""
+    before = data_of(relay)
+    edit_parameter(relay, "fuse.dim", 7)
+    locks = relay.folder / ".dvc/tmp/rwlock"
+    locks.write_text("")
+    text = relay.run("python", "workflow/musecl", "stage", "fuse@nyc", check=False)
+    assert_one_line(text, "rwlock", "remove it")
+    assert data_of(relay) == before
+    locks.unlink()
+    relay.snakemake()
+    assert_agreement(relay, set())
 
 
 def test_a_failing_step_leaves_every_earlier_file(relay: Relay) -> None:

@@ -371,6 +371,27 @@ def test_scratch_of_another_state_is_not_found(root, change: Callable[[Path], No
     assert len(list((root / ".musecl").rglob("checkpoint"))) == 1
 
 
+def test_what_is_edited_before_the_stage_runs_is_seen(root) -> None:
+    """Its libraries take seconds to import; what the job has read is from before them."""
+    job = Job(DECLARED, root)
+    change_params(root)
+    with pytest.raises(InputError, match="fuse changed while it ran"):
+        run_job(job, SimpleNamespace(run=write_all))
+    assert outputs(root) == BEFORE
+
+
+def test_scratch_is_of_the_state_that_the_job_has_read(root) -> None:
+    before, job = (root / "params.yaml").read_text(encoding="utf-8"), Job(DECLARED, root)
+    change_params(root)
+    seen: list[str] = []
+    with pytest.raises(MuseclError, match="killed"):
+        note(job, seen)
+    (root / "params.yaml").write_text(before, encoding="utf-8")
+    with pytest.raises(MuseclError, match="killed"):
+        note(Job(DECLARED, root), seen)
+    assert seen == ["of an earlier run"]
+
+
 def test_scratch_lies_apart_from_data_and_other_stages(root) -> None:
     folders = []
     for stage in ("fuse", "other"):

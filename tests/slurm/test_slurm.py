@@ -11,7 +11,8 @@ import pytest
 
 from registry import only, serve
 from relay_race import Relay
-from test_engines import EVERYTHING, Slow, edit_parameter, start
+from test_engines import EVERYTHING, edit_parameter
+from test_interruptions import Held
 from world import ROOT, lay_world
 
 ON_SLURM = ("--workflow-profile", "profiles/slurm")
@@ -68,7 +69,9 @@ def test_an_edit_is_seen_alike_and_done_once_on_slurm(relay: Relay) -> None:
 
 
 def test_a_fresh_clone_pulls_on_the_node(relay: Relay, tmp_path: Path) -> None:
+    (tmp_path / "remote").mkdir()
     relay.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
+    relay.run("dvc", "remote", "modify", "shared", "verify", "true")
     relay.commit("built")
     relay.run("dvc", "push")
     relay.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
@@ -83,15 +86,14 @@ def test_a_fresh_clone_pulls_on_the_node(relay: Relay, tmp_path: Path) -> None:
 
 def test_a_job_ends_by_itself_when_snakemake_is_killed(relay: Relay) -> None:
     """A job belongs to Slurm: it goes on, and what it records is as true as ever."""
-    slow = Slow(relay, "fuse")
     edit_parameter(relay, "fuse.dim", 7)
-    running = start(relay, "snakemake", *ON_SLURM, "data/nyc/fused.txt")
-    slow.wait_for_start()
+    held = Held(relay, ["snakemake", *ON_SLURM, "data/nyc/fused.txt"])
     queued = subprocess.run(["squeue", "--noheader", "--format=%i"], capture_output=True, text=True)
     (job,) = queued.stdout.split()
-    running.kill()
-    running.wait()
-    slow.let_go()
+    held.run.kill()
+    held.run.wait()
+    held.let_go()
+    held.wait_for_its_end()
     wait_for(job)
     assert state_of(job) == "COMPLETED"
     relay.run("snakemake", "--unlock", "--cores", "1")

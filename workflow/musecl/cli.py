@@ -99,12 +99,12 @@ def costs_command() -> None:
 
 def main() -> None:
     """Run the command line; an error that is meant for the user is one line and status 1."""
+    die_with_parent()
     try:
         for stage, entry in read_stages(ROOT).items():
             app.command(stage, help=entry.get("do", entry)["desc"])(
                 _command(stage, "foreach" in entry)
             )
-        die_with_parent()
         app()
     except MuseclError as error:
         print(f"musecl: {error}", file=sys.stderr)

@@ -18,7 +18,8 @@ def costs(logs: Path) -> str:
     str
         A line per rule, and their sum; memory in MiB is the peak of the largest job.
     """
-    files = sorted(logs.rglob("*.tsv"))
+    # A kill or a full disk in the moment of writing leaves an empty one.
+    files = sorted(file for file in logs.rglob("*.tsv") if file.stat().st_size)
     if not files:
         return "no benchmark yet: nothing ran here"
     rows = pd.concat(

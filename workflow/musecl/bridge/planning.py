@@ -206,13 +206,16 @@ def check_settings(workflow: Any, overrides: dict[str, Any]) -> None:
         raise EngineError(
             f"--config {' '.join(overrides)}: DVC would not see it; edit params.yaml instead"
         )
-    if {str(trigger).lower() for trigger in workflow.rerun_triggers} != {"mtime"}:
+    if Path.cwd() != Path(workflow.basedir):
         raise EngineError(
-            "Snakemake must ask DVC what is stale: run in the folder of the Snakefile, where "
-            "profiles/default is found, or pass --rerun-triggers mtime"
+            f"run Snakemake in {workflow.basedir}, where its dvc.lock is, and not here"
         )
-    if workflow.dag_settings.max_checksum_file_size != 0:
+    if workflow.workflow_settings.consider_ancient:
+        raise EngineError("--consider-ancient: DVC would not see it; leave it out")
+    by_times = {str(trigger).lower() for trigger in workflow.rerun_triggers} == {"mtime"}
+    if not by_times or workflow.dag_settings.max_checksum_file_size != 0:
         raise EngineError(
-            "Snakemake must not skip by its own checksums: pass --max-checksum-file-size 0, or run "
-            "in the folder of the Snakefile, where profiles/default is found"
+            "Snakemake must ask DVC what is stale, by `rerun-triggers: [mtime]` and "
+            "`max-checksum-file-size: 0`: leave profiles/default to be found, or begin your own "
+            "profile with its lines"
         )

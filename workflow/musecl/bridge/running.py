@@ -15,6 +15,7 @@ from typing import Any
 from dvc.dvcfile import load_file
 from dvc.exceptions import CheckoutError, CollectCacheError, DvcException
 from dvc.lock import LockError
+from dvc.rwlock import RWLockFileCorruptedError
 from dvc.stage import Stage
 from dvc.stage.decorators import rwlocked
 from dvc_data.hashfile.hash import file_md5
@@ -39,7 +40,7 @@ def reproduce(root: Path, name: str) -> None:
     Raises
     ------
     EngineError
-        DVC could not; one line with its reason.
+        DVC could not, or a full disk cut its file of locks; one line with the reason.
     """
     waited_for = ""
     with _stages_as_the_bridge_needs_them():
@@ -52,6 +53,11 @@ def reproduce(root: Path, name: str) -> None:
                     return
                 except DvcException as error:
                     reason = _reason(error)
+                    if isinstance(reason, RWLockFileCorruptedError):
+                        raise EngineError(
+                            f"{name}: {one_line(reason)}; once no other run is going on, remove it "
+                            "and run the same command again"
+                        ) from error
                     if not isinstance(reason, LockError):
                         _restore_outputs(repo, name)
                         raise EngineError(f"{name}: {one_line(reason)}") from error

@@ -37,6 +37,9 @@ class Job:
         self.declared = declared
         self.root = root
         self._values = self._declared_values()
+        # Of what is used from here on, and before the stage's libraries are imported: they take
+        # seconds, in which somebody may edit.
+        self._at_start = self._fingerprint(self._values)
         self._partial: dict[str, Path] = {}
 
     @property
@@ -134,7 +137,7 @@ class Job:
         it is nobody's result.
         """
         home = self.root / ".musecl" / "scratch" / self.declared.name
-        folder = home / _digest(self.fingerprint())
+        folder = home / _digest(self._at_start)
         for other in home.glob("*"):
             if other != folder:
                 shutil.rmtree(other)
@@ -142,9 +145,14 @@ class Job:
         yield folder
         shutil.rmtree(home)
 
-    def fingerprint(self) -> dict[str, Any]:
+    def changed(self) -> list[str]:
+        """List the parameters and inputs that are not as they were when the job was made."""
+        now = self._fingerprint(self._declared_values())
+        return [key for key in self._at_start | now if self._at_start.get(key) != now.get(key)]
+
+    def _fingerprint(self, values: dict[str, Any]) -> dict[str, Any]:
         """Collect what decides the outputs: parameters and code by content, data by size, time."""
-        state: dict[str, Any] = {"command": self.declared.command, **self._declared_values()}
+        state: dict[str, Any] = {"command": self.declared.command, **values}
         for declared in self.declared.inputs:
             path = self.root / declared
             # Another job's Python may be writing its bytecode there right now.
@@ -225,16 +233,13 @@ def run_job(job: Job, stage: Any) -> None:
     Raises
     ------
     InputError
-        A parameter, an input or the code changed while the stage ran: what it wrote belongs to
+        A parameter, an input or the code changed since the job was made: what it wrote belongs to
         neither state, so nothing is published.
     """
-    before = job.fingerprint()
     job.discard()
     try:
         stage.run(job)
-        after = job.fingerprint()
-        changed = [key for key in before | after if before.get(key) != after.get(key)]
-        if changed:
+        if changed := job.changed():
             raise InputError(
                 f"{job.declared.name}: {', '.join(changed)} changed while it ran; nothing was "
                 "recorded, run the same command again"
