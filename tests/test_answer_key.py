@@ -1,0 +1,141 @@
+"""Does the learning work? The fusion, trained on a generated city whose best R2 is known.
+
+What each modality sees of the hidden fields is mixed into vectors, as an encoder would; no image
+is drawn here, for `results/synth/ceiling.csv` does that at full size.
+"""
+
+from pathlib import Path
+
+import h3
+import numpy as np
+import pandas as pd
+import pytest
+
+from judged_city import EVALUATE, FUSE
+from musecl.evaluation.methods import Block, Method
+from musecl.evaluation.prediction import draw_trials, predict_from_vectors
+from musecl.evaluation.scoring import r2
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.evaluation.splits import SPLITS
+from musecl.fusion.representation import FusionInputs, Part, Views, represent
+from musecl.fusion.settings import FuseSettings
+from musecl.sources.settings import Generated
+from musecl.synthetic.latents import WEIGHTS, Latents, best_r2, draw_latents
+
+CELLS, SIZE = 500, 24
+SEEN = {"remote_view": "remote_view", "street_view": "street_view", "text": "places"}
+SETTINGS = FuseSettings(**FUSE | {"rings": 0, "steps": 60, "batch": 128})
+# What a split holds out together: cells of H3 of this resolution.
+RESOLUTIONS = {"random": None, "spatial": 7, "spatial_wide": 6, "district": 6}
+
+
+def city(**strength: float) -> Generated:
+    known = dict.fromkeys(("remote_view", "street_view", "places", "mobility"), 1.5)
+    return Generated(cells=CELLS, seed=2, correlation_km=2.0, noise=0.3, strength=known | strength)
+
+
+def inputs_of(latents: Latents) -> FusionInputs:
+    """Vectors of each modality that tell of x_m and of nothing else, and alike places as pairs."""
+    generator = np.random.default_rng(5)
+
+    def encoded(modality: str) -> np.ndarray:
+        seen = latents.observed[SEEN[modality]] @ generator.normal(size=(4, SIZE)) / 2
+        return (seen + 0.1 * generator.normal(size=seen.shape)).astype(np.float32)
+
+    vectors = {modality: encoded(modality) for modality in SEEN}
+    places = latents.observed["places"]
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 9 * np.eye(CELLS)
+    nearest = np.argsort(apart, axis=1)[:, :5]
+    cells = np.array(latents.cells)
+    views = ("remote_view", "street_view")
+    parts = {
+        f"{view} {kind}": vectors[view] for view in views for kind in ("pretrained", "trained")
+    }
+    return FusionInputs(
+        region_ids=latents.cells,
+        parts={
+            name: Part(latents.cells, of) for name, of in {**parts, "text": vectors["text"]}.items()
+        },
+        views={view: Views(latents.cells, {"trained": vectors[view]}) for view in views},
+        positives=pd.DataFrame({"anchor": np.repeat(cells, 5), "positive": cells[nearest].ravel()}),
+        neighbours={cell: [] for cell in latents.cells},
+    )
+
+
+def scores(vectors: np.ndarray, labels: np.ndarray, cells: list[str], split: str) -> np.ndarray:
+    """Out-of-fold R2 of ridge, of each label."""
+    settings = EvaluateSettings(**EVALUATE | {"splits": [split], "folds": 5, "seeds": 1})
+    size = RESOLUTIONS[split]
+    units = None if size is None else np.array([h3.cell_to_parent(cell, size) for cell in cells])
+    trials = draw_trials(split, units, CELLS, settings, seed=1)
+    method = Method("any", (Block(vectors, np.ones(CELLS, bool)),), perceptron=False)
+    (answer,) = predict_from_vectors(method, labels, trials, None, threads=1)
+    return r2(labels, answer.predictions)[0]
+
+
+@pytest.fixture(scope="module")
+def truth() -> Latents:
+    return draw_latents(city())
+
+
+@pytest.fixture(scope="module")
+def labels(truth: Latents) -> np.ndarray:
+    return np.column_stack(list(truth.indicators.values()))
+
+
+@pytest.fixture(scope="module")
+def learned(truth: Latents, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    return represent(inputs_of(truth), SETTINGS, 1, tmp_path_factory.mktemp("learned"))[1]
+
+
+def test_the_fusion_comes_near_to_what_is_possible_and_is_above_each_modality(
+    truth: Latents, labels: np.ndarray, learned: np.ndarray
+) -> None:
+    reached = scores(learned, labels, truth.cells, "random")
+    ceiling = best_r2(city(), tuple(SEEN.values()))
+    assert reached.mean() > 0.9 * ceiling
+    assert reached.mean() < ceiling + 0.03
+    for modality in SEEN:
+        alone = (
+            inputs_of(truth).parts.get(modality) or inputs_of(truth).parts[f"{modality} trained"]
+        )
+        assert (reached > scores(alone.vectors, labels, truth.cells, "random")).all()
+
+
+def test_training_makes_the_fused_vector_better_than_any_modality(
+    truth: Latents, labels: np.ndarray, tmp_path: Path
+) -> None:
+    """The fused vector by itself: not its inputs beside it, which tell it all untrained."""
+    found = {}
+    for steps in (1, SETTINGS.steps):
+        (tmp_path / str(steps)).mkdir()
+        settings = SETTINGS.model_copy(update={"steps": steps})
+        fused, _ = represent(inputs_of(truth), settings, 1, tmp_path / str(steps))
+        found[steps] = scores(fused, labels, truth.cells, "random").mean()
+    assert found[SETTINGS.steps] > found[1] + 0.02
+    for part in inputs_of(truth).parts.values():
+        assert found[SETTINGS.steps] > scores(part.vectors, labels, truth.cells, "random").mean()
+
+
+def test_a_modality_of_strength_zero_does_not_help(labels: np.ndarray, tmp_path: Path) -> None:
+    deaf = draw_latents(city(street_view=0.0))
+    inputs = inputs_of(deaf)
+    assert (
+        scores(inputs.parts["street_view trained"].vectors, labels, deaf.cells, "random").max() <= 0
+    )
+    found = {}
+    for name, seen in (("with", inputs), ("without", inputs.without("street_view"))):
+        (tmp_path / name).mkdir()
+        _, vectors = represent(seen, SETTINGS, 1, tmp_path / name)
+        found[name] = scores(vectors, labels, deaf.cells, "random").mean()
+    assert found["with"] < found["without"] + 0.01
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_shuffled_labels_are_not_predicted(
+    truth: Latents, labels: np.ndarray, learned: np.ndarray, split: str
+) -> None:
+    shuffled = np.random.default_rng(4).permutation(labels)
+    found = scores(learned, np.hstack([labels, shuffled]), truth.cells, split)
+    assert found[: len(WEIGHTS)].min() > 0.5
+    assert found[len(WEIGHTS) :].mean() <= 0
