@@ -56,8 +56,8 @@ class PretrainSettings(Section):
     )
     embedding_size: int = Field(ge=2, le=4096, description="of the projection; the paper: 128")
     batch: int = Field(ge=2, description="anchors per step")
-    steps: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
+    steps: int = Field(ge=1, description="batches that training sees, a fixed number")
+    learning_rate: float = Field(gt=0, description="of AdamW, constant")
 
 
 class EmbedViewSettings(Section):

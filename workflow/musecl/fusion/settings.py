@@ -27,18 +27,20 @@ class FuseSettings(Section):
         description="rings of neighbours whose mean vectors stand in `embedding`, too (the paper: "
         "0)",
     )
-    embedding_size: int = Field(ge=8, le=2048)
+    embedding_size: int = Field(ge=8, le=2048, description="numbers of the fused vector")
     heads: int = Field(ge=1, description="of cross_attention; they divide embedding_size")
     alignment: Literal["infonce", "mse"] = Field(
         description="the paper: contrastive; its published code: mse"
     )
-    temperature: float = Field(gt=0)
+    temperature: float = Field(gt=0, description="of InfoNCE")
     text_weight: float = Field(ge=0, description="alignment of the fused vector to the text")
     views_weight: float = Field(ge=0, description="alignment of the two views to each other")
     places_weight: float = Field(ge=0, description="alignment of regions with alike places")
-    batch: int = Field(ge=2)
-    steps: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
+    batch: int = Field(
+        ge=2, description="regions per step; the others of a batch are the negatives"
+    )
+    steps: int = Field(ge=1, description="batches that training sees, a fixed number")
+    learning_rate: float = Field(gt=0, description="of AdamW, constant")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "FuseSettings":

@@ -8,7 +8,7 @@ from musecl.step.section import Section
 class SceneSettings(Section):
     """The georeferenced raster that the sample's images are rendered from."""
 
-    metres_per_pixel: float = Field(ge=1, le=20)
+    metres_per_pixel: float = Field(ge=1, le=20, description="of its raster")
 
 
 class RemoteViewSettings(Section):
