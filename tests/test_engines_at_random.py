@@ -41,14 +41,18 @@ BELOW = {
     "evaluate": ["evaluate"],
 }
 RUNS = {"snakemake": ["snakemake", "--cores", "2"], "dvc": ["dvc", "repro"]}
-# The engine that starts each, and a part of its command line.
+# The engine that starts each, a part of its command line, and about how many changes of files it
+# makes when all is stale.
 PROCESSES = {
-    "snakemake": ("snakemake", "bin/snakemake"),
-    "job": ("snakemake", "stage fuse@"),
-    "step of snakemake": ("snakemake", "musecl places"),
-    "dvc": ("dvc", "bin/dvc"),
-    "step of dvc": ("dvc", "musecl fuse"),
+    "snakemake": ("snakemake", "bin/snakemake", 60),
+    "job": ("snakemake", "stage fuse@", 80),
+    "step of snakemake": ("snakemake", "musecl places", 6),
+    "dvc": ("dvc", "bin/dvc", 230),
+    "step of dvc": ("dvc", "musecl fuse", 6),
 }
+KILLS = st.sampled_from(sorted(PROCESSES)).flatmap(
+    lambda process: st.tuples(st.just(process), st.integers(1, PROCESSES[process][2]))
+)
 
 _built: list[Path] = []
 
@@ -125,14 +129,20 @@ class EnginesAgree(RuleBasedStateMachine):
         self.relay.run("dvc", "repro")
         assert self.relay.dvc_wants() == set()
 
+    @rule()
+    def touch_with_snakemake(self) -> None:
+        self.relay.run("snakemake", "--touch", "--cores", "1", check=False)
+
     @rule(stage=STAGES, city=CITIES)
     def run_one_stage_with_dvc(self, stage: str, city: str) -> None:
         if city in self.cities():
             self.relay.run("dvc", "repro", f"{stage}@{city}")
 
-    @rule(process=st.sampled_from(sorted(PROCESSES)), change=st.integers(1, 150))
-    def kill_a_process(self, process: str, change: int) -> None:
-        engine, part = PROCESSES[process]
+    @rule(kill=KILLS, key=PARAMETERS, value=st.integers(4, 6))
+    def kill_a_process(self, kill: tuple[str, int], key: str, value: int) -> None:
+        edit_parameter(self.relay, key, value)
+        process, change = kill
+        engine, part, _ = PROCESSES[process]
         self.relay.start(*RUNS[engine], fault=f"kill:{change}:{part}").communicate()
         self.relay.run("snakemake", "--unlock", "--cores", "1", check=False)
 
@@ -143,7 +153,7 @@ class EnginesAgree(RuleBasedStateMachine):
         edit_parameter(self.relay, key, value)
         (self.relay.folder.parent / "edited.yaml").write_bytes(path.read_bytes())
         path.write_bytes(before)
-        engine, part = PROCESSES[process]
+        engine, part, _ = PROCESSES[process]
         self.relay.start(*RUNS[engine], fault=f"edit:1:{part}").communicate()
 
     @rule()
