@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 RELAY = ROOT / "tests" / "relay"
 CONTENT = runpy.run_path(str(RELAY / "workflow/musecl/shared/digest.py"))["content"]
-LONGEST = 900  # seconds; what waits for a server that does not answer fails then
+LONGEST = 1700  # seconds; what waits for a server that does not answer fails then
 IGNORED = "data/\nresults/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
 
 
