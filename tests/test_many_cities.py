@@ -51,6 +51,7 @@ def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None
         remote_exec=False,
         rerun_triggers={"mtime"},
         dag_settings=SimpleNamespace(max_checksum_file_size=0),
+        workflow_settings=SimpleNamespace(consider_ancient={}),
     )
     recorded = Recorded(workflow, {}, lambda path: path)
     inputs = recorded.inputs("evaluate@{city}", fused="data/{city}/fused.txt")({"city": "nyc"})
