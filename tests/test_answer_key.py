@@ -19,6 +19,7 @@ from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS
 from musecl.fusion.representation import FusionInputs, Part, Views, represent
 from musecl.fusion.settings import FuseSettings
+from musecl.pairing.nearest import nearest_rows
 from musecl.sources.settings import Generated
 from musecl.synthetic.latents import WEIGHTS, Latents, best_r2, draw_latents
 
@@ -43,21 +44,15 @@ def inputs_of(latents: Latents) -> FusionInputs:
         return (seen + 0.1 * generator.normal(size=seen.shape)).astype(np.float32)
 
     vectors = {modality: encoded(modality) for modality in SEEN}
-    places = latents.observed["places"]
-    apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 9 * np.eye(CELLS)
-    nearest = np.argsort(apart, axis=1)[:, :5]
+    alike, _ = nearest_rows(latents.observed["places"], 5)
     cells = np.array(latents.cells)
     views = ("remote_view", "street_view")
-    parts = {
-        f"{view} {kind}": vectors[view] for view in views for kind in ("pretrained", "trained")
-    }
+    parts = {f"{view} trained": vectors[view] for view in views} | {"text": vectors["text"]}
     return FusionInputs(
         region_ids=latents.cells,
-        parts={
-            name: Part(latents.cells, of) for name, of in {**parts, "text": vectors["text"]}.items()
-        },
+        parts={name: Part(latents.cells, of) for name, of in parts.items()},
         views={view: Views(latents.cells, {"trained": vectors[view]}) for view in views},
-        positives=pd.DataFrame({"anchor": np.repeat(cells, 5), "positive": cells[nearest].ravel()}),
+        positives=pd.DataFrame({"anchor": np.repeat(cells, 5), "positive": cells[alike].ravel()}),
         neighbours={cell: [] for cell in latents.cells},
     )
 
@@ -84,45 +79,48 @@ def labels(truth: Latents) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def learned(truth: Latents, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    return represent(inputs_of(truth), SETTINGS, 1, tmp_path_factory.mktemp("learned"))[1]
+def inputs(truth: Latents) -> FusionInputs:
+    return inputs_of(truth)
+
+
+@pytest.fixture(scope="module")
+def learned(
+    inputs: FusionInputs, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[np.ndarray, np.ndarray]:
+    """The fused vectors, and the representation: these beside what went in."""
+    return represent(inputs, SETTINGS, 1, tmp_path_factory.mktemp("learned"))
 
 
 def test_the_fusion_comes_near_to_what_is_possible_and_is_above_each_modality(
-    truth: Latents, labels: np.ndarray, learned: np.ndarray
+    inputs: FusionInputs, labels: np.ndarray, learned: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    reached = scores(learned, labels, truth.cells, "random")
+    reached = scores(learned[1], labels, inputs.region_ids, "random")
     ceiling = best_r2(city(), tuple(SEEN.values()))
     assert reached.mean() > 0.9 * ceiling
     assert reached.mean() < ceiling + 0.03
-    for modality in SEEN:
-        alone = (
-            inputs_of(truth).parts.get(modality) or inputs_of(truth).parts[f"{modality} trained"]
-        )
-        assert (reached > scores(alone.vectors, labels, truth.cells, "random")).all()
+    for part in inputs.parts.values():
+        assert (reached > scores(part.vectors, labels, inputs.region_ids, "random")).all()
 
 
 def test_training_makes_the_fused_vector_better_than_any_modality(
-    truth: Latents, labels: np.ndarray, tmp_path: Path
+    inputs: FusionInputs,
+    labels: np.ndarray,
+    learned: tuple[np.ndarray, np.ndarray],
+    tmp_path: Path,
 ) -> None:
     """The fused vector by itself: not its inputs beside it, which tell it all untrained."""
-    found = {}
-    for steps in (1, SETTINGS.steps):
-        (tmp_path / str(steps)).mkdir()
-        settings = SETTINGS.model_copy(update={"steps": steps})
-        fused, _ = represent(inputs_of(truth), settings, 1, tmp_path / str(steps))
-        found[steps] = scores(fused, labels, truth.cells, "random").mean()
-    assert found[SETTINGS.steps] > found[1] + 0.02
-    for part in inputs_of(truth).parts.values():
-        assert found[SETTINGS.steps] > scores(part.vectors, labels, truth.cells, "random").mean()
+    untrained, _ = represent(inputs, SETTINGS.model_copy(update={"steps": 1}), 1, tmp_path)
+    found = scores(learned[0], labels, inputs.region_ids, "random").mean()
+    assert found > scores(untrained, labels, inputs.region_ids, "random").mean() + 0.02
+    for part in inputs.parts.values():
+        assert found > scores(part.vectors, labels, inputs.region_ids, "random").mean()
 
 
 def test_a_modality_of_strength_zero_does_not_help(labels: np.ndarray, tmp_path: Path) -> None:
     deaf = draw_latents(city(street_view=0.0))
     inputs = inputs_of(deaf)
-    assert (
-        scores(inputs.parts["street_view trained"].vectors, labels, deaf.cells, "random").max() <= 0
-    )
+    street = inputs.parts["street_view trained"].vectors
+    assert scores(street, labels, deaf.cells, "random").max() <= 0
     found = {}
     for name, seen in (("with", inputs), ("without", inputs.without("street_view"))):
         (tmp_path / name).mkdir()
@@ -133,9 +131,9 @@ def test_a_modality_of_strength_zero_does_not_help(labels: np.ndarray, tmp_path:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_shuffled_labels_are_not_predicted(
-    truth: Latents, labels: np.ndarray, learned: np.ndarray, split: str
+    truth: Latents, labels: np.ndarray, learned: tuple[np.ndarray, np.ndarray], split: str
 ) -> None:
     shuffled = np.random.default_rng(4).permutation(labels)
-    found = scores(learned, np.hstack([labels, shuffled]), truth.cells, split)
+    found = scores(learned[1], np.hstack([labels, shuffled]), truth.cells, split)
     assert found[: len(WEIGHTS)].min() > 0.5
     assert found[len(WEIGHTS) :].mean() <= 0

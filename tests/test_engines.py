@@ -43,6 +43,10 @@ def add_city(relay: Relay, city: str) -> None:
     edit_parameter(relay, f"cities.{city}", {"rows": 5})
 
 
+def put_source(relay: Relay, text: str) -> None:
+    (relay.folder / "sources/nyc.txt").write_text(text)
+
+
 def edit_code(relay: Relay, stage: str, salt: str) -> None:
     path = relay.folder / "workflow" / "musecl" / "stages" / f"{stage}.py"
     path.write_text(re.sub(r'SALT = ".*"', f'SALT = "{salt}"', path.read_text()))
@@ -83,7 +87,7 @@ def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Re
         ),
         (
             "snakemake",
-            lambda r: (r.folder / "sources/nyc.txt").write_text("one\n"),
+            lambda r: put_source(r, "one\n"),
             {f"{s}@nyc" for s in ("fetch", "tile", "places", "fuse", "evaluate")},
         ),
         ("dvc", lambda r: edit_parameter(r, "cities", {"nyc": {"rows": 3}}), set()),
@@ -118,10 +122,6 @@ def test_an_edited_output_is_restored_and_not_computed(relay: Relay) -> None:
     assert_agreement(relay, {"evaluate@nyc"})
     assert stages_run_by(relay, "dvc") == set()
     assert_agreement(relay, set())
-
-
-def put_source(relay: Relay, text: str) -> None:
-    (relay.folder / "sources/nyc.txt").write_text(text)
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ class Job:
         self.declared = declared
         self.root = root
         self._values = self._declared_values()
-        # Of what is used from here on, and before the stage's libraries are imported: they take
-        # seconds, in which somebody may edit.
+        # Here and not when the stage starts: its libraries take seconds to import, in which
+        # somebody may edit.
         self._at_start = self._fingerprint(self._values)
         self._partial: dict[str, Path] = {}
 
