@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+import forked
+
 ROOT = Path(__file__).resolve().parents[1]
 RELAY = ROOT / "tests" / "relay"
 CONTENT = runpy.run_path(str(RELAY / "workflow/musecl/shared/digest.py"))["content"]
@@ -59,17 +61,12 @@ class Relay:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a program of this environment here; its output, both streams."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-        )
-        text = done.stdout + done.stderr
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{text}")
+        # What refuses connections has to be there before a program imports anything.
+        anew = command[0] not in forked.ENTRY_POINTS or "MUSECL_REFUSED" in os.environ
+        run = run_anew if anew else forked.run
+        status, text = run(command, self.folder, environment(), LONGEST)
+        if check and status:
+            raise AssertionError(f"{' '.join(command)} ended with {status}:\n{text}")
         return text
 
     def start(self, *command: str, fault: str = "none:0:none") -> subprocess.Popen[str]:
@@ -112,6 +109,16 @@ class Relay:
         outs = [out["path"] for entry in self.entries().values() for out in entry["outs"]]
         absent = [path for path in outs if not (self.folder / path).exists()]
         self.run("dvc", "pull", "--allow-missing", *absent, check=False)
+
+
+def run_anew(
+    command: tuple[str, ...], folder: Path, environment: dict[str, str], timeout: float
+) -> tuple[int, str]:
+    """Start a program in a folder; its exit status and both of its streams, as `forked.run`."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
 def environment() -> dict[str, str]:
