@@ -41,14 +41,16 @@ class Entries(Mapping[str, Any]):
         lines = text[: text.rfind("\n") + 1]
         if HEADER.startswith(lines):
             lines = HEADER
-        stages = lines.removeprefix(HEADER)
-        first, *blocks = re.split(r"^  (?=\S)", stages, flags=re.MULTILINE)
-        if not lines.startswith(HEADER) or first or re.search(r"^[^ \n]", stages, re.MULTILINE):
+        # Looked for by "\n" and not by "^", which takes five times as long.
+        stages = "\n" + lines.removeprefix(HEADER)
+        first, *blocks = re.split(r"\n  (?=\S)", stages.removesuffix("\n"))
+        if not lines.startswith(HEADER) or first or re.search(r"\n[^ \n]", stages):
             raise EngineError(
                 "dvc.lock: not as DVC writes it (the marks of a merge?); `git checkout dvc.lock` "
                 "gives the last one, and what was built since comes back from the cache"
             )
-        self._blocks = {block.partition(":\n")[0]: block for block in blocks}
+        whole = [f"{block}\n" for block in blocks]
+        self._blocks = {block.partition(":\n")[0]: block for block in whole}
 
     def __getitem__(self, name: str) -> Any:
         try:

@@ -51,7 +51,8 @@ def read_yaml(path: Path) -> Any:
         The file is absent or is no YAML; one line says where.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        # libyaml's: every process reads dvc.yaml, and in Python that takes eight times as long.
+        return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except FileNotFoundError as error:
         raise ParameterError(f"{path}: no such file; run from the folder that holds it") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -106,28 +107,30 @@ def declared_in(stages: dict[str, Any], stage: str, city: str | None) -> Declara
     if per_city != (city is not None):
         raise DeclarationError(f"{stage}: {'name a city' if per_city else 'runs without a city'}")
     body = entry["do"] if per_city else entry
-
-    def resolve(text: str) -> str:
-        # ${item} is what DVC calls an entry of a list, ${key} one of a mapping; a transfer's entry
-        # names its two cities, which its key does too.
-        source, _, target = (city or "").partition(BETWEEN)
-        values = {"key": city, "item": city, "item.train": source, "item.predict": target}
-        for name, value in values.items():
-            text = text.replace(f"${{{name}}}", value or "")
-        return text
-
     return Declaration(
         stage=stage,
         city=city,
-        command=resolve(body["cmd"]),
-        inputs=tuple(resolve(dep) for dep in body.get("deps", ())),
-        outputs=tuple(
-            resolve(out if isinstance(out, str) else next(iter(out)))
-            for kind in ("outs", "metrics", "plots")
-            for out in body.get(kind, ())
-        ),
-        parameters=tuple(resolve(key) for key in body.get("params", ())),
+        command=_resolve(body["cmd"], city),
+        inputs=tuple(_resolve(dep, city) for dep in body.get("deps", ())),
+        outputs=tuple(_resolve(out, city) for out in _outputs(body)),
+        parameters=tuple(_resolve(key, city) for key in body.get("params", ())),
     )
+
+
+def _outputs(body: dict[str, Any]) -> list[str]:
+    """Name what a stage writes, templates unresolved; an output with options is a mapping."""
+    written = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, ())]
+    return [out if isinstance(out, str) else next(iter(out)) for out in written]
+
+
+def _resolve(text: str, city: str | None) -> str:
+    # ${item} is what DVC calls an entry of a list, ${key} one of a mapping; a transfer's entry
+    # names its two cities, which its key does too.
+    source, _, target = (city or "").partition(BETWEEN)
+    values = {"key": city, "item": city, "item.train": source, "item.predict": target}
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value or "")
+    return text
 
 
 def makers(stages: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
@@ -145,8 +148,9 @@ def makers(stages: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
     dict of str to str
         From paths to names.
     """
+    written = {stage: _outputs(entry.get("do", entry)) for stage, entry in stages.items()}
     made = {}
     for name in names:
         stage, _, city = name.partition("@")
-        made.update(dict.fromkeys(declared_in(stages, stage, city or None).outputs, name))
+        made.update({_resolve(out, city or None): name for out in written[stage]})
     return made
