@@ -8,8 +8,9 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ class Recorded:
         self._maker_of: dict[str, str] = {}
         self._repo: Any = None
         self._stale: dict[str, bool] = {}
+        # Of what is on the disk, by path: each is read once for all stages of the plan.
+        self._hashes: dict[str, Any] = {}
+        self._parameters: dict[str, dict[str, Any]] = {}
 
     def inputs(self, stage: str, **paths: str) -> Callable[[Any], dict[str, Any]]:
         """Name the inputs of a rule, for Snakemake's `unpack`.
@@ -144,21 +148,42 @@ class Recorded:
                 return True
             return any(self._output_changed(out) for out in stage.outs)
 
-    @staticmethod
-    def _dependency_changed(dependency: Any, made_above: dict[str, Any]) -> bool:
-        status = dependency.status()
-        if not status:
-            return False
-        above = made_above.get(getattr(dependency, "fs_path", None) or "")
-        absent = status.get(str(dependency)) == "deleted"
-        return not (absent and above is not None and above.hash_info == dependency.hash_info)
+    def _dependency_changed(self, dependency: Any, made_above: dict[str, Any]) -> bool:
+        from dvc.dependency import ParamsDependency
+
+        if isinstance(dependency, ParamsDependency):
+            dependency.read_params = lambda: self._values(dependency)
+            return bool(dependency.status())
+        if dependency.exists:
+            return bool(dependency.hash_info != self._hash(dependency))
+        above = made_above.get(dependency.fs_path)
+        return above is None or above.hash_info != dependency.hash_info
 
     def _output_changed(self, out: Any) -> bool:
         if not out.hash_info:
             return True
         if out.exists:
-            return bool(out.changed_checksum())
+            return bool(out.hash_info != self._hash(out))
         return not self._kept_somewhere(out)
+
+    def _hash(self, out: Any) -> Any:
+        """Hash what lies at the path of an output or a dependency, or ask DVC's record of it."""
+        if out.fs_path not in self._hashes:
+            self._hashes[out.fs_path] = out.get_hash()
+        return self._hashes[out.fs_path]
+
+    def _values(self, dependency: Any) -> dict[str, Any]:
+        """Look up the parameters that a stage names, as `ParamsDependency.read_params` does."""
+        from dvc.utils.serialize import load_path
+
+        path = dependency.fs_path
+        if path not in self._parameters:
+            self._parameters[path] = load_path(path, self._repo.fs)
+        values = {}
+        for key in dependency.params:
+            with suppress(KeyError, TypeError):  # absent, or below a value that holds nothing
+                values[key] = reduce(getitem, key.split("."), self._parameters[path])
+        return values
 
     def _kept_somewhere(self, out: Any) -> bool:
         if not out.changed_cache():
