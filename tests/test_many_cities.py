@@ -6,7 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dvc.output import Output
 from dvc.stage.loader import StageLoader
+from dvc.utils import serialize
 
 from musecl.bridge.lockfile import Entries
 from musecl.bridge.planning import Recorded
@@ -44,7 +46,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None:
+def plan_of(relay: Relay) -> Recorded:
     workflow = SimpleNamespace(
         basedir=str(relay.folder),
         is_main_process=True,
@@ -53,11 +55,44 @@ def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None
         dag_settings=SimpleNamespace(max_checksum_file_size=0),
         workflow_settings=SimpleNamespace(consider_ancient={}),
     )
-    recorded = Recorded(workflow, {}, lambda path: path)
+    return Recorded(workflow, {}, lambda path: path)
+
+
+def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None:
+    recorded = plan_of(relay)
     inputs = recorded.inputs("evaluate@{city}", fused="data/{city}/fused.txt")({"city": "nyc"})
     assert inputs["stale"]
     assert seen
     assert all(name.endswith("@nyc") for name in seen)
+
+
+def test_a_plan_of_all_cities_reads_each_path_once(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for city in ("city1", "city2"):
+        (relay.folder / "sources" / f"{city}.txt").write_text("one\n")
+        reproduce(relay.folder, f"fetch@{city}")
+    read = []
+
+    def watch(kind: Any, name: str) -> None:
+        original = getattr(kind, name)
+
+        def reading(first: Any, *rest: Any) -> Any:
+            read.append(str(getattr(first, "fs_path", first)))
+            return original(first, *rest)
+
+        monkeypatch.setattr(kind, name, reading)
+
+    watch(Output, "get_hash")
+    watch(serialize, "load_path")
+    recorded = plan_of(relay)
+    assert not recorded.stale("fetch@city1")
+    assert not recorded.stale("fetch@city2")
+    ours = [path for path in read if path.startswith(str(relay.folder))]
+    assert len(set(ours)) == len(ours)
+    names = {path.removeprefix(f"{relay.folder}/") for path in ours}
+    shared = {"params.yaml", "workflow/musecl/stages/fetch.py", "data/city1/source.txt"}
+    assert shared <= names, names
 
 
 def test_a_job_reads_no_other_stage(relay: Relay, seen: set[str]) -> None:
