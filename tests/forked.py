@@ -1,9 +1,11 @@
 """Snakemake and DVC forked from a process that imported them: the tests start them by the hundred.
 
 Their import takes most of the time of a command that has little to do. What runs is the programs'
-own entry point; `Relay.start`, and so whatever is killed or edited in mid-run, starts them anew.
+own entry point. What this cannot see, a program that fails as it imports, `Relay.start` and
+tests/test_world.py do, which start them anew.
 """
 
+import atexit
 import multiprocessing
 import os
 import sys
@@ -12,9 +14,6 @@ from importlib import import_module
 from pathlib import Path
 
 ENTRY_POINTS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
-ROOT = Path(__file__).resolve().parents[1]
-# A checkout's own code is imported from the checkout, and is no one else's.
-OURS = {str(ROOT / "tests"), str(ROOT / "workflow")}
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(
@@ -34,24 +33,29 @@ def run(
     Raises
     ------
     TimeoutError
-        It did not end, and was killed.
+        It did not end, and was killed; with what it had said.
     """
-    with tempfile.TemporaryFile() as stream:
-        path = f"/proc/{os.getpid()}/fd/{stream.fileno()}"
-        process = _server.Process(target=_enter, args=(command, folder, environment, path))
+    with tempfile.NamedTemporaryFile() as stream:
+        process = _server.Process(target=_enter, args=(command, folder, environment, stream.name))
         process.start()
-        process.join(timeout)
-        if process.exitcode is None:
+        try:
+            process.join(timeout)
+            status = process.exitcode
+        finally:
             process.kill()
-            raise TimeoutError(f"{' '.join(command)} had not ended after {timeout:.0f} s")
-        stream.seek(0)
-        return process.exitcode, stream.read().decode()
+            process.join()
+            process.close()
+        text = Path(stream.name).read_text(encoding="utf-8")
+    if status is None:
+        raise TimeoutError(f"{' '.join(command)} had not ended after {timeout:.0f} s:\n{text}")
+    return status, text
 
 
 def _enter(
     command: tuple[str, ...], folder: Path, environment: dict[str, str], stream: str
 ) -> None:
     """Be the program: its arguments, folder, environment, streams and path of modules."""
+    multiprocessing.set_start_method(None, force=True)  # its own workers are started as ever
     file = os.open(stream, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -61,5 +65,11 @@ def _enter(
     program, *arguments = command
     binary = Path(sys.executable).parent / program
     sys.argv = [str(binary), *arguments]
-    sys.path[:] = [str(binary.parent), *(path for path in sys.path if path not in OURS)]
-    sys.exit(import_module(ENTRY_POINTS[program]).main())
+    # Without what the tests import from: a checkout's own code is imported from the checkout.
+    installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
+    sys.path[:] = [str(binary.parent), *installed]
+    try:
+        sys.exit(import_module(ENTRY_POINTS[program]).main())
+    finally:
+        # A forked process ends without them: Snakemake would leave a folder in the user's cache.
+        atexit._run_exitfuncs()

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from relay_race import Relay, assert_one_line, assert_true_lock
+import forked
+from relay_race import (
+    LONGEST,
+    Relay,
+    assert_one_line,
+    assert_true_lock,
+    environment,
+    run_anew,
+)
 
 EVERYTHING = {
     f"{stage}@{city}"
@@ -73,6 +81,26 @@ def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Re
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ("snakemake", "-n", "--cores", "1"),
+        ("dvc", "repro", "--dry", "--allow-missing", "--force-downstream"),
+        ("dvc", "repro", "nothing"),
+    ],
+)
+def test_a_forked_program_answers_as_one_started_anew(relay: Relay, command: tuple[str]) -> None:
+    edit_parameter(relay, "fuse.dim", 64)
+    answers = [run(command, relay.folder, environment(), LONGEST) for run in (forked.run, run_anew)]
+    assert len({status for status, _ in answers}) == 1
+    jobs, again = (
+        re.findall(r"(?:Running stage|rule|reason:|ERROR).*", text) for _, text in answers
+    )
+    assert jobs
+    # In what order a set is told is another matter.
+    assert sorted(map(sorted, jobs)) == sorted(map(sorted, again))
+
+
+@pytest.mark.parametrize(
     ("engine", "edit", "wanted"),
     [
         ("snakemake", lambda r: edit_parameter(r, "fuse.dim", 64), {"fuse", "evaluate"}),
@@ -114,6 +142,19 @@ def test_an_edit_is_seen_alike_and_done_once(relay, engine, edit, wanted) -> Non
     cities = {f"{w}@{c}" if "@" not in w else w for w in wanted for c in ("nyc", "bos")}
     assert_agreement(relay, cities)
     assert stages_run_by(relay, engine) == cities
+    assert_agreement(relay, set())
+
+
+def test_a_further_dependency_makes_its_stage_stale_and_no_other_that_reads_it(
+    relay: Relay,
+) -> None:
+    path = relay.folder / "dvc.yaml"
+    line = "        - workflow/musecl/stages/places.py\n"
+    path.write_text(path.read_text().replace(line, line + line.replace("places", "tile")))
+    below = {f"{s}@{c}" for s in ("places", "fuse", "evaluate") for c in ("nyc", "bos")}
+    assert_agreement(relay, below)
+    # What comes out is the same, so that it ends there.
+    assert stages_run_by(relay, "snakemake") == {"places@nyc", "places@bos"}
     assert_agreement(relay, set())
 
 

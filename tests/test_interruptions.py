@@ -11,8 +11,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from dvc.utils import serialize
 
-from relay_race import Relay, assert_one_line, assert_true_lock
+from musecl.bridge.running import reproduce
+from relay_race import Relay, assert_one_line, assert_true_lock, environment
 from test_engines import assert_agreement, edit_code, edit_parameter
 
 FAULTS = int(os.environ.get("MUSECL_FAULTS", "1"))
@@ -196,6 +198,41 @@ def test_no_step_outlives_the_engine_that_is_killed(
     relay.snakemake()
     assert_agreement(relay, set())
     assert not list(relay.folder.rglob(".partial-*"))
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+def test_a_job_that_is_killed_leaves_no_empty_folder_in_the_run_cache(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise Killed
+
+    edit_code(relay, "places", "second")
+    monkeypatch.chdir(relay.folder)
+    monkeypatch.setattr(os, "environ", environment())
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(serialize, "dump_yaml", killed)
+        reproduce(relay.folder, "places@nyc")
+    runs = relay.folder / ".dvc/cache/runs"
+    assert all(any(folder.iterdir()) for folder in runs.glob("*/*"))
+    recorded = len(list(runs.glob("*/*/*")))
+    relay.run("dvc", "repro")
+    assert len(list(runs.glob("*/*/*"))) > recorded
+
+
+def test_an_empty_folder_in_the_run_cache_is_passed_over(relay: Relay) -> None:
+    edit_code(relay, "places", "second")
+    relay.snakemake()
+    edit_code(relay, "places", "first")
+    relay.snakemake()
+    for entry in (relay.folder / ".dvc/cache/runs").glob("*/*/*"):
+        entry.unlink()
+    edit_code(relay, "places", "second")
+    relay.snakemake()
+    assert_agreement(relay, set())
 
 
 @pytest.mark.parametrize("engine", [["snakemake", "--cores", "2"], ["dvc", "repro"]])

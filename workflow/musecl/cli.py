@@ -4,11 +4,9 @@ The stage's module is imported when its command runs, so that no command waits f
 libraries.
 """
 
-import ctypes
 import errno
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +18,6 @@ from musecl.step.errors import MuseclError
 from musecl.step.pipeline import declaration, read_stages
 
 ROOT = Path()
-PR_SET_PDEATHSIG = 1
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 app = typer.Typer(
@@ -46,12 +43,6 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
     # Threads that wait without spinning: on a busy machine they would take the cores from others.
     os.environ["OMP_WAIT_POLICY"] = "passive"
-
-
-def die_with_parent() -> None:
-    """Ask Linux to end this process when the one that started it ends, so no orphan writes on."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _command(stage: str, per_city: bool) -> Callable[..., None]:
@@ -99,7 +90,6 @@ def costs_command() -> None:
 
 def main() -> None:
     """Run the command line; an error that is meant for the user is one line and status 1."""
-    die_with_parent()
     try:
         for stage, entry in read_stages(ROOT).items():
             app.command(stage, help=entry.get("do", entry)["desc"])(

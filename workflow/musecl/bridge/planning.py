@@ -42,8 +42,8 @@ class Recorded:
         self._maker_of: dict[str, str] = {}
         self._repo: Any = None
         self._stale: dict[str, bool] = {}
-        # Of what is on the disk, by path: each is read once for all stages of the plan.
-        self._hashes: dict[str, Any] = {}
+        # Of what is on the disk: each path is read once for all stages of the plan.
+        self._hashes: dict[tuple[str, str], Any] = {}
         self._parameters: dict[str, dict[str, Any]] = {}
 
     def inputs(self, stage: str, **paths: str) -> Callable[[Any], dict[str, Any]]:
@@ -152,10 +152,11 @@ class Recorded:
         from dvc.dependency import ParamsDependency
 
         if isinstance(dependency, ParamsDependency):
+            # Its own would read the file anew for every stage, and search all of it for every key.
             dependency.read_params = lambda: self._values(dependency)
             return bool(dependency.status())
         if dependency.exists:
-            return bool(dependency.hash_info != self._hash(dependency))
+            return not dependency.hash_info or dependency.hash_info != self._hash(dependency)
         above = made_above.get(dependency.fs_path)
         return above is None or above.hash_info != dependency.hash_info
 
@@ -168,12 +169,13 @@ class Recorded:
 
     def _hash(self, out: Any) -> Any:
         """Hash what lies at the path of an output or a dependency, or ask DVC's record of it."""
-        if out.fs_path not in self._hashes:
-            self._hashes[out.fs_path] = out.get_hash()
-        return self._hashes[out.fs_path]
+        key = out.fs_path, out.hash_name
+        if key not in self._hashes:
+            self._hashes[key] = out.get_hash()
+        return self._hashes[key]
 
     def _values(self, dependency: Any) -> dict[str, Any]:
-        """Look up the parameters that a stage names, as `ParamsDependency.read_params` does."""
+        """Look up the parameters that a stage names; those that are absent are left out."""
         from dvc.utils.serialize import load_path
 
         path = dependency.fs_path

@@ -4,12 +4,14 @@ DVC skips the stage, restores it from the cache, pulls what it needs or runs it,
 it ends. What it would do otherwise than the bridge needs is changed here, in this process alone.
 """
 
+import errno
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dvc.dvcfile import load_file
@@ -48,6 +50,7 @@ def reproduce(root: Path, name: str) -> None:
             with open_repository(root) as repo:
                 _hash_what_the_cache_gives(repo)
                 _pull_only_what_is_absent(repo)
+                _leave_no_empty_run(repo)
                 try:
                     repo.reproduce(name, single_item=True, pull=True)
                     return
@@ -110,6 +113,43 @@ def _pull_only_what_is_absent(repo: Any) -> None:
                 _pull_output(repo, out)
 
     repo.pull = pull
+
+
+def _leave_no_empty_run(repo: Any) -> None:
+    """Rename a run's folder into the run cache with its entry in it, and pass over an empty one.
+
+    DVC makes the folder before the entry; a kill in between leaves one at which it always fails.
+    """
+    cache = repo.stage_cache
+    folder_of, save = cache._get_cache_dir, cache.save
+
+    def folder_not_empty(key: str) -> str:
+        folder: str = folder_of(key)
+        with suppress(OSError):  # it holds an entry, or is not there
+            Path(folder).rmdir()
+        return folder
+
+    def save_whole(stage: Any) -> None:
+        runs = cache.cache_dir
+        repo.cache.legacy.makedirs(runs)
+        with TemporaryDirectory(prefix="runs.partial-", dir=Path(runs).parent) as partial:
+            cache.cache_dir = partial
+            try:
+                save(stage)
+            finally:
+                cache.cache_dir = runs
+            for entry in Path(partial).glob("*/*/*"):
+                kept = Path(runs, *entry.parts[-3:])
+                repo.cache.legacy.makedirs(str(kept.parent.parent))
+                try:
+                    entry.parent.rename(kept.parent)
+                except OSError as error:
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+                    if not kept.exists():  # the same inputs gave another output before
+                        entry.rename(kept)
+
+    cache._get_cache_dir, cache.save = folder_not_empty, save_whole
 
 
 def _pull_output(repo: Any, out: Any) -> None:

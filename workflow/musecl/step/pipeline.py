@@ -147,10 +147,17 @@ def makers(stages: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
     -------
     dict of str to str
         From paths to names.
+
+    Raises
+    ------
+    DeclarationError
+        A stage is not among those that were read: dvc.yaml was edited since.
     """
     written = {stage: _outputs(entry.get("do", entry)) for stage, entry in stages.items()}
     made = {}
     for name in names:
         stage, _, city = name.partition("@")
+        if stage not in written:
+            raise DeclarationError(f"dvc.yaml: {stage!r} came while it was read; run it again")
         made.update({_resolve(out, city or None): name for out in written[stage]})
     return made
