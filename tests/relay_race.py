@@ -179,11 +179,8 @@ def expected_outputs(relay: Relay, name: str, entry: dict[str, Any]) -> dict[str
     for out in entry["outs"]:
         path = out["path"]
         if path.endswith("tiles"):
-            files = [
-                {"md5": md5(f"{path} {part} {digest}\n"), "relpath": f"{part}.txt"}
-                for part in range(2)
-            ]
-            expected[path] = md5(json.dumps(files, sort_keys=True)) + ".dir"
+            texts = {f"{part}.txt": f"{path} {part} {digest}\n" for part in range(2)}
+            expected[path] = md5_of_folder(texts)
         else:
             expected[path] = md5(CONTENT(path, digest))
     return expected
@@ -219,3 +216,9 @@ def cached(relay: Relay, recorded: str) -> str | None:
 
 def md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
+
+
+def md5_of_folder(texts: dict[str, str]) -> str:
+    """The name that DVC gives to a folder of these files, none of them in a folder of its own."""
+    files = [{"md5": md5(text), "relpath": name} for name, text in sorted(texts.items())]
+    return md5(json.dumps(files, sort_keys=True)) + ".dir"

@@ -19,7 +19,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from relay_race import LONGEST, Relay, expected_outputs, md5
+from relay_race import LONGEST, Relay, expected_outputs, md5, md5_of_folder
 from test_engines import edit_code, edit_parameter
 
 CITIES = st.sampled_from(["nyc", "bos"])
@@ -269,12 +269,10 @@ class EnginesAgree(RuleBasedStateMachine):
 
 
 def hash_of(path: Path) -> str:
-    """The hash by which DVC names a file, or a folder without folders in it."""
+    """The hash by which DVC names an output of the relay, a file or a folder."""
     if path.is_file():
         return md5(path.read_text())
-    names = sorted(file.name for file in path.iterdir() if file.suffix == ".txt")
-    files = [{"md5": md5((path / name).read_text()), "relpath": name} for name in names]
-    return md5(json.dumps(files, sort_keys=True)) + ".dir"
+    return md5_of_folder({file.name: file.read_text() for file in path.glob("*.txt")})
 
 
 def words(told: Any) -> list[str]:
