@@ -8,13 +8,23 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
-from relay_race import Relay
+from relay_race import Relay, edit_parameter
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
     """A relay whose every stage ran once, through Snakemake, and was committed; for copies only."""
     relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
+    relay.snakemake()
+    relay.commit("built")
+    return relay
+
+
+@pytest.fixture(scope="session")
+def built_city(tmp_path_factory: pytest.TempPathFactory) -> Relay:
+    """A relay of one city whose every stage ran once; for copies only."""
+    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
+    edit_parameter(relay, "cities", {"nyc": {"rows": 3}})
     relay.snakemake()
     relay.commit("built")
     return relay

@@ -111,6 +111,17 @@ class Relay:
         self.run("dvc", "pull", "--allow-missing", *absent, check=False)
 
 
+def edit_parameter(relay: Relay, key: str, value: object) -> None:
+    path = relay.folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    section = params
+    *parents, last = key.split(".")
+    for part in parents:
+        section = section[part]
+    section[last] = value
+    path.write_text(yaml.safe_dump(params))
+
+
 def run_anew(
     command: tuple[str, ...], folder: Path, environment: dict[str, str], timeout: float
 ) -> tuple[int, str]:
@@ -148,11 +159,12 @@ def assert_one_line(text: str, *named: str) -> None:
 
 def damaged(cache: Path) -> list[Path]:
     """Objects of a cache whose content is not what their name says."""
+    objects = [path for path in (cache / "files/md5").rglob("*") if path.is_file()]
+    assert objects, f"{cache}: not the cache"
     return [
         path
-        for path in (cache / "files/md5").rglob("*")
-        if path.is_file()
-        and hashlib.md5(path.read_bytes()).hexdigest() != path.parent.name + path.stem
+        for path in objects
+        if hashlib.md5(path.read_bytes()).hexdigest() != path.parent.name + path.stem
     ]
 
 

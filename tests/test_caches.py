@@ -4,31 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from relay_race import Relay, damaged
-from test_engines import assert_agreement, edit_code, edit_parameter, results
-
-
-@pytest.fixture(scope="module")
-def laid(tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    relay = Relay.lay(tmp_path_factory.mktemp("caches") / "relay")
-    edit_parameter(relay, "cities", {"nyc": {"rows": 3}})
-    return relay
+from relay_race import Relay, damaged, edit_parameter
+from test_engines import assert_agreement, edit_code, results
 
 
 @pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink", "reflink"])
-def test_no_step_writes_through_a_link(laid: Relay, tmp_path: Path, kind: str) -> None:
-    relay = laid.copy(tmp_path / "relay")
+def test_no_step_writes_through_a_link(built_city: Relay, tmp_path: Path, kind: str) -> None:
+    relay = built_city.copy(tmp_path / "relay")
     # Where the file system has no reflinks, DVC copies, as it does by its own default.
     relay.run("dvc", "config", "cache.type", "reflink,copy" if kind == "reflink" else kind)
-    relay.snakemake()
-    file = relay.folder / "data/nyc/places.txt"
-    assert file.is_symlink() == (kind == "symlink")
-    assert (file.stat().st_nlink > 1) == (kind == "hardlink")
+    relay.run("dvc", "checkout", "--relink")
     first = results(relay)
+    assert_linked(relay, kind)
     edit_parameter(relay, "fuse.dim", 7)
     edit_code(relay, "places", "second")
     relay.snakemake()
     assert results(relay) != first
+    assert_linked(relay, kind)
     assert not damaged(relay.folder / ".dvc/cache")
     edit_parameter(relay, "fuse.dim", 32)
     edit_code(relay, "places", "first")
@@ -38,13 +30,20 @@ def test_no_step_writes_through_a_link(laid: Relay, tmp_path: Path, kind: str) -
     assert_agreement(relay, set())
 
 
+def assert_linked(relay: Relay, kind: str) -> None:
+    file = relay.folder / "data/nyc/places.txt"
+    assert file.is_symlink() == (kind == "symlink")
+    assert (file.stat().st_nlink > 1) == (kind == "hardlink")
+
+
 @pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink"])
-def test_what_one_user_built_another_need_not(laid: Relay, tmp_path: Path, kind: str) -> None:
-    mine = laid.copy(tmp_path / "mine")
-    for key, value in {"dir": "../../shared", "shared": "group", "type": kind}.items():
+def test_what_one_user_built_another_need_not(built_city: Relay, tmp_path: Path, kind: str) -> None:
+    mine = built_city.copy(tmp_path / "mine")
+    for key, value in {"dir": "../shared", "shared": "group", "type": kind}.items():
         mine.run("dvc", "config", f"cache.{key}", value)
-    mine.snakemake()
-    mine.commit("built")
+    (mine.folder / ".dvc/cache").rename(tmp_path / "shared")
+    mine.run("dvc", "checkout", "--relink")
+    mine.commit("shared")
     mine.run("git", "clone", "-q", ".", str(tmp_path / "theirs"))
     theirs = Relay(tmp_path / "theirs")
     assert theirs.dvc_wants() == set()

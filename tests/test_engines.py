@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 import forked
 from relay_race import (
@@ -13,6 +12,7 @@ from relay_race import (
     Relay,
     assert_one_line,
     assert_true_lock,
+    edit_parameter,
     environment,
     run_anew,
 )
@@ -33,17 +33,6 @@ def relay(built: Relay, tmp_path: Path) -> Relay:
 def assert_agreement(relay: Relay, wanted: set[str]) -> None:
     assert relay.dvc_wants() == wanted
     assert relay.snakemake_wants() == wanted
-
-
-def edit_parameter(relay: Relay, key: str, value: object) -> None:
-    path = relay.folder / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    section = params
-    *parents, last = key.split(".")
-    for part in parents:
-        section = section[part]
-    section[last] = value
-    path.write_text(yaml.safe_dump(params))
 
 
 def add_city(relay: Relay, city: str) -> None:

@@ -19,8 +19,8 @@ import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from relay_race import LONGEST, Relay, expected_outputs, md5, md5_of_folder
-from test_engines import edit_code, edit_parameter
+from relay_race import LONGEST, Relay, edit_parameter, expected_outputs, md5, md5_of_folder
+from test_engines import edit_code
 
 CITIES = st.sampled_from(["nyc", "bos"])
 STAGES = st.sampled_from(["fetch", "tile", "places", "fuse", "evaluate"])

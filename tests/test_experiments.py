@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bare_pipeline import lay_pipeline
-from relay_race import ROOT, Relay
-from test_engines import assert_agreement, edit_parameter
+from relay_race import ROOT, Relay, edit_parameter
+from test_engines import assert_agreement
 
 SWEPT = {f"{stage}@{city}" for stage in ("fuse", "evaluate") for city in ("nyc", "bos")}
 METRICS = {"results/nyc/metrics.json", "results/bos/metrics.json"}

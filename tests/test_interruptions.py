@@ -14,8 +14,8 @@ import pytest
 from dvc.utils import serialize
 
 from musecl.bridge.running import reproduce
-from relay_race import Relay, assert_one_line, assert_true_lock, environment
-from test_engines import assert_agreement, edit_code, edit_parameter
+from relay_race import Relay, assert_one_line, assert_true_lock, edit_parameter, environment
+from test_engines import assert_agreement, edit_code
 
 FAULTS = int(os.environ.get("MUSECL_FAULTS", "1"))
 # Who is hit: a run, and a part of the command line of one of its processes.
@@ -27,19 +27,10 @@ PROCESSES = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    """A relay of one city whose every stage ran once."""
-    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
-    edit_parameter(relay, "cities", {"nyc": {"rows": 3}})
-    relay.snakemake()
-    return relay
-
-
 @pytest.fixture
-def relay(built: Relay, tmp_path: Path) -> Relay:
-    """A copy of the built relay to break."""
-    return built.copy(tmp_path / "relay")
+def relay(built_city: Relay, tmp_path: Path) -> Relay:
+    """A copy of the built relay of one city to break."""
+    return built_city.copy(tmp_path / "relay")
 
 
 class Held:
@@ -103,9 +94,9 @@ def points(relay: Relay, process: str) -> list[int]:
 @pytest.mark.parametrize("kind", ["kill", "full"])
 @pytest.mark.parametrize("process", PROCESSES)
 def test_a_fault_at_any_change_of_a_file_is_recovered(
-    built: Relay, tmp_path: Path, process: str, kind: str
+    built_city: Relay, tmp_path: Path, process: str, kind: str
 ) -> None:
-    edited = built.copy(tmp_path / "edited")
+    edited = built_city.copy(tmp_path / "edited")
     edit_parameter(edited, "fuse.dim", 7)
     edit_code(edited, "places", "second")
     for point in points(edited.copy(tmp_path / "counted"), process):

@@ -73,10 +73,8 @@ def test_a_file_that_dvc_did_not_write_is_refused(text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def relay(tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    relay = Relay.lay(tmp_path_factory.mktemp("lockfile") / "relay")
-    relay.snakemake()
-    return relay
+def relay(built_city: Relay, tmp_path_factory: pytest.TempPathFactory) -> Relay:
+    return built_city.copy(tmp_path_factory.mktemp("lockfile") / "relay")
 
 
 def test_jobs_and_dvc_write_the_same_file(relay: Relay) -> None:

@@ -13,8 +13,7 @@ from dvc.utils import serialize
 from musecl.bridge.lockfile import Entries
 from musecl.bridge.planning import Recorded
 from musecl.bridge.running import reproduce
-from relay_race import Relay, environment
-from test_engines import edit_parameter
+from relay_race import Relay, edit_parameter, environment
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from dvc.config import Config
 import remotes
 from musecl.bridge.repository import kept_in_remote, open_repository
 from musecl.step.errors import EngineError
-from relay_race import Relay, assert_one_line, assert_true_lock, damaged
-from test_engines import EVERYTHING, edit_parameter
+from relay_race import Relay, assert_one_line, assert_true_lock, damaged, edit_parameter
+from test_engines import EVERYTHING
 
 KINDS = ["directory", "s3", "ssh", "http"]
 AWAY = "dvc remote default --unset"

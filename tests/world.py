@@ -23,8 +23,8 @@ SMALLER: dict[str, Any] = {
     "pairs": {"remote_view": {"top": 3}, "street_view": {"top": 3}},
     "pretrain_remote_view": {"steps": 4, "batch": 16},
     "pretrain_street_view": {"steps": 4, "batch": 8},
-    "fuse": {"steps": 20, "batch": 32},
-    "evaluate": {"seeds": 2, "folds": 3, "splits": ["random", "spatial"], "mlp": {"epochs": 5}},
+    "fuse": {"steps": 6, "batch": 32},
+    "evaluate": {"seeds": 1, "folds": 3, "splits": ["random", "spatial"], "mlp": {"epochs": 2}},
 }
 
 

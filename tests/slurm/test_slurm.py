@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from registry import only, serve
-from relay_race import Relay
-from test_engines import EVERYTHING, edit_parameter
+from relay_race import Relay, edit_parameter
+from test_engines import EVERYTHING
 from test_interruptions import Held
 from world import ROOT, lay_world
 
