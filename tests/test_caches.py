@@ -61,4 +61,7 @@ def test_what_one_user_built_another_need_not(built_city: Relay, tmp_path: Path,
     assert results(theirs) == {
         path.replace("mine", "theirs"): text for path, text in results(mine).items()
     }
+    # The one place of both, and no other.
+    assert (tmp_path / "shared/files/md5").is_dir()
+    assert not list(tmp_path.glob("*/.dvc/cache"))
     assert not damaged(tmp_path / "shared")
