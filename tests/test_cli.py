@@ -181,5 +181,5 @@ def test_a_wrong_command_shows_the_usage(root, arguments) -> None:
     before = contents(root / "data")
     done = musecl(root, *arguments)
     assert done.returncode == 2
-    assert "Usage" in done.stderr
+    assert "usage: musecl" in done.stderr
     assert contents(root / "data") == before

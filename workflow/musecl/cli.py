@@ -1,18 +1,18 @@
 """The command line: a command per stage, `stage`, which runs one through DVC, `preset`, `costs`.
 
-The stage's module is imported when its command runs, so that no command waits for another's
-libraries.
+A stage's module is imported when its command runs, so that no command waits for another's
+libraries. argparse parses: Snakemake and DVC start this by the thousand, and parsers with more to
+offer take a third as long to import as all else that a job of the bridge does.
 """
 
+import argparse
 import errno
 import importlib
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from musecl.step.errors import MuseclError
 from musecl.step.pipeline import declaration, read_stages
@@ -20,15 +20,8 @@ from musecl.step.pipeline import declaration, read_stages
 ROOT = Path()
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
-app = typer.Typer(
-    help="Region embeddings from imagery, places and mobility.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
 
-
-def run_stage(stage: str, city: str | None) -> None:
+def run_stage(stage: str, city: str | None = None) -> None:
     """Run one stage of dvc.yaml in this process, its outputs renamed into place at the end."""
     from musecl.step.job import Job, run_job
 
@@ -45,34 +38,14 @@ def limit_threads(threads: int) -> None:
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
-def _command(stage: str, per_city: bool) -> Callable[..., None]:
-    if per_city:
-
-        def for_city(city: Annotated[str, typer.Argument(help="a city of params.yaml")]) -> None:
-            run_stage(stage, city)
-
-        return for_city
-
-    def for_all() -> None:
-        run_stage(stage, None)
-
-    return for_all
-
-
-@app.command("stage")
-def stage_command(
-    name: Annotated[str, typer.Argument(help="as DVC addresses it: fuse@nyc")],
-) -> None:
-    """Bring one stage up to date through DVC: skip it, restore it, pull for it or run it."""
+def reproduce_stage(name: str) -> None:
+    """Bring one stage up to date through DVC."""
     from musecl.bridge.running import reproduce
 
     reproduce(ROOT, name)
 
 
-@app.command("preset")
-def preset_command(
-    name: Annotated[str, typer.Argument(help="a file of presets/: paper, ours")],
-) -> None:
+def set_preset(name: str) -> None:
     """Set in params.yaml what a preset sets, and print what that changes."""
     from musecl.presets import apply_preset
 
@@ -80,22 +53,50 @@ def preset_command(
     print("\n".join(changes or [f"params.yaml is as presets/{name}.yaml has it"]))
 
 
-@app.command("costs")
-def costs_command() -> None:
-    """Print where the time of the last runs went, from Snakemake's benchmark files."""
+def print_costs() -> None:
+    """Print where the time of the last runs went."""
     from musecl.costs import costs
 
     print(costs(ROOT / "logs"))
 
 
+def read_command() -> Callable[[], None]:
+    """Read the arguments of the process; what they ask for, to be called.
+
+    Raises
+    ------
+    MuseclError
+        dvc.yaml cannot be read.
+    SystemExit
+        The arguments are wrong, or ask for help.
+    """
+    parser = argparse.ArgumentParser(
+        prog="musecl", description="Region embeddings from imagery, places and mobility."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(command: str, text: str, run: Callable[..., None], **arguments: str) -> None:
+        added = commands.add_parser(command, help=text.replace("%", "%%"))
+        added.set_defaults(run=run)
+        for name, described in arguments.items():
+            added.add_argument(name, help=described)
+
+    for stage, entry in read_stages(ROOT).items():
+        of_city = {"city": "a city of params.yaml"} if "foreach" in entry else {}
+        add(stage, entry.get("do", entry)["desc"], partial(run_stage, stage), **of_city)
+    text = "bring one stage up to date through DVC: skip it, restore it, pull for it or run it"
+    add("stage", text, reproduce_stage, name="as DVC addresses it: fuse@nyc")
+    text = "set in params.yaml what a preset sets, and print what that changes"
+    add("preset", text, set_preset, name="a file of presets/: paper, ours")
+    add("costs", "print where the time of the last runs went, from Snakemake's files", print_costs)
+    found = vars(parser.parse_args())
+    return partial(found.pop("run"), **found)
+
+
 def main() -> None:
     """Run the command line; an error that is meant for the user is one line and status 1."""
     try:
-        for stage, entry in read_stages(ROOT).items():
-            app.command(stage, help=entry.get("do", entry)["desc"])(
-                _command(stage, "foreach" in entry)
-            )
-        app()
+        read_command()()
     except MuseclError as error:
         print(f"musecl: {error}", file=sys.stderr)
         sys.exit(1)
