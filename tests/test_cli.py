@@ -1,5 +1,6 @@
 """The command line as it is called: `python workflow/musecl STAGE CITY` in a copy of the code."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ STAGE = '''
 """A stage that writes what it sees."""
 
 import json
+import gc
 import os
 
 from musecl.step.errors import InputError
@@ -183,3 +185,12 @@ def test_a_wrong_command_shows_the_usage(root, arguments) -> None:
     assert done.returncode == 2
     assert "usage: musecl" in done.stderr
     assert contents(root / "data") == before
+
+
+def test_garbage_is_collected_again_once_a_module_is_imported() -> None:
+    from musecl.cli import importing
+
+    with pytest.raises(ImportError), importing():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()

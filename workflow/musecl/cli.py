@@ -7,10 +7,12 @@ offer take a third as long to import as all else that a job of the bridge does.
 
 import argparse
 import errno
+import gc
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -21,13 +23,27 @@ ROOT = Path()
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import libraries without the search for garbage: a sixth of the time, and there is none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def run_stage(stage: str, city: str | None = None) -> None:
     """Run one stage of dvc.yaml in this process, its outputs renamed into place at the end."""
-    from musecl.step.job import Job, run_job
+    with importing():
+        from musecl.step.job import Job, run_job
 
     job = Job(declaration(ROOT, stage, city), ROOT)
     limit_threads(int(job.value("threads")) if "threads" in job.declared.parameters else 1)
-    run_job(job, importlib.import_module(f"musecl.stages.{stage}"))
+    with importing():
+        module = importlib.import_module(f"musecl.stages.{stage}")
+    run_job(job, module)
 
 
 def limit_threads(threads: int) -> None:
@@ -40,7 +56,8 @@ def limit_threads(threads: int) -> None:
 
 def reproduce_stage(name: str) -> None:
     """Bring one stage up to date through DVC."""
-    from musecl.bridge.running import reproduce
+    with importing():
+        from musecl.bridge.running import reproduce
 
     reproduce(ROOT, name)
 
