@@ -86,7 +86,7 @@ def test_every_rule_is_a_stage_a_command_and_a_module(rules: dict[str, Any]) -> 
         text=True,
         check=True,
     ).stdout
-    assert set(STAGES) <= set(re.findall(r"│ (\w+) ", listed))
+    assert set(STAGES) <= set(re.findall(r"^ {4}(\w+)", listed, re.MULTILINE))
 
 
 @pytest.mark.parametrize("stage", STAGES)
