@@ -1,8 +1,8 @@
 """The command line: a command per stage, `stage`, which runs one through DVC, `preset`, `costs`.
 
 A stage's module is imported when its command runs, so that no command waits for another's
-libraries. argparse parses: Snakemake and DVC start this by the thousand, and parsers with more to
-offer take a third as long to import as all else that a job of the bridge does.
+libraries. argparse parses: Snakemake and DVC start this by the thousand, and a parser with more to
+offer took a sixth of all that a job of the bridge costs.
 """
 
 import argparse
