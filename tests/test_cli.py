@@ -16,7 +16,6 @@ STAGE = '''
 """A stage that writes what it sees."""
 
 import json
-import gc
 import os
 
 from musecl.step.errors import InputError

@@ -131,7 +131,7 @@ def test_a_wrong_parameter_is_one_line(world: Relay) -> None:
 def test_a_killed_run_and_a_second_one_give_the_same_bytes(world: Relay) -> None:
     """Forget what was recorded, kill the run in the middle of a training, run again.
 
-    What one view's chain runs is what the other's runs: the street view's stays.
+    What one view's chain runs is what the other's runs: the street view's stays, and the text.
     """
     first = {name: (world.folder / name).read_bytes() for name in (TARGET, "results/nyc/r2.png")}
     lock = world.folder / "dvc.lock"

@@ -93,7 +93,7 @@ def read_command() -> Callable[[], None]:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(command: str, text: str, run: Callable[..., None], **arguments: str) -> None:
-        added = commands.add_parser(command, help=text.replace("%", "%%"))
+        added = commands.add_parser(command, help=text.replace("%", "%%"), description=text)
         added.set_defaults(run=run)
         for name, described in arguments.items():
             added.add_argument(name, help=described)
