@@ -35,7 +35,7 @@ MLP = {
     "epochs": 2,
     "patience": 1,
 }
-EVALUATE = {"seeds": 2, "folds": 3, "splits": ["random", "spatial"], "mlp": MLP}
+EVALUATE = {"seeds": 2, "folds": 3, "splits": ["random", "spatial", "paper"], "mlp": MLP}
 TABLES = [
     "baseline_remote_view",
     "baseline_street_view",

@@ -27,7 +27,7 @@ def tables(tmp_path_factory):
 def test_every_part_is_left_out_once_on_every_split(tables):
     table, _ = tables
     assert set(table["method"]) == METHODS
-    assert len(table) == 2 * len(METHODS)
+    assert len(table) == 3 * len(METHODS)
     bounds = ["ahead_low", "ahead_high"]  # seven larger cells are too few
     assert np.isfinite(table.select_dtypes("number").drop(columns=bounds)).all(axis=None)
     assert table[bounds].isna().all(axis=None)

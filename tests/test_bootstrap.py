@@ -49,6 +49,16 @@ def test_what_has_no_value_is_not_read():
     assert np.isfinite(before).all()
 
 
+def test_a_region_that_no_fold_tests_does_not_count():
+    observed, near, _ = world()
+    unknown = observed.copy()
+    unknown[120:] = np.nan
+    before = both(unknown, near)
+    near[:, 120:] = np.nan
+    np.testing.assert_array_equal(both(observed, near), before)
+    assert np.isfinite(before).all()
+
+
 def test_an_interval_holds_the_truth_about_as_often_as_it_says():
     """Two methods that are equally good: 0 lies in most of 95% intervals."""
     held = 0

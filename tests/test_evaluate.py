@@ -29,7 +29,7 @@ from musecl.step.tables import write_vectors
 
 ROOT = Path(__file__).parents[1]
 MLP = MlpSettings(components=8, hidden=[8, 4], learning_rate=0.01, batch=16, epochs=3, patience=2)
-SETTINGS = EvaluateSettings(seeds=2, folds=3, splits=["random", "spatial"], mlp=MLP)
+SETTINGS = EvaluateSettings(seeds=2, folds=3, splits=["random", "spatial", "paper"], mlp=MLP)
 COLUMNS = [
     "city",
     "indicator",
@@ -157,7 +157,7 @@ def scores(results):
 def test_every_indicator_method_and_split_has_a_finite_score(scores):
     assert list(scores.columns) == COLUMNS
     ridge = scores[scores["predictor"] != "mlp"]
-    assert len(ridge) == 3 * len(evaluate.METHODS) * 2
+    assert len(ridge) == 3 * len(evaluate.METHODS) * 3
     assert set(ridge["method"]) == set(evaluate.METHODS)
     numbers = scores.select_dtypes("number")
     assert numbers.shape[1] == 7
@@ -168,14 +168,23 @@ def test_perceptron_predicts_from_trained_vectors(scores):
     mlp = scores[scores["predictor"] == "mlp"]
     assert set(mlp["method"]) == {"remote_view", "street_view", "text", "concat", "musecl"}
     assert set(mlp["indicator"]) == set(scores["indicator"])
-    assert len(mlp) == 5 * 2 * scores["indicator"].nunique()
+    assert len(mlp) == 5 * 3 * scores["indicator"].nunique()
 
 
 def test_regions_without_a_value_are_left_out_and_counted(scores):
-    counted = scores.groupby("indicator")["n_regions"].unique()
-    assert counted["bachelor_share"].tolist() == [84 - 17]
-    assert counted["population_density"].tolist() == [84]
-    assert set(scores["n_seeds"]) == {2}
+    counted = scores.groupby(["split", "indicator"])["n_regions"].unique()
+    for split in ("random", "spatial"):
+        assert counted[split, "bachelor_share"].tolist() == [84 - 17]
+        assert counted[split, "population_density"].tolist() == [84]
+
+
+def test_the_papers_split_counts_the_regions_that_it_tests(scores):
+    papers = scores["split"] == "paper"
+    counted = scores[papers].groupby("indicator")["n_regions"].unique()
+    assert counted["bachelor_share"].tolist() == [14]
+    assert counted["population_density"].tolist() == [17]
+    assert set(scores.loc[papers, "n_seeds"]) == {1}
+    assert set(scores.loc[~papers, "n_seeds"]) == {2}
 
 
 def test_scores_say_what_they_are_made_from(scores):
@@ -204,7 +213,7 @@ def test_coverage_counts_present_and_missing(results):
 
 def test_metrics_are_means_over_the_headline(results, scores):
     metrics = json.loads((results / "metrics.json").read_text())
-    assert set(metrics) == {"random", "spatial"}
+    assert set(metrics) == {"random", "spatial", "paper"}
     for split, by_method in metrics.items():
         assert set(by_method) == set(evaluate.METHODS)
         chosen = scores[

@@ -14,7 +14,7 @@ from test_evaluate import build_indicators, build_regions
 SETTINGS = {
     "seeds": 2,
     "folds": 4,
-    "splits": ["random", "spatial", "district"],
+    "splits": ["random", "spatial", "district", "paper"],
     "mlp": MLP,
 }
 
@@ -51,11 +51,25 @@ def predictions(root):
 
 def test_every_region_with_a_value_has_a_prediction_per_split(predictions):
     counts = predictions.groupby(["split", "indicator"]).size()
-    assert set(predictions["split"]) == {"random", "spatial"}  # two districts are too few
+    # Two districts are too few.
+    assert set(predictions["split"]) == {"random", "spatial", "paper"}
     assert counts["random", "population_density"] == counts["spatial", "noise"] == 84
     assert counts["random", "bachelor_share"] == 84 - 17
     assert predictions.crs == "EPSG:4326"
     assert predictions.geometry.is_valid.all()
+
+
+def test_the_papers_split_predicts_the_regions_that_it_tests(root, predictions):
+    rows = predictions[predictions["split"] == "paper"]
+    assert rows.groupby("indicator").size().to_dict() == {
+        "bachelor_share": 14,
+        "noise": 17,
+        "population_density": 17,
+    }
+    counted = pd.read_csv(root / "data/toy/intervals.csv").set_index(["split", "indicator"])
+    assert counted.loc[("paper", "noise"), "n_regions"] == 17
+    density = rows[rows["indicator"] == "population_density"]
+    assert np.corrcoef(density["observed"], density["prediction"])[0, 1] > 0.9
 
 
 def test_the_interval_lies_around_the_prediction_and_is_wider_for_noise(predictions):

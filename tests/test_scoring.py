@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from musecl.evaluation.scoring import mae, r2, rmse, summarise
+from musecl.evaluation.scoring import mae, r2, rmse, scored_rows, summarise
 
 
 @pytest.fixture
@@ -35,6 +35,21 @@ def test_summary_is_mean_and_deviation_over_seeds(answers):
     np.testing.assert_allclose(summary["r2_std"], by_seed.std(axis=0))
     np.testing.assert_allclose(summary["mae_mean"], np.abs(observed - predicted).mean(axis=(0, 1)))
     assert summary["rmse_std"].shape == (4,)
+
+
+def test_regions_that_no_fold_tests_are_left_out(answers):
+    observed, predicted = answers
+    alone = summarise(observed[:20], predicted[:, :20])
+    predicted[:, 20:] = np.nan
+    assert scored_rows(predicted).tolist() == [True] * 20 + [False] * 30
+    for name, values in summarise(observed, predicted).items():
+        np.testing.assert_array_equal(values, alone[name])
+
+
+def test_an_answer_that_is_no_number_is_not_taken_for_an_untested_region(answers):
+    observed, predicted = answers
+    predicted[1, 7, 2] = np.nan
+    assert np.isnan(summarise(observed, predicted)["r2_mean"][2])
 
 
 def test_folds_are_pooled_before_scoring():

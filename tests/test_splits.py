@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from judged_city import MLP
+from musecl.evaluation.prediction import draw_trials
+from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import (
     SPLITS,
     Fold,
@@ -116,7 +119,7 @@ def test_splits_that_a_city_lacks_are_left_out_with_a_line(capsys):
     regions = pd.DataFrame(
         {"parent": list("aabbccdd"), "wide_parent": ["x"] * 8, "district": [None] * 8}
     )
-    assert possible_splits(regions, list(SPLITS)) == ["random", "spatial"]
+    assert possible_splits(regions, list(SPLITS)) == ["random", "spatial", "paper"]
     said = capsys.readouterr().out
     assert "split spatial_wide: left out, the city has 1" in said
     assert "split district: left out, the city has 0" in said
@@ -127,6 +130,20 @@ def test_the_papers_split_is_60_20_20_and_the_same_each_time():
     assert (len(fold.fitting), len(fold.validation), len(fold.test)) == (666, 222, 223)
     assert sorted([*fold.train, *fold.test]) == list(range(1111))
     np.testing.assert_array_equal(fold.test, paper_fold(1111).test)
+
+
+def test_the_papers_split_is_one_fold_of_one_repetition():
+    settings = EvaluateSettings(seeds=5, folds=5, splits=["paper"], mlp=MLP)
+    (trial,) = draw_trials("paper", None, 100, settings, seed=3)
+    assert trial.repetition == 0
+    np.testing.assert_array_equal(trial.fold.test, paper_fold(100).test)
+    np.testing.assert_array_equal(trial.fold.parts, paper_fold(100).parts)
+
+
+def test_too_few_regions_for_the_papers_split_are_refused():
+    assert len(paper_fold(5).test) == 1
+    with pytest.raises(InputError, match="4 regions for the split `paper`"):
+        paper_fold(4)
 
 
 def test_a_city_with_none_of_the_splits_is_refused():

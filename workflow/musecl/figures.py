@@ -18,6 +18,7 @@ SPLIT_COLOURS = {
     "spatial": "#ee6677",
     "spatial_wide": "#aa3377",
     "district": "#999933",
+    "paper": "#228833",
 }
 INK = "#333333"
 
@@ -75,7 +76,7 @@ def plot_r2(table: pd.DataFrame, city: str, path: Path) -> None:
 def _draw_indicator(axis: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     first = table.iloc[0]
     shared = first["shares_source_with"]
-    title = f"{first['indicator']} ({first['n_regions']} regions)"
+    title = f"{first['indicator']} ({table['n_regions'].max()} regions)"
     axis.set_title(title + (f"\nshares source with {shared}" if shared else ""), fontsize=9)
     axis.axvline(0, color=INK, linewidth=0.8)
     axis.set_yticks(range(len(methods)), methods, fontsize=8)

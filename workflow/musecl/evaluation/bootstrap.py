@@ -56,7 +56,7 @@ def resampled_r2(observed: Array, predicted: Array, weights: Array) -> Array:
     observed : array of shape (N, T)
         NaN where an indicator has no value.
     predicted : array of shape (S, N, T)
-        Out of fold; not read where `observed` is NaN.
+        Out of fold; not read where `observed` is NaN, and NaN in a region that no fold tests.
     weights : array of shape (B, N)
         How often each region counts.
 
@@ -65,7 +65,7 @@ def resampled_r2(observed: Array, predicted: Array, weights: Array) -> Array:
     array of shape (B,)
         Mean over the indicators that vary in the resample.
     """
-    known = ~np.isnan(observed)
+    known = ~np.isnan(observed) & ~np.isnan(predicted).all(axis=0)
     labels = np.where(known, observed, 0)
     error = np.where(known, (predicted - observed) ** 2, 0).mean(axis=0)
     count = weights @ known

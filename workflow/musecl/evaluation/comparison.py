@@ -107,7 +107,7 @@ def score(parts: list[tuple[Group, Array]]) -> pd.DataFrame:
     """Score the answers to all groups: a row per indicator."""
     tables = [
         pd.DataFrame(summarise(group.labels, predicted), index=group.names).assign(
-            n_regions=len(group.rows), n_seeds=len(predicted)
+            n_seeds=len(predicted)
         )
         for group, predicted in parts
     ]

@@ -31,7 +31,7 @@ from musecl.evaluation.ridge import (
 )
 from musecl.evaluation.selection import choose
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
-from musecl.evaluation.splits import SPLITS, Fold, draw_folds
+from musecl.evaluation.splits import SPLITS, Fold, draw_folds, paper_fold
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -72,7 +72,7 @@ class Answers:
     method, predictor : str
         As in r2.csv.
     predictions : array of shape (S, N, T)
-        Out of fold, a repetition each.
+        Out of fold, a repetition each; NaN where no fold tests a region.
     """
 
     method: str
@@ -99,11 +99,13 @@ def draw_trials(
         N.
     settings : EvaluateSettings
         Folds and repetitions. Districts are left out one after the other, whatever the number of
-        folds, and once, for there is nothing to draw.
+        folds, and once, for there is nothing to draw; the split `paper` is a single fold.
     seed : int
         Of every draw.
     """
     kind = list(SPLITS).index(split)
+    if split == "paper":
+        return [Trial(0, paper_fold(rows), (seed, kind, 0, 0))]
     repetitions, folds = settings.seeds, settings.folds
     if split == "district":
         repetitions, folds = 1, rows
@@ -280,7 +282,7 @@ def _fit_mlp(
 
 
 def collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) -> Array:
-    """Put the answers of the trials' test folds into an array (S, N, T)."""
+    """Put the answers of the trials' test folds into an array (S, N, T), NaN where none tests."""
     predictions = np.full((1 + max(trial.repetition for trial in trials), *shape), np.nan)
     for trial, answer in zip(trials, answers, strict=True):
         predictions[trial.repetition, trial.fold.test] = answer

@@ -39,6 +39,11 @@ def mae(observed: Array, predicted: Array) -> Array:
     return np.asarray(np.abs(observed - predicted).mean(axis=-2))
 
 
+def scored_rows(predicted: Array) -> NDArray[np.bool_]:
+    """Rows (N,) of predictions (S, N, T) that a fold tests: all, but on the split `paper`."""
+    return np.asarray(~np.isnan(predicted).all(axis=(0, 2)))
+
+
 def summarise(observed: Array, predicted: Array) -> dict[str, Array]:
     """Score each seed over all its folds, then take mean and standard deviation over seeds.
 
@@ -47,13 +52,15 @@ def summarise(observed: Array, predicted: Array) -> dict[str, Array]:
     observed : array of shape (N, T)
         Labels.
     predicted : array of shape (S, N, T)
-        Out-of-fold predictions of S seeds.
+        Out-of-fold predictions of S seeds; a region that no fold tests is left out.
 
     Returns
     -------
     dict of arrays of shape (T,)
         `r2_mean`, `r2_std`, `rmse_mean`, `rmse_std`, `mae_mean`; the deviation divides by S.
     """
+    rows = scored_rows(predicted)
+    observed, predicted = observed[rows], predicted[:, rows]
     determination, error = r2(observed, predicted), rmse(observed, predicted)
     return {
         "r2_mean": determination.mean(axis=0),

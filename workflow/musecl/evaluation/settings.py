@@ -27,9 +27,9 @@ class EvaluateSettings(Section):
 
     seeds: int = Field(ge=1, description="repetitions: other folds, other starts of a predictor")
     folds: int = Field(ge=2, description="parts that the regions are divided into")
-    splits: list[Literal["random", "spatial", "spatial_wide", "district"]] = Field(
+    splits: list[Literal["random", "spatial", "spatial_wide", "district", "paper"]] = Field(
         min_length=1,
         description="regions at random, or held out whole: cells two and three resolutions up, "
-        "districts one after the other",
+        "districts one after the other; `paper`: the single 60/20/20 of its code",
     )
     mlp: MlpSettings

@@ -24,7 +24,7 @@ from musecl.evaluation.prediction import (
     predict_from_vectors,
     predict_without_vectors,
 )
-from musecl.evaluation.scoring import summarise
+from musecl.evaluation.scoring import scored_rows, summarise
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, possible_splits, units_of
 from musecl.figures import plot_r2
@@ -34,7 +34,7 @@ from musecl.step.tables import KEY, read_by_region, write_csv
 
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
 # The perceptron takes most of a run's time; the other splits are judged by ridge.
-NETWORK_SPLITS = ("random", "spatial")
+NETWORK_SPLITS = ("random", "spatial", "paper")
 RENDERED, PHOTOGRAPHIC = "rendered", "photographic"
 
 SCORES = pa.DataFrameSchema(
@@ -145,7 +145,7 @@ def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:
             "method": answer.method,
             "predictor": answer.predictor,
             **{score: float(value[column]) for score, value in values.items()},
-            "n_regions": len(group.rows),
+            "n_regions": int(scored_rows(answer.predictions).sum()),
             "n_seeds": len(answer.predictions),
         }
         for column, name in enumerate(group.names)

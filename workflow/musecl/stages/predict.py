@@ -17,7 +17,7 @@ from musecl.evaluation.conformal import COVERAGE
 from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.methods import Block, align
 from musecl.evaluation.prediction import Trial, collect, draw_trials, fit_ridge, work_on_all
-from musecl.evaluation.scoring import score_once
+from musecl.evaluation.scoring import score_once, scored_rows
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, Fold, parts_of, possible_splits, units_of
 from musecl.step.job import Job
@@ -108,7 +108,10 @@ def predict_with_intervals(
 def tabulate(
     regions: pd.DataFrame, group: Group, split: str, predicted: Array, width: Array
 ) -> pd.DataFrame:
-    """Average over the repetitions, and lay out a row per region and indicator."""
+    """Average over the repetitions, and lay out a row per tested region and indicator."""
+    rows = scored_rows(predicted)
+    regions, labels = regions.iloc[rows], group.labels[rows]
+    predicted, width = predicted[:, rows], width[:, rows]
     low, high = (predicted - width).mean(axis=0), (predicted + width).mean(axis=0)
     middle = predicted.mean(axis=0)
     return pd.concat(
@@ -119,7 +122,7 @@ def tabulate(
                     "geometry": regions.geometry.to_numpy(),
                     "indicator": name,
                     "split": split,
-                    "observed": group.labels[:, column],
+                    "observed": labels[:, column],
                     "prediction": middle[:, column],
                     "low": low[:, column],
                     "high": high[:, column],
