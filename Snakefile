@@ -31,7 +31,13 @@ rule all:
         expand(
             "results/{city}/{file}",
             city=PARAMS.cities,
-            file=["r2.csv", "predictions.parquet", "baselines.csv", "ablations.csv"],
+            file=[
+                "r2.csv",
+                "predictions.parquet",
+                "baselines.csv",
+                "ablations.csv",
+                "inductive.csv",
+            ],
         ),
         expand("results/{city}/ceiling.csv", city=PARAMS.answer_keys),
         expand("results/{transfer}/r2.csv", transfer=PARAMS.transfers),

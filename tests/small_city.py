@@ -7,8 +7,10 @@ import geopandas as gpd
 import h3
 import numpy as np
 import pandas as pd
+import torch
 import yaml
 from shapely import Polygon
+from transformers import ResNetConfig, ResNetModel
 
 from musecl.step.job import Job
 from musecl.step.pipeline import Declaration
@@ -58,6 +60,15 @@ def job_in(root: Path, inputs: list[str], outputs: list[str], **params: Any) -> 
         parameters=tuple(key.replace("__", ".") for key in params),
     )
     return Job(declared, root)
+
+
+def write_small_encoder(folder: Path) -> None:
+    """A ResNet of two blocks that leave 4 and 8 channels, as the folder of a model."""
+    torch.manual_seed(0)
+    config = ResNetConfig(
+        embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_channels=3
+    )
+    ResNetModel(config).save_pretrained(folder)
 
 
 def random_histogram(regions: gpd.GeoDataFrame) -> pd.DataFrame:

@@ -7,7 +7,6 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import ResNetConfig, ResNetModel
 
 from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import Features, write_features
@@ -17,6 +16,7 @@ from musecl.stages import embed_remote_view, embed_street_view, transfer
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
 from musecl.step.tables import read_vectors, write_vectors
+from small_city import write_small_encoder
 
 STAGES = {"remote_view": embed_remote_view, "street_view": embed_street_view}
 # More viewpoints than are embedded at once, and one region with headings missing.
@@ -43,11 +43,8 @@ def features(seed=None):
 
 @pytest.fixture(scope="module")
 def encoder_folder(tmp_path_factory):
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("model")
-    ResNetModel(
-        ResNetConfig(embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic")
-    ).save_pretrained(folder)
+    write_small_encoder(folder)
     return folder
 
 

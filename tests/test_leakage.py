@@ -41,4 +41,4 @@ def test_no_indicator_reaches_a_representation(stage: str) -> None:
 
 def test_indicators_reach_what_judges_and_nothing_else() -> None:
     judging = {name for name in PER_CITY if "indicators" in above(name)} - {"indicators"}
-    assert judging == {"evaluate", "predict", "baselines", "ablations"}
+    assert judging == {"evaluate", "predict", "baselines", "ablations", "inductive"}

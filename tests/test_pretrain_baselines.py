@@ -3,13 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from transformers import ResNetConfig, ResNetModel
 
 from musecl.encoding.features import write_features
+from musecl.learning import pretraining
 from musecl.stages import pretrain_baselines
 from musecl.step.tables import read_vectors
-from small_city import disk_of_regions, job_in, random_histogram, random_trips
+from small_city import (
+    disk_of_regions,
+    job_in,
+    random_histogram,
+    random_trips,
+    write_small_encoder,
+)
 from test_pairs import PAIRS
 from test_pretraining import SETTINGS
 
@@ -48,12 +53,8 @@ def town(tmp_path_factory):
     flows, od, _ = random_trips(REGIONS)
     for name, table in zip(TABLES, [REGIONS, random_histogram(REGIONS), flows, od], strict=True):
         table.to_parquet(root / f"data/toy/{name}.parquet")
-    torch.manual_seed(0)
-    config = ResNetConfig(
-        embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_channels=3
-    )
     for view in VARIANTS:
-        ResNetModel(config).save_pretrained(root / f"data/toy/models/{view}")
+        write_small_encoder(root / f"data/toy/models/{view}")
         index, pooled, hidden = features_of(view)
         write_features(root / f"data/toy/{view}_features", index, [(pooled, hidden)])
     encoder = {"weights": "folder", "trainable_blocks": 1}
@@ -78,15 +79,15 @@ def town(tmp_path_factory):
 def trained(town):
     """What each variant was trained on and with, and the files that the stage wrote."""
     calls = {}
-    original = pretrain_baselines.pretrain
+    original = pretraining.train
 
-    def recording(encoder, sampler, settings, seed, scratch, description):
+    def recording(module, sampler, steps, seed, scratch, every, description):
         assert seed == 1
-        calls[scratch.parent.name, scratch.name] = (sampler, settings)
-        return original(encoder, sampler, settings, seed, scratch, description)
+        calls[scratch.parent.name, scratch.name] = (sampler, module.settings)
+        return original(module, sampler, steps, seed, scratch, every, description)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretrain_baselines, "pretrain", recording)
+        patch.setattr(pretraining, "train", recording)
         pretrain_baselines.run(town)
     town.publish()
     return calls, {view: town.root / f"data/toy/baseline_{view}.parquet" for view in VARIANTS}
@@ -187,11 +188,12 @@ def test_a_killed_run_goes_on_after_the_variants_that_it_had_finished(town, trai
     expected = {view: path.read_bytes() for view, path in files.items()}
     original, done = pretrain_baselines.pretrain, []
 
-    def dying(encoder, sampler, settings, seed, scratch, description):
+    def dying(*arguments):
+        *_, scratch, _ = arguments
         if len(done) == 5:
             raise RuntimeError("killed")
         done.append(scratch.name)
-        return original(encoder, sampler, settings, seed, scratch, description)
+        return original(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretrain_baselines, "pretrain", dying)

@@ -10,7 +10,6 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from torch import nn
-from transformers import ResNetConfig, ResNetModel
 
 from musecl.encoding.encoders import Encoder, load_encoder
 from musecl.encoding.features import Features, write_features
@@ -22,6 +21,7 @@ from musecl.stages import pretrain_remote_view, pretrain_street_view
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
+from small_city import write_small_encoder
 
 STAGES = {"remote_view": pretrain_remote_view, "street_view": pretrain_street_view}
 SEED = 5
@@ -254,8 +254,8 @@ def test_attention_starts_as_the_mean_beside_the_same_projection():
 def test_attention_is_trained_and_survives_the_disk(tmp_path):
     features, pairs = clusters()
     settings = PretrainSettings(**{**SETTINGS, "pooling": "attention"})
-    sampler = PairSampler(features, pairs[["anchor", "positive"]], 6, True, (SEED, 1))
-    model, _ = pretrain(TinyEncoder(), sampler, settings, SEED, tmp_path, "toy")
+    random = SEED, 1
+    model, _ = pretrain(TinyEncoder(), features, pairs, settings, True, random, tmp_path, "toy")
     assert model.attention[2].weight.abs().max() > 0.01
     write_encoder(tmp_path, model, settings.model_dump())
     found = read_encoder(tmp_path, TinyEncoder())
@@ -291,10 +291,10 @@ def clusters(count=12):
 @pytest.mark.parametrize("loss", ["infonce", "triplet"])
 def test_training_pulls_alike_regions_together(tmp_path, loss):
     features, pairs = clusters()
-    roles = ["anchor", "positive", "negative"][: 2 if loss == "infonce" else 3]
     settings = PretrainSettings(**{**SETTINGS, "loss": loss, "steps": 120, "temperature": 0.5})
-    sampler = PairSampler(features, pairs[roles], 6, True, (SEED, 1))
-    model, history = pretrain(TinyEncoder(), sampler, settings, SEED, tmp_path, "toy")
+    model, history = pretrain(
+        TinyEncoder(), features, pairs, settings, True, (SEED, 1), tmp_path, "toy"
+    )
 
     losses = history["loss"].to_numpy()
     assert losses[-20:].mean() < losses[:5].mean() * 0.9
@@ -311,9 +311,9 @@ def test_training_pulls_alike_regions_together(tmp_path, loss):
 def test_frozen_weights_stay_as_they_are(tmp_path):
     features, pairs = clusters()
     encoder = TinyEncoder()
-    sampler = PairSampler(features, pairs[["anchor", "positive"]], 6, True, (SEED, 1))
+    settings = PretrainSettings(**SETTINGS)
     before = {name: value.clone() for name, value in encoder.named_parameters()}
-    pretrain(encoder, sampler, PretrainSettings(**SETTINGS), SEED, tmp_path, "toy")
+    pretrain(encoder, features, pairs, settings, True, (SEED, 1), tmp_path, "toy")
     assert torch.equal(encoder.unused.weight, before["unused.weight"])
     assert not torch.equal(encoder.layer.weight, before["layer.weight"])
 
@@ -350,11 +350,7 @@ def test_a_damaged_encoder_is_an_error(tmp_path, name, content):
 
 
 def pretraining_root(root: Path, view: str, settings=SETTINGS) -> Job:
-    torch.manual_seed(0)
-    config = ResNetConfig(
-        embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_channels=3
-    )
-    ResNetModel(config).save_pretrained(root / f"data/models/{view}")
+    write_small_encoder(root / f"data/models/{view}")
     features = features_of([2, 1, 2, 2], channels=3)
     hidden = np.random.default_rng(0).normal(size=(len(features.index), 3, 16, 16))
     folder = root / f"data/town/{view}_features"

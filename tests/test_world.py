@@ -109,7 +109,7 @@ def test_a_parameter_makes_its_own_stages_stale(world: Relay) -> None:
     before = path.read_text()
     path.write_text(before.replace("heads: 4", "heads: 2"))
     assert world.snakemake_wants(TARGET) == {"fuse@nyc", "evaluate@nyc"}
-    below = ("evaluate", "predict", "baselines", "ablations")
+    below = ("evaluate", "predict", "baselines", "ablations", "inductive")
     wanted = {"fuse@nyc", *(f"{stage}@nyc" for stage in below)}
     assert world.snakemake_wants() == world.dvc_wants() == wanted
     path.write_text(before)

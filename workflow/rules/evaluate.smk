@@ -128,7 +128,6 @@ rule ablations:
         ),
     output:
         ablations_csv="results/{city}/ablations.csv",
-        inductive_csv="results/{city}/inductive.csv",
     log:
         "logs/{city}/ablations.log",
     benchmark:
@@ -145,6 +144,53 @@ rule ablations:
         "evaluate",
     shell:
         f"{DO} ablations@{{wildcards.city}} {TOLD}"
+
+
+rule inductive:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "inductive@{city}",
+                indicators="data/{city}/indicators.parquet",
+                regions="data/{city}/regions.parquet",
+                remote_view_features="data/{city}/remote_view_features",
+                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
+                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
+                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                street_view_features="data/{city}/street_view_features",
+                street_view_pairs="data/{city}/street_view_pairs.parquet",
+                street_view_embeddings="data/{city}/street_view_embeddings.parquet",
+                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                text_embeddings="data/{city}/text_embeddings.parquet",
+                embeddings="results/{city}/embeddings.parquet",
+                models_remote_view="data/models/remote_view",
+                models_street_view="data/models/street_view",
+            )
+        ),
+    output:
+        inductive_csv="results/{city}/inductive.csv",
+    log:
+        "logs/{city}/inductive.log",
+    benchmark:
+        "logs/{city}/inductive.tsv"
+    conda:
+        "../../environment.yml"
+    threads: PARAMS.threads
+    resources:
+        mem_mb=4000,
+    params:
+        "seed",
+        "threads",
+        "encoders.remote_view",
+        "encoders.street_view",
+        "pretrain_remote_view",
+        "pretrain_street_view",
+        "embed_remote_view",
+        "embed_street_view",
+        "fuse",
+        "evaluate",
+    shell:
+        f"{DO} inductive@{{wildcards.city}} {TOLD}"
 
 
 rule ceiling:

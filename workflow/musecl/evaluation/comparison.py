@@ -14,10 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from musecl.evaluation.bootstrap import draw_weights, paired_difference, resampled_r2
+from musecl.evaluation.bootstrap import DRAWS, draw_weights, paired_difference, resampled_r2
 from musecl.evaluation.labels import Group
 from musecl.evaluation.prediction import Answers, Trial, draw_trials
-from musecl.evaluation.scoring import summarise
+from musecl.evaluation.scoring import scored_rows, summarise
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import possible_splits, units_of
 from musecl.step.tables import write_csv
@@ -40,7 +40,7 @@ class Judged:
     resampled : array of shape (1 + B,)
         Mean R2 over the headline in the sample and in B resamples of larger cells.
     cells : int
-        How many larger cells there are to draw from.
+        How many larger cells there are to draw from: those of the regions that a fold tests.
     """
 
     method: str
@@ -81,10 +81,6 @@ def judge(
     splits = possible_splits(regions, settings.splits)
     with tqdm(total=len(splits) * len(groups), desc=description, mininterval=5) as progress:
         for split in splits:
-            cells = cells_of(regions, split)
-            generator = np.random.default_rng([seed, DRAW_CELLS])
-            drawn = draw_weights(cells, generator)
-            weights = np.vstack([np.ones(len(regions)), drawn])
             answers: dict[str, list[tuple[Group, Array]]] = {}
             for group in groups:
                 units = units_of(regions.iloc[group.rows], split)
@@ -92,9 +88,25 @@ def judge(
                 for answer in predict(group, trials):
                     answers.setdefault(answer.method, []).append((group, answer.predictions))
                 progress.update()
+            tested = tested_regions(answers, len(regions))
+            cells = cells_of(regions, split)[tested]
+            weights = np.zeros((1 + DRAWS, len(regions)))
+            weights[0] = 1
+            weights[1:, tested] = draw_weights(cells, np.random.default_rng([seed, DRAW_CELLS]))
             for method, parts in answers.items():
                 resampled = resample(parts, headline, weights)
                 yield Judged(method, split, score(parts), resampled, len(np.unique(cells)))
+
+
+def tested_regions(
+    answers: dict[str, list[tuple[Group, Array]]], regions: int
+) -> NDArray[np.bool_]:
+    """Mark which of N regions a fold tests for some indicator."""
+    tested = np.zeros(regions, dtype=np.bool_)
+    for parts in answers.values():
+        for group, predicted in parts:
+            tested[group.rows[scored_rows(predicted)]] = True
+    return tested
 
 
 def cells_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_]:

@@ -169,9 +169,11 @@ def usable_pairs(pairs: pd.DataFrame, index: pd.DataFrame, description: str) -> 
 
 def pretrain(
     encoder: Encoder,
-    sampler: PairSampler,
+    features: Features,
+    pairs: pd.DataFrame,
     settings: PretrainSettings,
-    seed: int,
+    whole_viewpoints: bool,
+    random: tuple[int, int],
     scratch: Path,
     description: str,
 ) -> tuple[ContrastiveEncoder, pd.DataFrame]:
@@ -181,16 +183,20 @@ def pretrain(
     ----------
     encoder : Encoder
         With its pretrained weights; changed in place.
-    sampler : PairSampler
-        Of the batches.
+    features : Features
+        Of all images.
+    pairs : DataFrame
+        A column of region ids per role; those that the loss asks for are read.
     settings : PretrainSettings
         Loss, steps, rate.
-    seed : int
-        Of the projection's first weights.
+    whole_viewpoints : bool
+        See `PairSampler`.
+    random : tuple of int
+        The seed, also of the projection's first weights, and a constant of the stage.
     scratch : Path
         Folder of the checkpoint that a killed run goes on from.
     description : str
-        The view, for the progress bar.
+        What the progress bar says.
 
     Returns
     -------
@@ -198,7 +204,15 @@ def pretrain(
         Trained.
     history : DataFrame
         `step`, `loss`.
+
+    Raises
+    ------
+    InputError
+        Fewer than two anchors have images.
     """
+    usable = usable_pairs(pairs[ROLES[settings.loss]], features.index, description)
+    sampler = PairSampler(features, usable, settings.batch, whole_viewpoints, random)
+    seed, _ = random
     model = ContrastiveEncoder(encoder, settings.embedding_size, seed, settings.pooling)
     history = train(
         Pretraining(model, settings),
@@ -238,14 +252,21 @@ def pretrain_view(job: Job, view: str, whole_viewpoints: bool, draws: int) -> No
             f"params.yaml: pretrain_{view}.pooling: a batch holds one image of each viewpoint, of "
             "which attention learns nothing; choose mean"
         )
-    seed = int(job.value("seed"))
     encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
     features = read_features(job.input(f"{view}_features"))
-    pairs = read_table(job.input(f"{view}_pairs.parquet"))[ROLES[settings.loss]]
-    usable = usable_pairs(pairs, features.index, job.declared.stage)
-    sampler = PairSampler(features, usable, settings.batch, whole_viewpoints, (seed, draws))
+    pairs = read_table(job.input(f"{view}_pairs.parquet"))
+    random = int(job.value("seed")), draws
     with job.scratch() as scratch:
-        model, history = pretrain(encoder, sampler, settings, seed, scratch, job.declared.stage)
+        model, history = pretrain(
+            encoder,
+            features,
+            pairs,
+            settings,
+            whole_viewpoints,
+            random,
+            scratch,
+            job.declared.stage,
+        )
         folder = job.output(f"{view}_encoder")
         folder.mkdir()
         write_encoder(folder, model, {**frozen.model_dump(), **settings.model_dump()})

@@ -37,7 +37,7 @@ from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
 from musecl.encoding.settings import Output, PretrainSettings, VisionEncoderSettings
 from musecl.learning.embedding import average_regions, embed_viewpoints
-from musecl.learning.pretraining import ROLES, PairSampler, pretrain, usable_pairs
+from musecl.learning.pretraining import pretrain
 from musecl.pairing.mining import mobility_pairs, place_pairs
 from musecl.pairing.settings import MobilityPairSettings, PairSettings, PlacePairSettings
 from musecl.step.job import Job
@@ -190,7 +190,6 @@ def train_variant(
     ours = job.settings(f"pretrain_{view}", PretrainSettings)
     settings = PretrainSettings(**{**ours.model_dump(), **variant.training})
     encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
-    usable = usable_pairs(pairs[ROLES[settings.loss]], features.index, view)
-    sampler = PairSampler(features, usable, settings.batch, streets, (seed, DRAWS + streets))
-    model, _ = pretrain(encoder, sampler, settings, seed, scratch, scratch.name)
+    random = seed, DRAWS + streets
+    model, _ = pretrain(encoder, features, pairs, settings, streets, random, scratch, scratch.name)
     return embed_viewpoints(model, features, scratch.name, variant.output)

@@ -1,0 +1,65 @@
+"""Methods side by side: which regions are scored, and from which cells an interval is drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from judged_city import MLP
+from musecl.evaluation.comparison import judge, lay_out
+from musecl.evaluation.labels import Group
+from musecl.evaluation.prediction import Answers, collect
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.evaluation.splits import paper_fold
+
+ROWS = 240
+REGIONS = pd.DataFrame(
+    {
+        "region_id": [f"region-{number:03d}" for number in range(ROWS)],
+        "parent": np.repeat([f"parent-{number:02d}" for number in range(60)], 4),
+    }
+)
+DRAWN = np.random.default_rng(3).normal(size=(2, ROWS, 1))
+LABELS, ERRORS = DRAWN
+SIZES = {"near": 0.2, "far": 0.6}
+
+
+def compare(split, folds, trials_used):
+    """Two methods that err by a little and by more, on the first trials of a split."""
+    tested = []
+
+    def predict(group, trials):
+        used = trials[:trials_used]
+        tested.extend(row for trial in used for row in trial.fold.test)
+        for method, size in SIZES.items():
+            found = [(LABELS + size * ERRORS)[trial.fold.test] for trial in used]
+            yield Answers(method, "any", collect(used, found, LABELS.shape))
+
+    group = Group(np.arange(ROWS), ["density"], LABELS)
+    settings = EvaluateSettings(seeds=1, folds=folds, splits=[split], mlp=MLP)
+    judged = list(judge(predict, [group], {"density"}, REGIONS, settings, 1, "compare"))
+    table = lay_out(judged, {"density"}, reference="near").set_index("method")
+    return judged, table, sorted(tested)
+
+
+@pytest.mark.parametrize(
+    ("split", "trials", "cells"), [("spatial", 5, 60), ("spatial", 1, 12), ("paper", 1, None)]
+)
+def test_what_a_fold_tests_is_scored_and_drawn_from_and_nothing_else(split, trials, cells):
+    judged, table, tested = compare(split, 5, trials)
+    for method, size in SIZES.items():
+        spread = ((LABELS[tested] - LABELS[tested].mean()) ** 2).sum()
+        expected = 1 - (size * ERRORS[tested] ** 2 * size).sum() / spread
+        assert table.loc[method, "r2_headline"] == pytest.approx(expected)
+    if split == "paper":
+        assert tested == list(paper_fold(ROWS).test)
+    expected = cells or REGIONS.loc[tested, "parent"].nunique()
+    assert {one.cells for one in judged} == {expected}
+    assert all(np.isfinite(one.resampled).all() for one in judged)
+    assert 0 < table.loc["far", "ahead_low"] < table.loc["far", "ahead_high"]
+
+
+def test_a_fold_that_tests_a_handful_of_cells_has_no_interval():
+    judged, table, _ = compare("spatial", 30, 1)
+    assert {one.cells for one in judged} == {2}
+    assert table.loc["far", "reference_ahead"] > 0
+    assert np.isnan(table.loc["far", "ahead_low"])
