@@ -48,7 +48,7 @@ def test_what_a_fold_tests_is_scored_and_drawn_from_and_nothing_else(split, tria
     judged, table, tested = compare(split, 5, trials)
     for method, size in SIZES.items():
         spread = ((LABELS[tested] - LABELS[tested].mean()) ** 2).sum()
-        expected = 1 - (size * ERRORS[tested] ** 2 * size).sum() / spread
+        expected = 1 - ((size * ERRORS[tested]) ** 2).sum() / spread
         assert table.loc[method, "r2_headline"] == pytest.approx(expected)
     if split == "paper":
         assert tested == list(paper_fold(ROWS).test)

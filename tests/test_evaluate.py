@@ -12,6 +12,7 @@ from shapely.geometry import Polygon
 from musecl.evaluation.labels import group_indicators
 from musecl.evaluation.methods import Block, Method
 from musecl.evaluation.prediction import (
+    collect,
     draw_trials,
     fit_ridge,
     predict_from_vectors,
@@ -268,6 +269,15 @@ def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
     for answer in answers:
         assert r2(labels, answer.predictions)[:, -1].max() < 0.1
     assert r2(labels, answers[0].predictions)[:, 0].min() > 0.99
+
+
+def test_an_answer_that_is_no_number_is_refused():
+    trials = draw_trials("paper", None, 84, SETTINGS, seed=1)
+    answer = np.ones((17, 2))
+    assert np.isnan(collect(trials, [answer], (84, 2))).sum() == 2 * (84 - 17)
+    answer[3] = np.nan
+    with pytest.raises(InputError, match="a prediction is no number"):
+        collect(trials, [answer], (84, 2))
 
 
 def test_threads_do_not_change_the_answers():

@@ -1,8 +1,9 @@
 """Encoders and fusion of the training regions alone: what is held out must not reach them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,26 +14,40 @@ from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.prediction import draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion.inputs import read_inputs
-from musecl.learning import pretraining
+from musecl.fusion.representation import FusionInputs
 from musecl.stages import inductive
+from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY
-from small_city import job_in, write_small_encoder
+from small_city import job_in, random_trips, write_small_encoder
+from test_pairs import PAIRS
 from test_pretraining import SETTINGS
 
 VIEWS = {"remote_view": 1, "street_view": 2}
+SIDES = ("all", "training")
 REPRESENTATIONS = ("fusion", "remote_view", "street_view", "musecl")
-TABLES = ["embeddings", "indicators", "regions", "text_embeddings"]
-OF_A_VIEW = ["pairs.parquet", "embeddings.parquet", "view_embeddings.parquet", "features"]
+TABLES = [
+    "embeddings",
+    "flows",
+    "indicators",
+    "origin_destination",
+    "place_histogram",
+    "regions",
+    "remote_view_pairs",
+    "text_embeddings",
+]
+OF_A_VIEW = ["embeddings.parquet", "view_embeddings.parquet", "features"]
 
 
-def lay_images(root: Path) -> None:
-    """Two images of each view of each region, drawn at random; pairs; a small encoder."""
+def lay_images_and_trips(root: Path) -> None:
+    """Two images of each view of each region, drawn at random; a small encoder; trips."""
     data = root / "data/toy"
-    ids = sorted(pd.read_parquet(data / "regions.parquet", columns=[KEY])[KEY])
-    pairs = {"anchor": ids, "positive": np.roll(ids, 1), "negative": np.roll(ids, 2)}
+    regions = gpd.read_parquet(data / "regions.parquet")
+    ids = sorted(regions[KEY])
+    flows, origin_destination, _ = random_trips(regions)
+    flows.to_parquet(data / "flows.parquet")
+    origin_destination.to_parquet(data / "origin_destination.parquet")
     for view, views in VIEWS.items():
-        pd.DataFrame(pairs).to_parquet(data / f"{view}_pairs.parquet")
         index = pd.MultiIndex.from_product(
             [ids, range(views), range(2)], names=[KEY, "view", "orientation"]
         ).to_frame(index=False)
@@ -45,7 +60,7 @@ def lay_images(root: Path) -> None:
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     root = lay_city(tmp_path_factory.mktemp("inductive"))
-    lay_images(root)
+    lay_images_and_trips(root)
     encoder = {"weights": "folder", "trainable_blocks": 1}
     training = SETTINGS | {"steps": 3, "batch": 8}
     return job_in(
@@ -57,6 +72,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         ],
         ["inductive.csv"],
         seed=1,
+        threads=1,
+        pairs=PAIRS,
         encoders__remote_view=encoder,
         encoders__street_view=encoder,
         pretrain_remote_view=training,
@@ -68,79 +85,130 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     )
 
 
-@pytest.fixture(scope="module")
-def trained(job: Job) -> tuple[pd.DataFrame, dict[str, set[str]]]:
-    """The table that the stage writes, and the regions that each encoder's batches come from."""
-    seen = {}
-    original = pretraining.PairSampler
+@dataclass(frozen=True)
+class Run:
+    """What the stage wrote; on the way the pairs and vectors of encoders, and what was fused."""
 
-    class Recording(original):
-        def __init__(self, features, pairs, *settings):
-            seen[len(seen)] = set(pairs.to_numpy().ravel())
-            super().__init__(features, pairs, *settings)
+    table: pd.DataFrame
+    pairs: list[pd.DataFrame]
+    vectors: list[np.ndarray]
+    fusions: list[tuple[FusionInputs, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def done(job: Job) -> Run:
+    pairs, vectors, fusions = [], [], []
+    embed, fuse = inductive.pretrain_and_embed, inductive.represent
+
+    def embedding(job, view, features, of_view, *others):
+        pairs.append(of_view)
+        vectors.append(embed(job, view, features, of_view, *others))
+        return vectors[-1]
+
+    def representing(inputs, settings, seed, scratch, fit_rows):
+        fusions.append((inputs, [inputs.region_ids[row] for row in fit_rows]))
+        return fuse(inputs, settings, seed, scratch, fit_rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "PairSampler", Recording)
+        patch.setattr(inductive, "pretrain_and_embed", embedding)
+        patch.setattr(inductive, "represent", representing)
         inductive.run(job)
     job.publish()
-    return pd.read_csv(job.root / "data/toy/inductive.csv"), seen
+    table = pd.read_csv(job.root / "data/toy/inductive.csv")
+    return Run(table, pairs, vectors, fusions)
 
 
-def first_trials(job: Job) -> list[tuple[list[str], list[str]]]:
-    """Region ids of the training and of the test fold that encoders are trained for, by split."""
+def folds_of(job: Job) -> list[list[tuple[list[str], list[str]]]]:
+    """Region ids of the training and of the test fold of each trial, by split."""
     regions, groups, *_ = read_labelled(job)
     group = max(groups, key=lambda one: len(one.rows))
     settings = EvaluateSettings(**EVALUATE | {"seeds": 1})
     parents = regions["parent"].to_numpy(dtype=str)[group.rows]
     ids = regions[KEY].to_numpy()[group.rows]
-    folds = [
-        draw_trials(split, units, len(group.rows), settings, seed=1)[0].fold
+    return [
+        [
+            (list(ids[trial.fold.train]), list(ids[trial.fold.test]))
+            for trial in draw_trials(split, units, len(group.rows), settings, seed=1)
+        ]
         for split, units in (("random", None), ("spatial", parents))
     ]
-    return [(list(ids[fold.train]), list(ids[fold.test])) for fold in folds]
 
 
-def test_both_sides_of_every_representation_stand_beside_each_other(trained):
-    table, _ = trained
-    assert set(zip(table["method"], table["split"], strict=True)) == {
+def test_both_sides_of_every_representation_stand_beside_each_other(done):
+    assert set(zip(done.table["method"], done.table["split"], strict=True)) == {
         (f"{name}_{side}", split)
         for name in REPRESENTATIONS
         for side in ("all_regions", "training_regions")
         for split in ("random", "spatial")
     }
-    assert (table["n_seeds"] == 1).all()
-    of_fusion = table["method"].str.startswith("fusion")
-    assert set(table.loc[of_fusion, "folds"]) == {"all"}
-    assert set(table.loc[~of_fusion, "folds"]) == {"first"}
-    score = table.set_index(["method", "split"])["r2_headline"]
+    assert (done.table["n_seeds"] == 1).all()
+    of_fusion = done.table["method"].str.startswith("fusion")
+    assert set(done.table.loc[of_fusion, "folds"]) == {"all"}
+    assert set(done.table.loc[~of_fusion, "folds"]) == {"first"}
+    rows = done.table.set_index(["method", "split"])
     for split in ("random", "spatial"):
-        assert score["fusion_training_regions", split] > 0.3
+        assert rows.loc[("fusion_training_regions", split), "r2_headline"] > 0.3
         for name in REPRESENTATIONS:
-            ahead = table.set_index(["method", "split"])["reference_ahead"]
-            sides = [score[f"{name}_{side}", split] for side in ("all_regions", "training_regions")]
-            found = ahead[f"{name}_training_regions", split]
-            assert found == pytest.approx(sides[0] - sides[1], abs=2e-5)
+            seen, unseen = (rows.loc[(f"{name}_{side}_regions", split)] for side in SIDES)
+            ahead = seen["r2_headline"] - unseen["r2_headline"]
+            assert seen["reference_ahead"] == 0
+            assert unseen["reference_ahead"] == pytest.approx(ahead, abs=2e-5)
 
 
-def test_an_encoder_is_trained_on_pairs_of_training_regions_alone(job, trained):
-    _, seen = trained
-    folds = [fold for fold in first_trials(job) for _ in VIEWS]
-    assert len(seen) == len(folds) == 4
-    for regions, (train, test) in zip(seen.values(), folds, strict=True):
-        assert len(regions) > len(train) / 2
-        assert regions <= set(train)
-        assert not regions & set(test)
+def test_pairs_are_of_training_regions_alone(job, done):
+    folds = [trials[0] for trials in folds_of(job) for _ in VIEWS]
+    assert len(done.pairs) == len(folds) == 4
+    for pairs, (train, _) in zip(done.pairs, folds, strict=True):
+        assert set(pairs["anchor"]) == set(train)
+        assert set(pairs[["positive", "negative"]].to_numpy().ravel()) <= set(train)
+
+
+def test_a_fusion_is_fitted_to_training_regions_and_sees_the_encoders_of_them(job, done):
+    """First all regions; then, by split, a fusion of each fold; then those of the first folds."""
+    of_splits = folds_of(job)
+    city, *others = done.fusions
+    by_fold, by_encoders = others[:-2], others[-2:]
+    everything, *_ = read_labelled(job)
+    assert city[1] == list(everything[KEY])
+    expected = [train for trials in of_splits for train, _ in trials]
+    assert [fitted for _, fitted in by_fold] == expected
+    assert [fitted for _, fitted in by_encoders] == [trials[0][0] for trials in of_splits]
+    for inputs, fitted in others:
+        assert set(inputs.positives.to_numpy()[:, :2].ravel()) == set(fitted)
+    for inputs, _ in [city, *by_fold]:
+        assert not any("embedding" in name for name in inputs.parts)
+    vectors = iter(done.vectors)
+    for inputs, _ in by_encoders:
+        for view in VIEWS:
+            np.testing.assert_array_equal(inputs.views[view].kinds["embedding"], next(vectors))
+
+
+def test_what_is_held_out_changes_no_pair_of_the_others(job):
+    """Places and trips of held-out regions neither pair nor shift the profiles of the others."""
+    regions, *_ = read_labelled(job)
+    city = inductive.read_city(job, regions)
+    train, test = folds_of(job)[1][0]
+    changed = city.histogram.set_index(KEY)
+    changed.loc[test] = 50
+    flows = city.flows[~city.flows[KEY].isin(test)]
+    other = replace(city, histogram=changed.reset_index(), flows=flows)
+    found = [inductive.mine(job, one.of(set(train))) for one in (city, other)]
+    for view in VIEWS:
+        pd.testing.assert_frame_equal(found[0][view], found[1][view])
+    whole = [inductive.mine(job, replace(one, flows=city.flows)) for one in (city, other)]
+    assert not whole[0]["remote_view"].equals(whole[1]["remote_view"])
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_images_of_what_is_held_out_change_no_vector_of_the_others(job, tmp_path, view):
+def test_images_of_what_is_held_out_change_no_vector_of_the_others(job, done, tmp_path, view):
     features = read_features(job.input(f"{view}_features"))
-    train, test = first_trials(job)[1]
+    _, test = folds_of(job)[1][0]
+    pairs = done.pairs[2 + list(VIEWS).index(view)]
     held_out = features.index[KEY].isin(test).to_numpy()
     hidden = features.hidden.copy()
     hidden[held_out] = 7
     vectors = [
-        inductive.train_and_embed(job, view, images, train, tmp_path / name)
+        inductive.train_and_embed(job, view, images, pairs, tmp_path / name)
         for name, images in (("as", features), ("changed", replace(features, hidden=hidden)))
     ]
     rows = held_out[features.index["orientation"].to_numpy() == 0]
@@ -161,6 +229,13 @@ def test_new_vectors_of_a_view_reach_its_tokens_and_its_regions(job):
     assert changed.views["remote_view"] is inputs.views["remote_view"]
 
 
+def test_features_of_other_viewpoints_are_refused(job):
+    features = read_features(job.input("street_view_features"))
+    fewer = replace(features, index=features.index.iloc[2:])
+    with pytest.raises(InputError, match="street_view: features and embeddings are of other"):
+        inductive.with_vectors(read_inputs(job), "street_view", fewer, np.zeros((167, 3)))
+
+
 def test_labels_change_no_vector(job, tmp_path, monkeypatch):
     regions, groups, *_ = read_labelled(job)
     group = max(groups, key=lambda one: len(one.rows))
@@ -174,8 +249,8 @@ def test_labels_change_no_vector(job, tmp_path, monkeypatch):
         return part
 
     monkeypatch.setattr(inductive, "fuse", recording)
+    city = inductive.read_city(job, regions)
     for name, labels in (("as", group.labels), ("permuted", group.labels[::-1])):
-        inputs = read_inputs(job)
-        predict = inductive.by_everything(job, inputs, regions[KEY], tmp_path / name)
+        predict = inductive.by_everything(job, city, tmp_path / name)
         list(predict(Group(group.rows, group.names, labels), trials))
     np.testing.assert_array_equal(*fused)

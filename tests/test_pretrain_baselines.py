@@ -186,17 +186,17 @@ def test_vectors_are_of_regions_and_of_the_output_that_the_variant_names(trained
 def test_a_killed_run_goes_on_after_the_variants_that_it_had_finished(town, trained):
     _, files = trained
     expected = {view: path.read_bytes() for view, path in files.items()}
-    original, done = pretrain_baselines.pretrain, []
+    original, done = pretrain_baselines.pretrain_and_embed, []
 
     def dying(*arguments):
-        *_, scratch, _ = arguments
+        *_, scratch = arguments
         if len(done) == 5:
             raise RuntimeError("killed")
         done.append(scratch.name)
         return original(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretrain_baselines, "pretrain", dying)
+        patch.setattr(pretrain_baselines, "pretrain_and_embed", dying)
         with pytest.raises(RuntimeError, match="killed"):
             pretrain_baselines.run(town)
         done.clear()

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from judged_city import MLP
 from musecl.evaluation.prediction import draw_trials
@@ -140,10 +141,29 @@ def test_the_papers_split_is_one_fold_of_one_repetition():
     np.testing.assert_array_equal(trial.fold.parts, paper_fold(100).parts)
 
 
+def test_the_papers_split_is_that_of_its_code():
+    np.random.seed(1)  # noqa: NPY002  as the published code does
+    rest, test = train_test_split(np.arange(1111), test_size=0.2)
+    fitting, validation = train_test_split(rest, test_size=0.25)
+    fold = paper_fold(1111)
+    for ours, theirs in (
+        (fold.test, test),
+        (fold.fitting, fitting),
+        (fold.validation, validation),
+    ):
+        np.testing.assert_array_equal(ours, np.sort(theirs))
+
+
+def test_parts_of_the_papers_training_fold_are_each_a_fifth_of_the_regions():
+    fold = paper_fold(1000)
+    assert np.bincount(fold.parts).tolist() == [200, 200, 200, 200]
+    assert len(set(fold.inner.parts)) == 3
+
+
 def test_too_few_regions_for_the_papers_split_are_refused():
-    assert len(paper_fold(5).test) == 1
-    with pytest.raises(InputError, match="4 regions for the split `paper`"):
-        paper_fold(4)
+    assert len(paper_fold(6).fitting) == 3
+    with pytest.raises(InputError, match="5 regions for the split `paper`"):
+        paper_fold(5)
 
 
 def test_a_city_with_none_of_the_splits_is_refused():

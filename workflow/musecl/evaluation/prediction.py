@@ -32,6 +32,7 @@ from musecl.evaluation.ridge import (
 from musecl.evaluation.selection import choose
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import SPLITS, Fold, draw_folds, paper_fold
+from musecl.step.errors import InputError
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -102,6 +103,11 @@ def draw_trials(
         folds, and once, for there is nothing to draw; the split `paper` is a single fold.
     seed : int
         Of every draw.
+
+    Raises
+    ------
+    InputError
+        There are too few regions, or units, to divide.
     """
     kind = list(SPLITS).index(split)
     if split == "paper":
@@ -282,7 +288,18 @@ def _fit_mlp(
 
 
 def collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) -> Array:
-    """Put the answers of the trials' test folds into an array (S, N, T), NaN where none tests."""
+    """Put the answers of the trials' test folds into an array (S, N, T), NaN where none tests.
+
+    Raises
+    ------
+    InputError
+        An answer is no number: its region would pass for one that no fold tests.
+    """
+    if any(np.isnan(answer).any() for answer in answers):
+        raise InputError(
+            "a prediction is no number; look for extreme values in the embeddings, or lower "
+            "evaluate.mlp.learning_rate"
+        )
     predictions = np.full((1 + max(trial.repetition for trial in trials), *shape), np.nan)
     for trial, answer in zip(trials, answers, strict=True):
         predictions[trial.repetition, trial.fold.test] = answer

@@ -40,7 +40,7 @@ def mae(observed: Array, predicted: Array) -> Array:
 
 
 def scored_rows(predicted: Array) -> NDArray[np.bool_]:
-    """Rows (N,) of predictions (S, N, T) that a fold tests: all, but on the split `paper`."""
+    """Rows (N,) of predictions (S, N, T) that a fold tests: not all where one fold stands alone."""
     return np.asarray(~np.isnan(predicted).all(axis=(0, 2)))
 
 

@@ -30,6 +30,6 @@ class EvaluateSettings(Section):
     splits: list[Literal["random", "spatial", "spatial_wide", "district", "paper"]] = Field(
         min_length=1,
         description="regions at random, or held out whole: cells two and three resolutions up, "
-        "districts one after the other; `paper`: the single 60/20/20 of its code",
+        "districts one after the other; `paper`: the single 60/20/20 of its published code",
     )
     mlp: MlpSettings

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from musecl.encoding.encoders import Encoder, load_encoder
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
-from musecl.encoding.settings import PretrainSettings, VisionEncoderSettings
+from musecl.encoding.settings import Output, PretrainSettings, VisionEncoderSettings
 from musecl.learning.contrastive import ContrastiveEncoder, write_encoder
+from musecl.learning.embedding import embed_viewpoints
 from musecl.learning.losses import false_negatives, infonce, triplet
 from musecl.learning.training import train
 from musecl.step.errors import InputError, ParameterError
@@ -173,7 +174,7 @@ def pretrain(
     pairs: pd.DataFrame,
     settings: PretrainSettings,
     whole_viewpoints: bool,
-    random: tuple[int, int],
+    draws: tuple[int, int],
     scratch: Path,
     description: str,
 ) -> tuple[ContrastiveEncoder, pd.DataFrame]:
@@ -191,12 +192,12 @@ def pretrain(
         Loss, steps, rate.
     whole_viewpoints : bool
         See `PairSampler`.
-    random : tuple of int
+    draws : tuple of int
         The seed, also of the projection's first weights, and a constant of the stage.
     scratch : Path
         Folder of the checkpoint that a killed run goes on from.
     description : str
-        What the progress bar says.
+        Stands before the progress, and before what is said of the pairs.
 
     Returns
     -------
@@ -211,8 +212,8 @@ def pretrain(
         Fewer than two anchors have images.
     """
     usable = usable_pairs(pairs[ROLES[settings.loss]], features.index, description)
-    sampler = PairSampler(features, usable, settings.batch, whole_viewpoints, random)
-    seed, _ = random
+    sampler = PairSampler(features, usable, settings.batch, whole_viewpoints, draws)
+    seed, _ = draws
     model = ContrastiveEncoder(encoder, settings.embedding_size, seed, settings.pooling)
     history = train(
         Pretraining(model, settings),
@@ -224,6 +225,52 @@ def pretrain(
         description,
     )
     return model, history
+
+
+def pretrain_and_embed(
+    job: Job,
+    view: str,
+    features: Features,
+    pairs: pd.DataFrame,
+    settings: PretrainSettings,
+    output: Output,
+    draws: int,
+    scratch: Path,
+) -> NDArray[np.float32]:
+    """Train an encoder of a view that no stage keeps, and embed every viewpoint with it.
+
+    Parameters
+    ----------
+    job : Job
+        Of the stage; tells the seed and the pretrained weights.
+    view : str
+        `remote_view` or `street_view`.
+    features : Features
+        Of its images.
+    pairs : DataFrame
+        `anchor`, `positive`, `negative`.
+    settings : PretrainSettings
+        Loss, steps, rate.
+    output : str
+        The vector that leaves the encoder: `features` or `projection`.
+    draws : int
+        The stage's constant in every random draw of the remote view; one more is the street view's.
+    scratch : Path
+        Folder of the checkpoint, named as the encoder.
+
+    Returns
+    -------
+    array of shape (V, D), float32
+        A row per viewpoint, in the order of `rows_of_viewpoints`.
+    """
+    streets = view == "street_view"
+    frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
+    encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
+    constant = int(job.value("seed")), draws + streets
+    model, _ = pretrain(
+        encoder, features, pairs, settings, streets, constant, scratch, scratch.name
+    )
+    return embed_viewpoints(model, features, scratch.name, output)
 
 
 def pretrain_view(job: Job, view: str, whole_viewpoints: bool, draws: int) -> None:
@@ -255,7 +302,7 @@ def pretrain_view(job: Job, view: str, whole_viewpoints: bool, draws: int) -> No
     encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
     features = read_features(job.input(f"{view}_features"))
     pairs = read_table(job.input(f"{view}_pairs.parquet"))
-    random = int(job.value("seed")), draws
+    seed = int(job.value("seed"))
     with job.scratch() as scratch:
         model, history = pretrain(
             encoder,
@@ -263,7 +310,7 @@ def pretrain_view(job: Job, view: str, whole_viewpoints: bool, draws: int) -> No
             pairs,
             settings,
             whole_viewpoints,
-            random,
+            (seed, draws),
             scratch,
             job.declared.stage,
         )

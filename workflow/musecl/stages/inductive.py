@@ -5,42 +5,50 @@ paper's); in a place that was not there at training it may not (inductive). Rows
 each trained on `all_regions` and on the `training_regions` of a fold:
 
 - `fusion_*`: features of the pretrained encoders, which know nothing of the city, and texts, fused.
-  Components, scales and training of the fusion are fitted.
-- `remote_view_*`, `street_view_*`, `musecl_*`: the whole method. The encoders are trained, on those
-  pairs whose regions may all be seen, and then the fusion of their features.
+  Pairs of alike places, components, scales and training are those of the regions that may be seen.
+- `remote_view_*`, `street_view_*`, `musecl_*`: the whole method. Pairs are mined and encoders are
+  trained before, too, on the regions that may be seen.
 
 Column `folds`: all of one repetition, or its first alone, for encoders take long to train. It is
 done on the splits `random` and `spatial` whatever `evaluate.splits` says, for the indicators that
-most of the headline shares its regions with. Which regions count as alike is told by the places and
-trips of all regions on either side.
+most of the headline shares its regions with.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
-from musecl.encoding.settings import EmbedViewSettings, PretrainSettings, VisionEncoderSettings
+from musecl.encoding.settings import EmbedViewSettings, PretrainSettings
 from musecl.evaluation.comparison import Judged, Predict, judge, lay_out, write_comparison
 from musecl.evaluation.labels import Group, read_labelled
-from musecl.evaluation.methods import Block, align
-from musecl.evaluation.prediction import Answers, Trial, collect, fit_ridge
+from musecl.evaluation.methods import Block, Method, align
+from musecl.evaluation.prediction import (
+    Answers,
+    Trial,
+    collect,
+    fit_ridge,
+    predict_from_vectors,
+    work_on_all,
+)
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion.inputs import read_inputs
-from musecl.fusion.representation import VIEWS, FusionInputs, Part, represent
+from musecl.fusion.representation import VIEWS, FusionInputs, Part, Vectors, represent
 from musecl.fusion.settings import FuseSettings
-from musecl.learning.embedding import average_regions, embed_viewpoints
-from musecl.learning.pretraining import ROLES, pretrain
+from musecl.learning.embedding import average_regions
+from musecl.learning.pretraining import pretrain_and_embed
+from musecl.pairing.mining import mobility_pairs, place_pairs
+from musecl.pairing.settings import PairSettings
+from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_table, read_vectors
 
-DRAWS = 35
+PAIR_STREAM, DRAWS = 14, 35
 SPLITS = ("random", "spatial")
-SEEN, UNSEEN = "all_regions", "training_regions"
+ALL, TRAINING = "all_regions", "training_regions"
 
 
 def run(job: Job) -> None:
@@ -51,12 +59,12 @@ def run(job: Job) -> None:
     regions, groups, headline, _ = read_labelled(job)
     group = max(groups, key=lambda one: (len(headline & set(one.names)), len(one.rows)))
     shown = headline & set(group.names)
-    inputs = read_inputs(job)
+    city = read_city(job, regions)
     tables = []
     with job.scratch() as scratch:
         predictions = {
-            "all": by_fusion(job, pretrained_alone(inputs), regions[KEY], scratch),
-            "first": by_everything(job, inputs, regions[KEY], scratch),
+            "all": by_fusion(job, city, scratch),
+            "first": by_everything(job, city, scratch),
         }
         for folds, predict in predictions.items():
             judged = list(judge(predict, [group], shown, regions, once, seed, f"{folds} folds"))
@@ -65,16 +73,77 @@ def run(job: Job) -> None:
     write_comparison(table, job.city, job.output("inductive.csv"))
 
 
+@dataclass(frozen=True)
+class City:
+    """What pairs are mined from, and what is fused.
+
+    Attributes
+    ----------
+    regions : DataFrame
+        `region_id`, `neighbours` and `parent` of N regions, sorted.
+    histogram, flows, origin_destination : DataFrame
+        As the stages `places` and `mobility` write them.
+    inputs : FusionInputs
+        Their views through encoders that have seen all regions.
+    """
+
+    regions: pd.DataFrame
+    histogram: pd.DataFrame
+    flows: pd.DataFrame
+    origin_destination: pd.DataFrame
+    inputs: FusionInputs
+
+    def of(self, seen: set[str]) -> "City":
+        """Keep what may be seen of some regions; inputs stay, for all regions are represented.
+
+        A trip to any other region counts as one that leaves the city, as it does to the stage
+        `mobility` where regions end.
+        """
+        ends = self.origin_destination[["origin", "destination"]]
+        regions = self.regions[self.regions[KEY].isin(seen)]
+        kept = [[one for one in near if one in seen] for near in regions["neighbours"]]
+        return replace(
+            self,
+            regions=regions.assign(neighbours=pd.Series(kept, index=regions.index)),
+            histogram=self.histogram[self.histogram[KEY].isin(seen)],
+            flows=self.flows[self.flows[KEY].isin(seen)],
+            origin_destination=self.origin_destination[ends.isin(seen).all(axis=1)],
+        )
+
+
+def read_city(job: Job, regions: pd.DataFrame) -> City:
+    """Read what pairs are mined from and what is fused, of regions that are sorted."""
+    return City(
+        regions[[KEY, "neighbours", "parent"]],
+        read_table(job.input("place_histogram.parquet")),
+        read_table(job.input("flows.parquet")),
+        read_table(job.input("origin_destination.parquet")),
+        read_inputs(job),
+    )
+
+
+def mine(job: Job, city: City) -> dict[str, pd.DataFrame]:
+    """Pair the regions of a city for each view; see the stage `pairs`."""
+    settings = job.settings("pairs", PairSettings)
+    draws = [np.random.default_rng([int(job.value("seed")), PAIR_STREAM, at]) for at in range(2)]
+    return {
+        "remote_view": place_pairs(settings.remote_view, city.regions, city.histogram, draws[0]),
+        "street_view": mobility_pairs(
+            settings.street_view, city.regions, city.flows, city.origin_destination, draws[1]
+        ),
+    }
+
+
 def lay_out_pairs(judged: list[Judged], headline: set[str]) -> pd.DataFrame:
     """Lay out each representation with the one that has seen all regions as its reference."""
-    seen = [one.method for one in judged if one.method.endswith(SEEN)]
-    names = [method.removesuffix(f"_{SEEN}") for method in dict.fromkeys(seen)]
+    seen = [one.method for one in judged if one.method.endswith(ALL)]
+    names = [method.removesuffix(f"_{ALL}") for method in dict.fromkeys(seen)]
     return pd.concat(
         [
             lay_out(
-                [one for one in judged if one.method in (f"{name}_{SEEN}", f"{name}_{UNSEEN}")],
+                [one for one in judged if one.method in (f"{name}_{ALL}", f"{name}_{TRAINING}")],
                 headline,
-                reference=f"{name}_{SEEN}",
+                reference=f"{name}_{ALL}",
             )
             for name in names
         ]
@@ -93,65 +162,69 @@ def pretrained_alone(inputs: FusionInputs) -> FusionInputs:
     )
 
 
-def by_fusion(job: Job, inputs: FusionInputs, regions: pd.Series, scratch: Path) -> Predict:
+def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
     """Predict by a fusion of all regions and by one per trial of its training fold.
 
     Parameters
     ----------
     job : Job
         Of the stage.
-    inputs : FusionInputs
-        Of the city; nothing in them was fitted to it.
-    regions : Series of str
-        N region_ids, sorted.
+    city : City
+        With N regions.
     scratch : Path
         Holds a checkpoint per training.
     """
-    everything = block_of(regions, fuse(job, inputs, list(regions), scratch / "all regions"))
+    inputs, ids = pretrained_alone(city.inputs), city.regions[KEY]
+    everything = block_of(ids, fuse(job, inputs, list(ids), scratch / "all regions"))
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        ids = regions.to_numpy()[group.rows]
-        answers: dict[str, list[np.ndarray]] = {SEEN: [], UNSEEN: []}
+        known, threads = ids.to_numpy()[group.rows], int(job.value("threads"))
+        seen = Method(f"fusion_{ALL}", (everything.take(group.rows),), perceptron=False)
+        yield from predict_from_vectors(seen, group.labels, trials, None, threads)
+        blocks = []
         for trial in trials:
+            train = list(known[trial.fold.train])
+            pairs = mine(job, city.of(set(train)))["remote_view"]
             name = "fold " + " ".join(str(part) for part in trial.key)
-            part = fuse(job, inputs, list(ids[trial.fold.train]), scratch / name)
-            for side, block in ((SEEN, everything), (UNSEEN, block_of(regions, part))):
-                here = (block.take(group.rows),)
-                answers[side].append(fit_ridge(here, group.labels, trial.fold).predictions)
-        for side, predictions in answers.items():
-            yield Answers(
-                f"fusion_{side}", "ridge", collect(trials, predictions, group.labels.shape)
-            )
+            part = fuse(job, replace(inputs, positives=pairs), train, scratch / name)
+            blocks.append(block_of(ids, part).take(group.rows))
+
+        def fit(at: int) -> np.ndarray:
+            return fit_ridge((blocks[at],), group.labels, trials[at].fold).predictions
+
+        found = work_on_all(fit, list(range(len(trials))), threads)
+        yield Answers(f"fusion_{TRAINING}", "ridge", collect(trials, found, group.labels.shape))
 
     return predict
 
 
-def by_everything(job: Job, inputs: FusionInputs, regions: pd.Series, scratch: Path) -> Predict:
+def by_everything(job: Job, city: City, scratch: Path) -> Predict:
     """Predict the first trial by the encoders and the fusion of the city, and of its training fold.
 
-    Parameters are those of `by_fusion`, with inputs from encoders that have seen all regions.
+    Parameters are those of `by_fusion`.
     """
     features = {view: read_features(job.input(f"{view}_features")) for view in VIEWS}
-    seen = {view: inputs.parts[f"{view} embedding"] for view in VIEWS}
+    seen = {view: city.inputs.parts[f"{view} embedding"] for view in VIEWS}
     keys, vectors = read_vectors(job.input("embeddings.parquet"), "embedding")
     seen["musecl"] = Part(list(keys[KEY]), vectors)
+    ids = city.regions[KEY]
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
         trial = trials[0]
-        train = list(regions.to_numpy()[group.rows[trial.fold.train]])
+        train = list(ids.to_numpy()[group.rows[trial.fold.train]])
         folder = scratch / ("encoders " + " ".join(str(part) for part in trial.key))
-        changed = inputs
+        pairs = mine(job, city.of(set(train)))
+        inputs = replace(city.inputs, positives=pairs["remote_view"])
         for view in VIEWS:
-            vectors = train_and_embed(job, view, features[view], train, folder / view)
-            changed = with_vectors(changed, view, features[view], vectors)
-        unseen = {view: changed.parts[f"{view} embedding"] for view in VIEWS}
-        unseen["musecl"] = fuse(job, changed, train, folder / "fusion")
-        for side, parts in ((SEEN, seen), (UNSEEN, unseen)):
+            vectors = train_and_embed(job, view, features[view], pairs[view], folder / view)
+            inputs = with_vectors(inputs, view, features[view], vectors)
+        unseen = {view: inputs.parts[f"{view} embedding"] for view in VIEWS}
+        unseen["musecl"] = fuse(job, inputs, train, folder / "fusion")
+        for side, parts in ((ALL, seen), (TRAINING, unseen)):
             for name, part in parts.items():
-                here = (block_of(regions, part).take(group.rows),)
-                found = fit_ridge(here, group.labels, trial.fold).predictions
-                predicted = collect([trial], [found], group.labels.shape)
-                yield Answers(f"{name}_{side}", "ridge", predicted)
+                here = (block_of(ids, part).take(group.rows),)
+                method = Method(f"{name}_{side}", here, perceptron=False)
+                yield from predict_from_vectors(method, group.labels, [trial], None, threads=1)
 
     return predict
 
@@ -177,51 +250,40 @@ def fuse(job: Job, inputs: FusionInputs, train: list[str], folder: Path) -> Part
 
 
 def train_and_embed(
-    job: Job, view: str, features: Features, train: list[str], folder: Path
-) -> np.ndarray:
-    """Pretrain the encoder of a view on the pairs of some regions, and embed all viewpoints.
+    job: Job, view: str, features: Features, pairs: pd.DataFrame, folder: Path
+) -> Vectors:
+    """Pretrain the encoder of a view on pairs, and embed the viewpoints of all regions.
 
-    Parameters
-    ----------
-    job : Job
-        Of the stage.
-    view : str
-        `remote_view` or `street_view`.
-    features : Features
-        Of the images of all regions.
-    train : list of str
-        Regions that may be seen: all roles of a pair are among them.
-    folder : Path
-        Of the checkpoint; made.
-
-    Returns
-    -------
-    array of shape (V, D), float32
-        A row per viewpoint, in the order of `rows_of_viewpoints`.
+    Parameters are those of `pretrain_and_embed`; the folder is made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    streets = view == "street_view"
-    frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
     settings = job.settings(f"pretrain_{view}", PretrainSettings)
     output = job.settings(f"embed_{view}", EmbedViewSettings).output
-    encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
-    pairs = read_table(job.input(f"{view}_pairs.parquet"))
-    kept = pairs[pairs[ROLES[settings.loss]].isin(set(train)).all(axis=1)]
-    random = int(job.value("seed")), DRAWS + streets
-    model, _ = pretrain(encoder, features, kept, settings, streets, random, folder, view)
-    return embed_viewpoints(model, features, view, output)
+    return pretrain_and_embed(job, view, features, pairs, settings, output, DRAWS, folder)
 
 
 def with_vectors(
-    inputs: FusionInputs, view: str, features: Features, vectors: np.ndarray
+    inputs: FusionInputs, view: str, features: Features, vectors: Vectors
 ) -> FusionInputs:
-    """Take other contrastive features of a view, by viewpoint and averaged to regions."""
+    """Take other contrastive features of a view, by viewpoint and averaged to regions.
+
+    Raises
+    ------
+    InputError
+        The viewpoints are not those of the inputs.
+    """
     keys, _ = rows_of_viewpoints(features.index)
-    regions, averaged = average_regions(keys, vectors, with_deviation=view == "street_view")
-    changed = inputs.replacing(f"{view} embedding", Part(list(regions[KEY]), averaged))
     single = inputs.views[view]
+    if list(keys[KEY]) != single.region_ids:
+        raise InputError(f"{view}: features and embeddings are of other viewpoints; embed again")
+    regions, averaged = average_regions(keys, vectors, with_deviation=view == "street_view")
     views = single._replace(kinds={**single.kinds, "embedding": vectors})
-    return replace(changed, views={**changed.views, view: views})
+    part = Part(list(regions[KEY]), averaged)
+    return replace(
+        inputs,
+        parts={**inputs.parts, f"{view} embedding": part},
+        views={**inputs.views, view: views},
+    )
 
 
 def block_of(regions: pd.Series, part: Part) -> Block:

@@ -33,11 +33,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.encoding.encoders import load_encoder
-from musecl.encoding.features import Features, read_features, rows_of_viewpoints
-from musecl.encoding.settings import Output, PretrainSettings, VisionEncoderSettings
-from musecl.learning.embedding import average_regions, embed_viewpoints
-from musecl.learning.pretraining import pretrain
+from musecl.encoding.features import read_features, rows_of_viewpoints
+from musecl.encoding.settings import Output, PretrainSettings
+from musecl.learning.embedding import average_regions
+from musecl.learning.pretraining import pretrain_and_embed
 from musecl.pairing.mining import mobility_pairs, place_pairs
 from musecl.pairing.settings import MobilityPairSettings, PairSettings, PlacePairSettings
 from musecl.step.job import Job
@@ -138,6 +137,7 @@ def train_view(
     """
     streets = view == "street_view"
     seed = int(job.value("seed"))
+    ours = job.settings(f"pretrain_{view}", PretrainSettings)
     features = read_features(job.input(f"{view}_features"))
     keys, _ = rows_of_viewpoints(features.index)
     columns = {}
@@ -147,49 +147,12 @@ def train_view(
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / VECTORS).exists():
             pairs = pair(variant.pairs, np.random.default_rng([seed, PAIR_STREAM, streets]))
-            vectors = train_variant(job, view, features, pairs, variant, folder)
+            settings = PretrainSettings(**{**ours.model_dump(), **variant.training})
+            vectors = pretrain_and_embed(
+                job, view, features, pairs, settings, variant.output, DRAWS, folder
+            )
             np.save(folder / "partial.npy", vectors)
             (folder / "partial.npy").replace(folder / VECTORS)
         found: NDArray[np.float32] = np.load(folder / VECTORS)
         regions, columns[name] = average_regions(keys, found, with_deviation=streets)
     write_vectors(job.output(f"baseline_{view}.parquet"), regions, **columns)
-
-
-def train_variant(
-    job: Job,
-    view: str,
-    features: Features,
-    pairs: pd.DataFrame,
-    variant: Variant,
-    scratch: Path,
-) -> NDArray[np.float32]:
-    """Train one variant and embed every viewpoint with it.
-
-    Parameters
-    ----------
-    job : Job
-        Of the stage.
-    view : str
-        `remote_view` or `street_view`.
-    features : Features
-        Of its images.
-    pairs : DataFrame
-        `anchor`, `positive`, `negative`.
-    variant : Variant
-        What differs from ours.
-    scratch : Path
-        Folder of the checkpoint.
-
-    Returns
-    -------
-    array of shape (V, D), float32
-        A row per viewpoint, in the order of `rows_of_viewpoints`.
-    """
-    seed, streets = int(job.value("seed")), view == "street_view"
-    frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
-    ours = job.settings(f"pretrain_{view}", PretrainSettings)
-    settings = PretrainSettings(**{**ours.model_dump(), **variant.training})
-    encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
-    random = seed, DRAWS + streets
-    model, _ = pretrain(encoder, features, pairs, settings, streets, random, scratch, scratch.name)
-    return embed_viewpoints(model, features, scratch.name, variant.output)
