@@ -1,0 +1,154 @@
+"""What the defaults of the fusion owe to the labels that they were chosen by.
+
+`python benchmarks/chosen_inside.py nyc`, in a checkout where `results/nyc/embeddings.parquet` is
+built. The defaults were chosen by labels of the regions that are reported. Here the same choices
+are made again inside every training fold: each variant of the fusion predicts the parts of the
+training fold that ridge leaves out, and the best of them there predicts the test fold. Printed per
+split: R2 of the shipped settings, that of the variant chosen inside and its ratio to the former,
+that of the variant that is best on the test folds, and how often each was chosen.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from musecl.evaluation.labels import Group, read_labelled  # noqa: E402
+from musecl.evaluation.methods import Block, align  # noqa: E402
+from musecl.evaluation.prediction import (  # noqa: E402
+    RidgeFit,
+    Trial,
+    draw_trials,
+    fit_ridge,
+    work_on_all,
+)
+from musecl.evaluation.ridge import left_out_residuals  # noqa: E402
+from musecl.evaluation.scoring import r2  # noqa: E402
+from musecl.evaluation.settings import EvaluateSettings  # noqa: E402
+from musecl.evaluation.splits import possible_splits, units_of  # noqa: E402
+from musecl.fusion.inputs import read_inputs  # noqa: E402
+from musecl.fusion.representation import represent  # noqa: E402
+from musecl.fusion.settings import FuseSettings  # noqa: E402
+from musecl.step.job import Job  # noqa: E402
+from musecl.step.pipeline import declaration  # noqa: E402
+from musecl.step.tables import KEY  # noqa: E402
+
+SPLITS = ("random", "spatial")
+# Every choice that docs/experiments.md tells of, one at a time, from the shipped settings.
+VARIANTS = {
+    "shipped": {},
+    "rings 0": {"rings": 0},
+    "rings 1": {"rings": 1},
+    "rings 3": {"rings": 3},
+    "scalar_attention": {"mode": "scalar_attention"},
+    "add": {"mode": "add"},
+    "concat": {"mode": "concat"},
+    "no text token": {"text_token": False},
+    "mse": {"alignment": "mse"},
+    "no residual": {"residual": False},
+    "600 steps": {"steps": 600},
+    "no text term": {"text_weight": 0.0},
+    "no views term": {"views_weight": 0.0},
+    "no places term": {"places_weight": 0.0},
+}
+
+
+def main() -> None:
+    """Print a line per split."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("city")
+    # The stage that reads the inputs of the fusion and the labels.
+    job = Job(declaration(Path.cwd(), "ablations", parser.parse_args().city), Path.cwd())
+    settings = job.settings("evaluate", EvaluateSettings)
+    seed, threads = int(job.value("seed")), int(job.value("threads"))
+    regions, groups, headline, _ = read_labelled(job)
+    blocks = represent_all(job, regions[KEY])
+    for split in possible_splits(regions, SPLITS):
+        shipped, chosen, best, chosen_names = [], [], [], Counter[str]()
+        for group in groups:
+            columns = [at for at, name in enumerate(group.names) if name in headline]
+            if not columns:
+                continue
+            shown = Group(group.rows, [group.names[at] for at in columns], group.labels[:, columns])
+            units = units_of(regions.iloc[group.rows], split)
+            trials = draw_trials(split, units, len(group.rows), settings, seed)
+            predictions, inner = predict_all(blocks, shown, trials, threads)
+            picks = inner.argmax(axis=0)
+            picked = np.full((settings.seeds, *shown.labels.shape), np.nan)
+            for trial, pick in zip(trials, picks, strict=True):
+                rows = trial.fold.test
+                picked[trial.repetition, rows] = predictions[pick, trial.repetition, rows]
+            scores = r2(shown.labels, predictions).mean(axis=1)
+            shipped += list(scores[0])
+            best += list(scores[scores.mean(axis=1).argmax()])
+            chosen += list(r2(shown.labels, picked).mean(axis=0))
+            chosen_names.update(list(VARIANTS)[pick] for pick in picks)
+        names = ", ".join(f"{name} {count}" for name, count in chosen_names.most_common())
+        print(
+            f"{split}: shipped {np.mean(shipped):.3f}, chosen inside {np.mean(chosen):.3f} "
+            f"(ratio {np.mean(chosen) / np.mean(shipped):.3f}), best on the test folds "
+            f"{np.mean(best):.3f}; chosen: {names}",
+            flush=True,
+        )
+
+
+def represent_all(job: Job, regions: pd.Series) -> list[Block]:
+    """Fuse anew under each variant; no label is read."""
+    inputs, ours = read_inputs(job), job.settings("fuse", FuseSettings)
+    keys = pd.DataFrame({KEY: inputs.region_ids})
+    blocks = []
+    for name, changes in VARIANTS.items():
+        print(f"fusing: {name}", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            changed = FuseSettings(**{**ours.model_dump(), **changes})
+            _, vectors = represent(inputs, changed, int(job.value("seed")), Path(folder))
+        blocks.append(align(regions, keys, vectors, name))
+    return blocks
+
+
+def predict_all(
+    blocks: list[Block], group: Group, trials: list[Trial], threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict every trial from every variant, and score each inside the training fold.
+
+    Returns
+    -------
+    predictions : array of shape (V, S, n, T)
+        Out of fold, of V variants.
+    inner : array of shape (V, trials)
+        Mean R2 over the indicators of training rows, each predicted without its part.
+    """
+    repetitions = 1 + max(trial.repetition for trial in trials)
+    predictions = np.full((len(blocks), repetitions, *group.labels.shape), np.nan)
+    inner = np.empty((len(blocks), len(trials)))
+    for at, block in enumerate(blocks):
+        here = block.take(group.rows)
+
+        def fit(trial: Trial, here: Block = here) -> tuple[np.ndarray, float]:
+            fitted = fit_ridge((here,), group.labels, trial.fold)
+            return fitted.predictions, left_out_r2(fitted)
+
+        for number, (trial, (predicted, score)) in enumerate(
+            zip(trials, work_on_all(fit, trials, threads), strict=True)
+        ):
+            predictions[at, trial.repetition, trial.fold.test] = predicted
+            inner[at, number] = score
+    return predictions, inner
+
+
+def left_out_r2(fitted: RidgeFit) -> float:
+    """Mean R2 of the training rows by the fits that leave their part out."""
+    known, parts = fitted.known, fitted.fold.parts
+    residuals = left_out_residuals(fitted.decomposed, known, parts, fitted.penalties)
+    return float(r2(known, known - residuals).mean())
+
+
+if __name__ == "__main__":
+    main()
