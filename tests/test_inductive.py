@@ -134,6 +134,12 @@ def folds_of(job: Job) -> list[list[tuple[list[str], list[str]]]]:
     ]
 
 
+def folds_of_encoders(job: Job) -> list[tuple[list[str], list[str]]]:
+    """Those folds that encoders are trained for: the first at random, then all of larger cells."""
+    at_random, by_cells = folds_of(job)
+    return [at_random[0], *by_cells]
+
+
 def test_both_sides_of_every_representation_stand_beside_each_other(done):
     assert set(zip(done.table["method"], done.table["split"], strict=True)) == {
         (f"{name}_{side}", split)
@@ -142,9 +148,10 @@ def test_both_sides_of_every_representation_stand_beside_each_other(done):
         for split in ("random", "spatial")
     }
     assert (done.table["n_seeds"] == 1).all()
-    of_fusion = done.table["method"].str.startswith("fusion")
-    assert set(done.table.loc[of_fusion, "folds"]) == {"all"}
-    assert set(done.table.loc[~of_fusion, "folds"]) == {"first"}
+    of_encoders = ~done.table["method"].str.startswith("fusion")
+    once = of_encoders & (done.table["split"] == "random")
+    assert set(done.table.loc[once, "folds"]) == {1}
+    assert set(done.table.loc[~once, "folds"]) == {EVALUATE["folds"]}
     rows = done.table.set_index(["method", "split"])
     for split in ("random", "spatial"):
         assert rows.loc[("fusion_training_regions", split), "r2_headline"] > 0.3
@@ -156,23 +163,23 @@ def test_both_sides_of_every_representation_stand_beside_each_other(done):
 
 
 def test_pairs_are_of_training_regions_alone(job, done):
-    folds = [trials[0] for trials in folds_of(job) for _ in VIEWS]
-    assert len(done.pairs) == len(folds) == 4
+    folds = [trial for trial in folds_of_encoders(job) for _ in VIEWS]
+    assert len(done.pairs) == len(folds) == 2 * (1 + EVALUATE["folds"])
     for pairs, (train, _) in zip(done.pairs, folds, strict=True):
         assert set(pairs["anchor"]) == set(train)
         assert set(pairs[["positive", "negative"]].to_numpy().ravel()) <= set(train)
 
 
 def test_a_fusion_is_fitted_to_training_regions_and_sees_the_encoders_of_them(job, done):
-    """First all regions; then, by split, a fusion of each fold; then those of the first folds."""
-    of_splits = folds_of(job)
+    """First all regions; then, by split, a fusion of each fold; then those beside encoders."""
+    of_splits, of_encoders = folds_of(job), folds_of_encoders(job)
     city, *others = done.fusions
-    by_fold, by_encoders = others[:-2], others[-2:]
+    by_fold, by_encoders = others[: -len(of_encoders)], others[-len(of_encoders) :]
     everything, *_ = read_labelled(job)
     assert city[1] == list(everything[KEY])
     expected = [train for trials in of_splits for train, _ in trials]
     assert [fitted for _, fitted in by_fold] == expected
-    assert [fitted for _, fitted in by_encoders] == [trials[0][0] for trials in of_splits]
+    assert [fitted for _, fitted in by_encoders] == [train for train, _ in of_encoders]
     for inputs, fitted in others:
         assert set(inputs.positives.to_numpy()[:, :2].ravel()) == set(fitted)
     for inputs, _ in [city, *by_fold]:
@@ -239,7 +246,7 @@ def test_features_of_other_viewpoints_are_refused(job):
 def test_labels_change_no_vector(job, tmp_path, monkeypatch):
     regions, groups, *_ = read_labelled(job)
     group = max(groups, key=lambda one: len(one.rows))
-    trials = draw_trials("random", None, len(group.rows), EvaluateSettings(**EVALUATE), seed=1)
+    trials = draw_trials("random", None, len(group.rows), EvaluateSettings(**EVALUATE), seed=1)[:1]
     fused: list[np.ndarray] = []
     original = inductive.fuse
 

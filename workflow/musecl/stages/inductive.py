@@ -9,12 +9,13 @@ each trained on `all_regions` and on the `training_regions` of a fold:
 - `remote_view_*`, `street_view_*`, `musecl_*`: the whole method. Pairs are mined and encoders are
   trained before, too, on the regions that may be seen.
 
-Column `folds`: all of one repetition, or its first alone, for encoders take long to train. It is
-done on the splits `random` and `spatial` whatever `evaluate.splits` says, for the indicators that
-most of the headline shares its regions with.
+It is done on the splits `random` and `spatial` whatever `evaluate.splits` says, for the indicators
+that most of the headline shares its regions with. Column `folds`: how many of one repetition's are
+tested. At random, where every region has seen neighbours on either side, encoders are trained for
+the first alone, for that takes long.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,14 +48,13 @@ from musecl.step.job import Job
 from musecl.step.tables import KEY, read_table, read_vectors
 
 PAIR_STREAM, DRAWS = 14, 35
-SPLITS = ("random", "spatial")
+SPLITS = ["random", "spatial"]
 ALL, TRAINING = "all_regions", "training_regions"
 
 
 def run(job: Job) -> None:
     """Write `inductive.csv`."""
     settings = job.settings("evaluate", EvaluateSettings)
-    once = settings.model_copy(update={"seeds": 1, "splits": list(SPLITS)})
     seed = int(job.value("seed"))
     regions, groups, headline, _ = read_labelled(job)
     group = max(groups, key=lambda one: (len(headline & set(one.names)), len(one.rows)))
@@ -62,12 +62,20 @@ def run(job: Job) -> None:
     city = read_city(job, regions)
     tables = []
     with job.scratch() as scratch:
-        predictions = {
-            "all": by_fusion(job, city, scratch),
-            "first": by_everything(job, city, scratch),
-        }
-        for folds, predict in predictions.items():
-            judged = list(judge(predict, [group], shown, regions, once, seed, f"{folds} folds"))
+        fusion, everything = by_fusion(job, city, scratch), by_everything(job, city, scratch)
+        for predict, splits, folds in (
+            (fusion, SPLITS, settings.folds),
+            (everything, ["random"], 1),
+            (everything, ["spatial"], settings.folds),
+        ):
+            asked = settings.model_copy(update={"seeds": 1, "splits": splits})
+
+            def of_first(
+                group: Group, trials: list[Trial], predict: Predict = predict, folds: int = folds
+            ) -> Iterable[Answers]:
+                return predict(group, trials[:folds])
+
+            judged = list(judge(of_first, [group], shown, regions, asked, seed, "inductive"))
             tables.append(lay_out_pairs(judged, shown).assign(folds=folds))
     table = pd.concat(tables, ignore_index=True)
     write_comparison(table, job.city, job.output("inductive.csv"))
@@ -188,18 +196,13 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
             name = "fold " + " ".join(str(part) for part in trial.key)
             part = fuse(job, replace(inputs, positives=pairs), train, scratch / name)
             blocks.append(block_of(ids, part).take(group.rows))
-
-        def fit(at: int) -> np.ndarray:
-            return fit_ridge((blocks[at],), group.labels, trials[at].fold).predictions
-
-        found = work_on_all(fit, list(range(len(trials))), threads)
-        yield Answers(f"fusion_{TRAINING}", "ridge", collect(trials, found, group.labels.shape))
+        yield predict_each(f"fusion_{TRAINING}", blocks, group, trials, threads)
 
     return predict
 
 
 def by_everything(job: Job, city: City, scratch: Path) -> Predict:
-    """Predict the first trial by the encoders and the fusion of the city, and of its training fold.
+    """Predict each trial by the encoders and the fusion of the city, and of its training fold.
 
     Parameters are those of `by_fusion`.
     """
@@ -210,23 +213,39 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
     ids = city.regions[KEY]
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        trial = trials[0]
-        train = list(ids.to_numpy()[group.rows[trial.fold.train]])
-        folder = scratch / ("encoders " + " ".join(str(part) for part in trial.key))
-        pairs = mine(job, city.of(set(train)))
-        inputs = replace(city.inputs, positives=pairs["remote_view"])
-        for view in VIEWS:
-            vectors = train_and_embed(job, view, features[view], pairs[view], folder / view)
-            inputs = with_vectors(inputs, view, features[view], vectors)
-        unseen = {view: inputs.parts[f"{view} embedding"] for view in VIEWS}
-        unseen["musecl"] = fuse(job, inputs, train, folder / "fusion")
-        for side, parts in ((ALL, seen), (TRAINING, unseen)):
-            for name, part in parts.items():
-                here = (block_of(ids, part).take(group.rows),)
-                method = Method(f"{name}_{side}", here, perceptron=False)
-                yield from predict_from_vectors(method, group.labels, [trial], None, threads=1)
+        threads = int(job.value("threads"))
+        blocks: dict[str, list[Block]] = {name: [] for name in seen}
+        for trial in trials:
+            train = list(ids.to_numpy()[group.rows[trial.fold.train]])
+            folder = scratch / ("encoders " + " ".join(str(part) for part in trial.key))
+            pairs = mine(job, city.of(set(train)))
+            inputs = replace(city.inputs, positives=pairs["remote_view"])
+            for view in VIEWS:
+                vectors = train_and_embed(job, view, features[view], pairs[view], folder / view)
+                inputs = with_vectors(inputs, view, features[view], vectors)
+            found = {view: inputs.parts[f"{view} embedding"] for view in VIEWS}
+            found["musecl"] = fuse(job, inputs, train, folder / "fusion")
+            for name, part in found.items():
+                blocks[name].append(block_of(ids, part).take(group.rows))
+        for name, part in seen.items():
+            here = (block_of(ids, part).take(group.rows),)
+            method = Method(f"{name}_{ALL}", here, perceptron=False)
+            yield from predict_from_vectors(method, group.labels, trials, None, threads)
+            yield predict_each(f"{name}_{TRAINING}", blocks[name], group, trials, threads)
 
     return predict
+
+
+def predict_each(
+    method: str, blocks: list[Block], group: Group, trials: list[Trial], threads: int
+) -> Answers:
+    """Predict each trial by ridge from vectors of its own, which its training fold made."""
+
+    def fit(at: int) -> np.ndarray:
+        return fit_ridge((blocks[at],), group.labels, trials[at].fold).predictions
+
+    found = work_on_all(fit, list(range(len(trials))), threads)
+    return Answers(method, "ridge", collect(trials, found, group.labels.shape))
 
 
 def fuse(job: Job, inputs: FusionInputs, train: list[str], folder: Path) -> Part:
