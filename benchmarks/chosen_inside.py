@@ -25,6 +25,7 @@ from musecl.evaluation.methods import Block, align  # noqa: E402
 from musecl.evaluation.prediction import (  # noqa: E402
     RidgeFit,
     Trial,
+    collect,
     draw_trials,
     fit_ridge,
     work_on_all,
@@ -81,10 +82,11 @@ def main() -> None:
             trials = draw_trials(split, units, len(group.rows), settings, seed)
             predictions, inner = predict_all(blocks, shown, trials, threads)
             picks = inner.argmax(axis=0)
-            picked = np.full((settings.seeds, *shown.labels.shape), np.nan)
-            for trial, pick in zip(trials, picks, strict=True):
-                rows = trial.fold.test
-                picked[trial.repetition, rows] = predictions[pick, trial.repetition, rows]
+            answers = [
+                predictions[pick, trial.repetition, trial.fold.test]
+                for trial, pick in zip(trials, picks, strict=True)
+            ]
+            picked = collect(trials, answers, shown.labels.shape)
             scores = r2(shown.labels, predictions).mean(axis=1)
             shipped += list(scores[0])
             best += list(scores[scores.mean(axis=1).argmax()])
@@ -125,22 +127,19 @@ def predict_all(
     inner : array of shape (V, trials)
         Mean R2 over the indicators of training rows, each predicted without its part.
     """
-    repetitions = 1 + max(trial.repetition for trial in trials)
-    predictions = np.full((len(blocks), repetitions, *group.labels.shape), np.nan)
-    inner = np.empty((len(blocks), len(trials)))
-    for at, block in enumerate(blocks):
+    predictions, inner = [], []
+    for block in blocks:
         here = block.take(group.rows)
 
         def fit(trial: Trial, here: Block = here) -> tuple[np.ndarray, float]:
             fitted = fit_ridge((here,), group.labels, trial.fold)
             return fitted.predictions, left_out_r2(fitted)
 
-        for number, (trial, (predicted, score)) in enumerate(
-            zip(trials, work_on_all(fit, trials, threads), strict=True)
-        ):
-            predictions[at, trial.repetition, trial.fold.test] = predicted
-            inner[at, number] = score
-    return predictions, inner
+        fits = work_on_all(fit, trials, threads)
+        answers = [predicted for predicted, _ in fits]
+        predictions.append(collect(trials, answers, group.labels.shape))
+        inner.append([score for _, score in fits])
+    return np.stack(predictions), np.array(inner)
 
 
 def left_out_r2(fitted: RidgeFit) -> float:

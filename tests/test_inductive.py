@@ -199,11 +199,11 @@ def test_what_is_held_out_changes_no_pair_of_the_others(job):
     changed.loc[test] = 50
     flows = city.flows[~city.flows[KEY].isin(test)]
     other = replace(city, histogram=changed.reset_index(), flows=flows)
-    found = [inductive.mine(job, one.of(set(train))) for one in (city, other)]
     for view in VIEWS:
-        pd.testing.assert_frame_equal(found[0][view], found[1][view])
-    whole = [inductive.mine(job, replace(one, flows=city.flows)) for one in (city, other)]
-    assert not whole[0]["remote_view"].equals(whole[1]["remote_view"])
+        found = [inductive.mine(job, one.of(set(train)), view) for one in (city, other)]
+        pd.testing.assert_frame_equal(*found)
+    whole = [inductive.mine(job, one, "remote_view") for one in (city, other)]
+    assert not whole[0].equals(whole[1])
 
 
 @pytest.mark.parametrize("view", VIEWS)

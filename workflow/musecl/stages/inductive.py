@@ -69,16 +69,20 @@ def run(job: Job) -> None:
             (everything, ["spatial"], settings.folds),
         ):
             asked = settings.model_copy(update={"seeds": 1, "splits": splits})
-
-            def of_first(
-                group: Group, trials: list[Trial], predict: Predict = predict, folds: int = folds
-            ) -> Iterable[Answers]:
-                return predict(group, trials[:folds])
-
+            of_first = on_first(predict, folds)
             judged = list(judge(of_first, [group], shown, regions, asked, seed, "inductive"))
             tables.append(lay_out_pairs(judged, shown).assign(folds=folds))
     table = pd.concat(tables, ignore_index=True)
     write_comparison(table, job.city, job.output("inductive.csv"))
+
+
+def on_first(predict: Predict, folds: int) -> Predict:
+    """Predict so many folds, and no further one."""
+
+    def predict_first(group: Group, trials: list[Trial]) -> Iterable[Answers]:
+        return predict(group, trials[:folds])
+
+    return predict_first
 
 
 @dataclass(frozen=True)
@@ -130,16 +134,15 @@ def read_city(job: Job, regions: pd.DataFrame) -> City:
     )
 
 
-def mine(job: Job, city: City) -> dict[str, pd.DataFrame]:
-    """Pair the regions of a city for each view; see the stage `pairs`."""
+def mine(job: Job, city: City, view: str) -> pd.DataFrame:
+    """Pair the regions of a city for a view; see the stage `pairs`."""
     settings = job.settings("pairs", PairSettings)
-    draws = [np.random.default_rng([int(job.value("seed")), PAIR_STREAM, at]) for at in range(2)]
-    return {
-        "remote_view": place_pairs(settings.remote_view, city.regions, city.histogram, draws[0]),
-        "street_view": mobility_pairs(
-            settings.street_view, city.regions, city.flows, city.origin_destination, draws[1]
-        ),
-    }
+    draws = np.random.default_rng([int(job.value("seed")), PAIR_STREAM, VIEWS.index(view)])
+    if view == "remote_view":
+        return place_pairs(settings.remote_view, city.regions, city.histogram, draws)
+    return mobility_pairs(
+        settings.street_view, city.regions, city.flows, city.origin_destination, draws
+    )
 
 
 def lay_out_pairs(judged: list[Judged], headline: set[str]) -> pd.DataFrame:
@@ -192,7 +195,7 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
         blocks = []
         for trial in trials:
             train = list(known[trial.fold.train])
-            pairs = mine(job, city.of(set(train)))["remote_view"]
+            pairs = mine(job, city.of(set(train)), "remote_view")
             name = "fold " + " ".join(str(part) for part in trial.key)
             part = fuse(job, replace(inputs, positives=pairs), train, scratch / name)
             blocks.append(block_of(ids, part).take(group.rows))
@@ -218,7 +221,8 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
         for trial in trials:
             train = list(ids.to_numpy()[group.rows[trial.fold.train]])
             folder = scratch / ("encoders " + " ".join(str(part) for part in trial.key))
-            pairs = mine(job, city.of(set(train)))
+            visible = city.of(set(train))
+            pairs = {view: mine(job, visible, view) for view in VIEWS}
             inputs = replace(city.inputs, positives=pairs["remote_view"])
             for view in VIEWS:
                 vectors = train_and_embed(job, view, features[view], pairs[view], folder / view)
