@@ -11,8 +11,10 @@ with one_line_errors():
     # Answers, per rule, which inputs count as new: DVC knows, modification times do not.
     RECORDED = Recorded(workflow, config, ancient)
 
+# What a job may use: all cores here, so many on the node of a cluster. Its outputs do not depend on it.
+CORES = workflow.resource_settings.cores or 8
 # The shell becomes the job: with one in between, a job would outlive a Snakemake that is killed.
-DO = "exec python workflow/musecl stage"
+DO = "MUSECL_WORKERS={threads} exec python workflow/musecl stage"
 TOLD = "> >(tee {log}) 2>&1"
 
 

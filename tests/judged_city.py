@@ -106,9 +106,9 @@ def run_stage(root: Path, stage: Any, *outputs: str) -> list[pd.DataFrame]:
         command="",
         inputs=tuple(f"data/toy/{name}.parquet" for name in TABLES),
         outputs=tuple(f"results/toy/{name}" for name in outputs),
-        parameters=("seed", "threads", "fuse", "evaluate"),
+        parameters=("seed", "fuse", "evaluate"),
     )
-    params = f"seed: 1\nthreads: 1\nfuse: {FUSE}\nevaluate: {EVALUATE}\n"
+    params = f"seed: 1\nfuse: {FUSE}\nevaluate: {EVALUATE}\n"
     (root / "params.yaml").write_text(params, encoding="utf-8")
     run_job(Job(declared, root), stage)
     return [pd.read_csv(root / "results/toy" / name) for name in outputs]

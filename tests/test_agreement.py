@@ -123,7 +123,6 @@ def test_a_rule_has_a_log_a_benchmark_and_memory(stage: str, rules: dict[str, An
     assert rule.log
     assert rule.benchmark
     assert rule.resources["mem_mb"].value
-    assert ("threads" in declared(stage).parameters) == (rule.resources["_cores"].value != 1)
 
 
 def test_no_part_of_the_package_reaches_up_or_around() -> None:

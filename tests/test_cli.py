@@ -29,7 +29,8 @@ def run(job):
     if "broken" in text:
         raise ZeroDivisionError
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"]
-    seen = {"text": text, "city": job.declared.city, "threads": [os.environ[n] for n in names]}
+    threads = [os.environ[name] for name in names]
+    seen = {"text": text, "city": job.declared.city, "threads": threads, "workers": job.workers}
     job.output("out.json").write_text(json.dumps(seen))
 '''
 DVC = """
@@ -40,7 +41,7 @@ stages:
       desc: writes what it sees
       cmd: exec python workflow/musecl toy ${key}
       deps: ["data/${key}/words.txt"]
-      params: [threads, "cities.${key}"]
+      params: [seed, "cities.${key}"]
       outs: ["data/${key}/out.json"]
   alone:
     desc: runs for all cities
@@ -61,7 +62,7 @@ def root(tmp_path: Path) -> Path:
     for name in ("toy", "alone"):
         (package / f"stages/{name}.py").write_text(STAGE, encoding="utf-8")
     (tmp_path / "dvc.yaml").write_text(DVC, encoding="utf-8")
-    params = {"threads": 3, "cities": {"bos": {"extent": None}, "nyc": {"extent": None}}}
+    params = {"seed": 3, "cities": {"bos": {"extent": None}, "nyc": {"extent": None}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     for folder in ("data/bos", "data"):
         (tmp_path / folder).mkdir(exist_ok=True, parents=True)
@@ -79,18 +80,21 @@ def musecl(root: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
-def test_a_stage_of_a_city_runs_with_the_threads_of_params_yaml(root) -> None:
-    done = musecl(root, "toy", "bos", OMP_NUM_THREADS="17", MKL_NUM_THREADS="16")
+def test_a_stage_has_the_workers_it_is_given_and_libraries_one_thread_each(root) -> None:
+    done = musecl(
+        root, "toy", "bos", OMP_NUM_THREADS="17", MKL_NUM_THREADS="16", MUSECL_WORKERS="3"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     found = yaml.safe_load((root / "data/bos/out.json").read_text(encoding="utf-8"))
-    assert found == {"text": "hello", "city": "bos", "threads": ["3"] * 4}
+    assert found == {"text": "hello", "city": "bos", "threads": ["1"] * 4, "workers": 3}
 
 
-def test_a_stage_for_all_cities_runs_with_one_thread(root) -> None:
+def test_a_stage_that_nobody_gives_cores_takes_all_it_may_run_on(root) -> None:
     done = musecl(root, "alone", OMP_NUM_THREADS="17")
     assert (done.returncode, done.stderr) == (0, "")
     found = yaml.safe_load((root / "data/out.json").read_text(encoding="utf-8"))
-    assert found == {"text": "hello", "city": None, "threads": ["1"] * 4}
+    cores = len(os.sched_getaffinity(0))
+    assert found == {"text": "hello", "city": None, "threads": ["1"] * 4, "workers": cores}
 
 
 def test_a_copy_runs_its_own_code(root, tmp_path) -> None:
@@ -133,7 +137,7 @@ def write(root: Path, name: str, text: str) -> None:
         (
             lambda root: write(root, "params.yaml", "cities: {bos: 1}\n"),
             ("toy", "bos"),
-            "musecl: params.yaml: threads: missing; add it\n",
+            "musecl: params.yaml: seed: missing; add it\n",
         ),
         (
             lambda root: (root / "dvc.yaml").unlink(),
@@ -146,7 +150,7 @@ def write(root: Path, name: str, text: str) -> None:
             "musecl: params.yaml: no such file; run from the folder that holds it\n",
         ),
         (
-            lambda root: write(root, "params.yaml", "threads: [3\ncities:\n"),
+            lambda root: write(root, "params.yaml", "seed: [3\ncities:\n"),
             ("toy", "bos"),
             "musecl: params.yaml: not readable as YAML in line 2\n",
         ),

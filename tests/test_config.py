@@ -100,8 +100,6 @@ def test_an_unknown_key_is_refused_in_every_section(section: str) -> None:
         ("seed", "1", "seed: Input should be a valid integer, got '1'"),
         ("seed", True, "seed: Input should be a valid integer, got True"),
         ("seed", -1, "seed: Input should be greater than or equal to 0, got -1"),
-        ("threads", 0, "threads: Input should be greater than or equal to 1, got 0"),
-        ("threads", "2", "threads: Input should be a valid integer, got '2'"),
         ("regions", ABSENT, "regions: missing"),
         ("regions", None, "regions: Input should be a valid dictionary"),
         ("regions.resolution", 5, "regions.resolution: Input should be greater than or equal to 6"),
@@ -200,7 +198,7 @@ def folder(path: Path) -> None:
 
 
 def bad_yaml(path: Path) -> None:
-    path.write_text("seed: 1\nthreads: [2\ncities:\n", encoding="utf-8")
+    path.write_text("seed: 1\nregions: [2\ncities:\n", encoding="utf-8")
 
 
 def no_text(path: Path) -> None:
@@ -238,7 +236,7 @@ def test_a_file_that_is_no_params_yaml(
 
 
 def test_further_errors_are_counted() -> None:
-    values = changed("seed", "one") | {"threads": 0, "wrong_key": 1}
+    values = changed("seed", "one") | {"transfers": 0, "wrong_key": 1}
     with pytest.raises(ParameterError, match=r"seed: .* \(and 2 more\)$"):
         check_params(values, SHIPPED)
 

@@ -121,7 +121,6 @@ def embedding_job(root, view, encoder_folder, model, seed, output="features"):
     trained_by = {"embedding_size": 6, "pooling": "mean"}
     write_encoder(city / f"{view}_encoder", model, trained_by)
     params = {
-        "threads": 1,
         "encoders": {view: {"weights": "folder", "trainable_blocks": 1}},
         f"embed_{view}": {"output": output},
     }
@@ -139,7 +138,7 @@ def embedding_job(root, view, encoder_folder, model, seed, output="features"):
             f"data/town/{view}_embeddings.parquet",
             f"data/town/{view}_view_embeddings.parquet",
         ),
-        parameters=("threads", f"encoders.{view}", f"embed_{view}"),
+        parameters=(f"encoders.{view}", f"embed_{view}"),
     )
     return Job(declared, root)
 

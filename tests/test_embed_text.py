@@ -39,11 +39,11 @@ def world(tmp_path, encoder):  # noqa: F811
         "",
         ("data/toy/places.parquet", "data/models/text"),
         ("data/toy/text_embeddings.parquet",),
-        ("threads", "embed_text"),
+        ("embed_text",),
     )
 
     def run(places, method="transformer"):
-        params = {"threads": 1, "embed_text": {"method": method}}
+        params = {"embed_text": {"method": method}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
         places.to_parquet(tmp_path / "data/toy/places.parquet")
         run_job(Job(declared, tmp_path), embed_text)

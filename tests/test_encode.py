@@ -55,7 +55,7 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     torch.manual_seed(0)
     weights = EfficientNet.from_name("efficientnet-lite0").state_dict()
-    params = {"threads": 1, "encoders": {}}
+    params = {"encoders": {}}
     for view in STAGES:
         (root / "data/models" / view).mkdir(parents=True)
         torch.save(weights, root / "data/models" / view / "efficientnet-lite0-0.pth")
@@ -75,7 +75,7 @@ def encode_stage(root, view, rows):
         command="",
         inputs=(f"data/town/{view}", f"data/models/{view}"),
         outputs=(f"data/town/{view}_features",),
-        parameters=("threads", f"encoders.{view}"),
+        parameters=(f"encoders.{view}",),
     )
     run_job(Job(declared, root), STAGES[view])
     return root / f"data/town/{view}_features"

@@ -263,8 +263,8 @@ def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
     trials = draw_trials(split, units_of(regions, split), 84, SETTINGS, seed=1)
     method = Method("vector", (Block(vectors[:, :5], np.ones(84, bool)),), perceptron=True)
     answers = [
-        *predict_from_vectors(method, labels, trials, MLP, threads=2),
-        *predict_without_vectors(coordinates, labels, trials, threads=2),
+        *predict_from_vectors(method, labels, trials, MLP, workers=2),
+        *predict_without_vectors(coordinates, labels, trials, workers=2),
     ]
     for answer in answers:
         assert r2(labels, answer.predictions)[:, -1].max() < 0.1
@@ -289,10 +289,10 @@ def test_threads_do_not_change_the_answers():
     block = Block(generator.normal(size=(84, 90)), np.ones(84, bool))
     method = Method("vector", (block,), perceptron=True)
 
-    def answers(threads):
+    def answers(workers):
         return [
-            *predict_from_vectors(method, labels, trials, MLP, threads),
-            *predict_without_vectors(coordinates, labels, trials, threads),
+            *predict_from_vectors(method, labels, trials, MLP, workers),
+            *predict_without_vectors(coordinates, labels, trials, workers),
         ]
 
     for one, two in zip(answers(1), answers(2), strict=True):

@@ -184,7 +184,7 @@ def test_no_file_with_labels_is_read():
     declared = declaration(ROOT, "fuse", "nyc")
     data = [path for path in declared.inputs if path.startswith("data/")]
     assert data == [path.replace("/toy/", "/nyc/") for path in DECLARED.inputs]
-    assert declared.parameters == ("seed", "threads", "fuse")
+    assert declared.parameters == ("seed", "fuse")
 
 
 def test_the_published_fusion_writes_the_fused_vector_alone(city):

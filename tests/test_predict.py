@@ -37,7 +37,7 @@ def root(tmp_path_factory):
         ["predictions.parquet", "intervals.csv", "districts.csv"],
         evaluate=SETTINGS,
         seed=1,
-        threads=1,
+        workers=1,
     )
     predict.run(job)
     job.publish()

@@ -361,7 +361,6 @@ def pretraining_root(root: Path, view: str, settings=SETTINGS) -> Job:
     )
     params = {
         "seed": SEED,
-        "threads": 1,
         "encoders": {view: {"weights": "folder", "trainable_blocks": 1}},
         f"pretrain_{view}": settings,
     }
@@ -376,7 +375,7 @@ def pretraining_root(root: Path, view: str, settings=SETTINGS) -> Job:
             f"data/models/{view}",
         ),
         outputs=(f"data/town/{view}_encoder",),
-        parameters=("seed", "threads", f"encoders.{view}", f"pretrain_{view}"),
+        parameters=("seed", f"encoders.{view}", f"pretrain_{view}"),
     )
     return Job(declared, root)
 

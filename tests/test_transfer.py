@@ -61,9 +61,9 @@ def run(root, monkeypatch, labels_of_west=lambda values: values):
         command="",
         inputs=tuple(f"data/{name}" for name in [*INPUTS, "east/remote_view_pairs.parquet"]),
         outputs=("results/east-to-west/r2.csv",),
-        parameters=("seed", "threads", "fuse", "evaluate"),
+        parameters=("seed", "fuse", "evaluate"),
     )
-    params = f"seed: 1\nthreads: 1\nfuse: {FUSE}\nevaluate: {EVALUATE}\n"
+    params = f"seed: 1\nfuse: {FUSE}\nevaluate: {EVALUATE}\n"
     (root / "params.yaml").write_text(params, encoding="utf-8")
     run_job(Job(declared, root), transfer)
     return pd.read_csv(root / "results/east-to-west/r2.csv").set_index("method")

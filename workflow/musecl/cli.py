@@ -18,6 +18,7 @@ from pathlib import Path
 
 from musecl.step.errors import MuseclError
 from musecl.step.pipeline import declaration, read_stages
+from musecl.step.workers import hold_libraries_to_one_thread
 
 ROOT = Path()
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -40,18 +41,10 @@ def run_stage(stage: str, city: str | None = None) -> None:
         from musecl.step.job import Job, run_job
 
     job = Job(declaration(ROOT, stage, city), ROOT)
-    limit_threads(int(job.value("threads")) if "threads" in job.declared.parameters else 1)
+    hold_libraries_to_one_thread()
     with importing():
         module = importlib.import_module(f"musecl.stages.{stage}")
     run_job(job, module)
-
-
-def limit_threads(threads: int) -> None:
-    """Use so many threads, whoever calls: the last bit of a sum depends on their number."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    # Threads that wait without spinning: on a busy machine they would take the cores from others.
-    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
 def reproduce_stage(name: str) -> None:

@@ -35,9 +35,6 @@ class Params(Section):
     """Every section of params.yaml."""
 
     seed: int = Field(strict=True, ge=0, description="of every random draw")
-    threads: int = Field(
-        strict=True, ge=1, description="of each computing stage; a sum depends on it"
-    )
     cities: dict[str, City] = Field(min_length=1)
     answer_keys: list[str] = Field(
         description="generated cities whose scores are compared with the best reachable ones"

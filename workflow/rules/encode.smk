@@ -18,11 +18,10 @@ rule encode_remote_view:
         "logs/{city}/encode_remote_view.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=3000,
     params:
-        "threads",
         "encoders.remote_view",
     shell:
         f"{DO} encode_remote_view@{{wildcards.city}} {TOLD}"
@@ -45,11 +44,10 @@ rule encode_street_view:
         "logs/{city}/encode_street_view.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=3000,
     params:
-        "threads",
         "encoders.street_view",
     shell:
         f"{DO} encode_street_view@{{wildcards.city}} {TOLD}"
@@ -73,12 +71,11 @@ rule pretrain_remote_view:
         "logs/{city}/pretrain_remote_view.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=3000,
     params:
         "seed",
-        "threads",
         "encoders.remote_view",
         "pretrain_remote_view",
     shell:
@@ -103,12 +100,11 @@ rule pretrain_street_view:
         "logs/{city}/pretrain_street_view.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=4000,
     params:
         "seed",
-        "threads",
         "encoders.street_view",
         "pretrain_street_view",
     shell:
@@ -134,11 +130,10 @@ rule embed_remote_view:
         "logs/{city}/embed_remote_view.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=3000,
     params:
-        "threads",
         "encoders.remote_view",
         "embed_remote_view",
     shell:
@@ -164,11 +159,10 @@ rule embed_street_view:
         "logs/{city}/embed_street_view.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=3000,
     params:
-        "threads",
         "encoders.street_view",
         "embed_street_view",
     shell:
@@ -199,12 +193,11 @@ rule pretrain_baselines:
         "logs/{city}/pretrain_baselines.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=4000,
     params:
         "seed",
-        "threads",
         "pairs",
         "encoders.remote_view",
         "encoders.street_view",
@@ -231,11 +224,10 @@ rule embed_text:
         "logs/{city}/embed_text.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=2000,
     params:
-        "threads",
         "embed_text",
     shell:
         f"{DO} embed_text@{{wildcards.city}} {TOLD}"

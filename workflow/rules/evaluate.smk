@@ -21,12 +21,11 @@ rule predict:
         "logs/{city}/predict.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=2500,
     params:
         "seed",
-        "threads",
         "evaluate",
     shell:
         f"{DO} predict@{{wildcards.city}} {TOLD}"
@@ -57,13 +56,12 @@ rule evaluate:
         "logs/{city}/evaluate.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=4000,
     params:
         "cities.{city}.sources",
         "seed",
-        "threads",
         "evaluate",
     shell:
         f"{DO} evaluate@{{wildcards.city}} {TOLD}"
@@ -96,12 +94,11 @@ rule baselines:
         "logs/{city}/baselines.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=4000,
     params:
         "seed",
-        "threads",
         "fuse",
         "evaluate",
     shell:
@@ -134,12 +131,11 @@ rule ablations:
         "logs/{city}/ablations.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=4000,
     params:
         "seed",
-        "threads",
         "fuse",
         "evaluate",
     shell:
@@ -177,12 +173,11 @@ rule inductive:
         "logs/{city}/inductive.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=4000,
     params:
         "seed",
-        "threads",
         "pairs",
         "encoders.remote_view",
         "encoders.street_view",
@@ -259,12 +254,11 @@ rule transfer:
         "logs/{source}-to-{target}/transfer.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=4000,
     params:
         "seed",
-        "threads",
         "encoders.remote_view",
         "encoders.street_view",
         "embed_remote_view",

@@ -23,12 +23,11 @@ rule fuse:
         "logs/{city}/fuse.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=2500,
     params:
         "seed",
-        "threads",
         "fuse",
     shell:
         f"{DO} fuse@{{wildcards.city}} {TOLD}"

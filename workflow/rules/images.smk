@@ -18,13 +18,12 @@ rule scene:
         "logs/{city}/scene.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=3000,
     params:
         "cities.{city}.sources.remote_view",
         "cities.{city}.sources.street_view",
-        "threads",
         "scene",
     shell:
         f"{DO} scene@{{wildcards.city}} {TOLD}"
@@ -73,13 +72,12 @@ rule street_view:
         "logs/{city}/street_view.tsv"
     conda:
         "../../environment.yml"
-    threads: PARAMS.threads
+    threads: CORES
     resources:
         mem_mb=3000,
     params:
         "cities.{city}.sources.street_view",
         "seed",
-        "threads",
         "street_view",
     shell:
         f"{DO} street_view@{{wildcards.city}} {TOLD}"

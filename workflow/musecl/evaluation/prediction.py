@@ -8,15 +8,11 @@ Folds are worked on side by side, one thread each. Threads inside a matrix produ
 each other at every small step, and take seven times the time on a machine that is busy.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from musecl.evaluation.conformal import half_width
 from musecl.evaluation.methods import Block, Method, prepare
@@ -33,10 +29,9 @@ from musecl.evaluation.selection import choose
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import SPLITS, Fold, draw_folds, paper_fold
 from musecl.step.errors import InputError
+from musecl.step.workers import in_pieces
 
 Array = NDArray[np.float64]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 # Per training region, for inputs whose variances sum to one per modality; strongest first.
 PENALTIES = np.logspace(2, -4, 13)
@@ -129,7 +124,7 @@ def state_of(trial: Trial) -> int:
 
 
 def predict_without_vectors(
-    coordinates: Array, labels: Array, trials: list[Trial], threads: int
+    coordinates: Array, labels: Array, trials: list[Trial], workers: int
 ) -> Iterator[Answers]:
     """Predict by the training mean, and from coordinates (N, 2) in metres.
 
@@ -141,7 +136,7 @@ def predict_without_vectors(
         Indicators, known in all N regions.
     trials : list of Trial
         Folds to predict.
-    threads : int
+    workers : int
         Trials at once.
     """
 
@@ -155,7 +150,7 @@ def predict_without_vectors(
 
     means = [by_mean(trial) for trial in trials]
     yield Answers("mean", "mean", collect(trials, means, labels.shape))
-    answers = work_on_all(by_place, trials, threads)
+    answers = list(in_pieces(by_place, trials, workers))
     yield Answers("coordinates", "nearest or forest", collect(trials, answers, labels.shape))
 
 
@@ -164,7 +159,7 @@ def predict_from_vectors(
     labels: Array,
     trials: list[Trial],
     networks: MlpSettings | None,
-    threads: int,
+    workers: int,
 ) -> Iterator[Answers]:
     """Predict by ridge and, where the method says so, by the paper's perceptron.
 
@@ -178,19 +173,19 @@ def predict_from_vectors(
         Folds to predict.
     networks : MlpSettings, optional
         Of the perceptron; None leaves it out.
-    threads : int
+    workers : int
         Trials, or stacks of networks, at once.
     """
 
     def fit(trial: Trial) -> RidgeFit:
         return fit_ridge(method.blocks, labels, trial.fold)
 
-    fits = work_on_all(fit, trials, threads)
+    fits = list(in_pieces(fit, trials, workers))
     predictions = [fitted.predictions for fitted in fits]
     yield Answers(method.name, "ridge", collect(trials, predictions, labels.shape))
     if networks is not None and method.perceptron:
         components = [fitted.components(networks.components) for fitted in fits]
-        yield Answers(method.name, "mlp", _fit_mlp(components, labels, trials, networks, threads))
+        yield Answers(method.name, "mlp", _fit_mlp(components, labels, trials, networks, workers))
 
 
 @dataclass(frozen=True)
@@ -265,7 +260,7 @@ def _fit_mlp(
     labels: Array,
     trials: list[Trial],
     settings: MlpSettings,
-    threads: int,
+    workers: int,
 ) -> Array:
     """Predict by a network per trial and indicator, in stacks that the cache holds."""
     members = [
@@ -279,7 +274,7 @@ def _fit_mlp(
     def fit(stack: list[Member]) -> list[Array]:
         return fit_and_predict(stack, settings, batches)
 
-    answers = [answer for stack in work_on_all(fit, stacks, threads) for answer in stack]
+    answers = [answer for stack in in_pieces(fit, stacks, workers) for answer in stack]
     width = labels.shape[1]
     by_trial = [
         np.column_stack(answers[start : start + width]) for start in range(0, len(answers), width)
@@ -304,12 +299,3 @@ def collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) -
     for trial, answer in zip(trials, answers, strict=True):
         predictions[trial.repetition, trial.fold.test] = answer
     return predictions
-
-
-def work_on_all(work: Callable[[Item], Result], items: list[Item], threads: int) -> list[Result]:
-    """Work on items side by side, each in one thread, whatever its libraries would take."""
-    with (
-        threadpool_limits(1),
-        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-    ):
-        return list(pool.map(work, items))

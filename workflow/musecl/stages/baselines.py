@@ -37,7 +37,6 @@ from musecl.evaluation.prediction import (
     fit_ridge,
     predict_from_vectors,
     state_of,
-    work_on_all,
 )
 from musecl.evaluation.selection import Chosen, Predictor, choose, stack
 from musecl.evaluation.settings import EvaluateSettings
@@ -56,6 +55,7 @@ from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_by_region, read_vectors
+from musecl.step.workers import in_pieces
 
 Array = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ FUSIONS = {
 def run(job: Job) -> None:
     """Write `baselines.csv`."""
     settings = job.settings("evaluate", EvaluateSettings)
-    seed, threads = int(job.value("seed")), int(job.value("threads"))
+    seed, workers = int(job.value("seed")), job.workers
     regions, groups, headline, _ = read_labelled(job)
     with job.scratch() as scratch:
         methods = read_methods(job, regions[KEY], scratch)
@@ -96,14 +96,14 @@ def run(job: Job) -> None:
             for name, blocks in methods.items():
                 here = tuple(block.take(group.rows) for block in blocks)
                 method = Method(name, here, perceptron=False)
-                yield from predict_from_vectors(method, group.labels, trials, None, threads)
+                yield from predict_from_vectors(method, group.labels, trials, None, workers)
             yield from predict_in_practice(
                 coordinates[group.rows],
                 counts[group.rows],
                 methods["musecl"][0].take(group.rows),
                 group.labels,
                 trials,
-                threads,
+                workers,
             )
 
         judged = list(judge(predict, groups, headline, regions, settings, seed, "baselines"))
@@ -203,7 +203,7 @@ def predict_in_practice(
     representation: Block,
     labels: Array,
     trials: list[Trial],
-    threads: int,
+    workers: int,
 ) -> Iterator[Answers]:
     """Predict by what needs no image, by a stack of it, and by a stack with a representation.
 
@@ -217,7 +217,7 @@ def predict_in_practice(
         Of the same n regions.
     labels : array of shape (n, T)
     trials : list of Trial
-    threads : int
+    workers : int
         Trials at once.
     """
 
@@ -237,7 +237,7 @@ def predict_in_practice(
         stacks = [stack(chosen[:-1], labels, trial.fold), stack(chosen, labels, trial.fold)]
         return [*(one.test for one in chosen[:-1]), *stacks]
 
-    answers = work_on_all(predict, trials, threads)
+    answers = list(in_pieces(predict, trials, workers))
     for place, name in enumerate((*PRACTICE, "stacked", "stacked_with_musecl")):
         predictions = [of_trial[place] for of_trial in answers]
         yield Answers(name, "chosen", collect(trials, predictions, labels.shape))

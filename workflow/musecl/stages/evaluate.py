@@ -68,7 +68,7 @@ def run(job: Job) -> None:
     lot_counts = job.input("scene") / "lot_counts.parquet"
     lots = read_lot_counts(lot_counts, regions[KEY]) if lot_counts.exists() else None
 
-    scores = score(groups, regions, blocks, lots, settings, job.value("seed"), job.value("threads"))
+    scores = score(groups, regions, blocks, lots, settings, job.value("seed"), job.workers)
     scores["shares_source_with"] = scores["indicator"].map(shares_source_with)
     scores["imagery"] = RENDERED if rendered else PHOTOGRAPHIC
     scores.insert(0, "city", job.city)
@@ -92,7 +92,7 @@ def score(
     lots: NDArray[np.int64] | None,
     settings: EvaluateSettings,
     seed: int,
-    threads: int,
+    workers: int,
 ) -> pd.DataFrame:
     """Score every method on every indicator and split, one row each, sorted.
 
@@ -108,7 +108,7 @@ def score(
         Lots per region.
     settings : EvaluateSettings
         Splits, seeds, predictor.
-    seed, threads : int
+    seed, workers : int
         Of every draw; of the work.
     """
     coordinates = metric_coordinates(regions)
@@ -123,9 +123,9 @@ def score(
             networks = settings.mlp if split in NETWORK_SPLITS else None
             here = {name: block.take(group.rows) for name, block in blocks.items()}
             answers = [
-                predict_without_vectors(coordinates[group.rows], group.labels, trials, threads),
+                predict_without_vectors(coordinates[group.rows], group.labels, trials, workers),
                 *(
-                    predict_from_vectors(method, group.labels, trials, networks, threads)
+                    predict_from_vectors(method, group.labels, trials, networks, workers)
                     for method in build_methods(here, None if lots is None else lots[group.rows])
                 ),
             ]

@@ -33,7 +33,6 @@ from musecl.evaluation.prediction import (
     collect,
     fit_ridge,
     predict_from_vectors,
-    work_on_all,
 )
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion.inputs import read_inputs
@@ -46,6 +45,7 @@ from musecl.pairing.settings import PairSettings
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_table, read_vectors
+from musecl.step.workers import in_pieces
 
 PAIR_STREAM, DRAWS = 14, 35
 SPLITS = ["random", "spatial"]
@@ -189,9 +189,9 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
     everything = block_of(ids, fuse(job, inputs, list(ids), scratch / "all regions"))
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        known, threads = ids.to_numpy()[group.rows], int(job.value("threads"))
+        known, workers = ids.to_numpy()[group.rows], job.workers
         seen = Method(f"fusion_{ALL}", (everything.take(group.rows),), perceptron=False)
-        yield from predict_from_vectors(seen, group.labels, trials, None, threads)
+        yield from predict_from_vectors(seen, group.labels, trials, None, workers)
         blocks = []
         for trial in trials:
             train = list(known[trial.fold.train])
@@ -199,7 +199,7 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
             name = "fold " + " ".join(str(part) for part in trial.key)
             part = fuse(job, replace(inputs, positives=pairs), train, scratch / name)
             blocks.append(block_of(ids, part).take(group.rows))
-        yield predict_each(f"fusion_{TRAINING}", blocks, group, trials, threads)
+        yield predict_each(f"fusion_{TRAINING}", blocks, group, trials, workers)
 
     return predict
 
@@ -216,7 +216,7 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
     ids = city.regions[KEY]
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        threads = int(job.value("threads"))
+        workers = job.workers
         blocks: dict[str, list[Block]] = {name: [] for name in seen}
         for trial in trials:
             train = list(ids.to_numpy()[group.rows[trial.fold.train]])
@@ -234,21 +234,21 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
         for name, part in seen.items():
             here = (block_of(ids, part).take(group.rows),)
             method = Method(f"{name}_{ALL}", here, perceptron=False)
-            yield from predict_from_vectors(method, group.labels, trials, None, threads)
-            yield predict_each(f"{name}_{TRAINING}", blocks[name], group, trials, threads)
+            yield from predict_from_vectors(method, group.labels, trials, None, workers)
+            yield predict_each(f"{name}_{TRAINING}", blocks[name], group, trials, workers)
 
     return predict
 
 
 def predict_each(
-    method: str, blocks: list[Block], group: Group, trials: list[Trial], threads: int
+    method: str, blocks: list[Block], group: Group, trials: list[Trial], workers: int
 ) -> Answers:
     """Predict each trial by ridge from vectors of its own, which its training fold made."""
 
     def fit(at: int) -> np.ndarray:
         return fit_ridge((blocks[at],), group.labels, trials[at].fold).predictions
 
-    found = work_on_all(fit, list(range(len(trials))), threads)
+    found = list(in_pieces(fit, range(len(trials)), workers))
     return Answers(method, "ridge", collect(trials, found, group.labels.shape))
 
 

@@ -17,12 +17,13 @@ from tqdm import tqdm
 from musecl.evaluation.conformal import COVERAGE
 from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.methods import Block, align
-from musecl.evaluation.prediction import Trial, collect, draw_trials, fit_ridge, work_on_all
+from musecl.evaluation.prediction import Trial, collect, draw_trials, fit_ridge
 from musecl.evaluation.scoring import score_once, scored_rows
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, Fold, parts_of, possible_splits, units_of
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_vectors, write_csv, write_table
+from musecl.step.workers import in_pieces
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 71
@@ -48,7 +49,7 @@ PREDICTIONS = pa.DataFrameSchema(
 def run(job: Job) -> None:
     """Write `predictions.parquet`, measured coverage and what carries over between districts."""
     settings = job.settings("evaluate", EvaluateSettings)
-    seed, threads = int(job.value("seed")), int(job.value("threads"))
+    seed, workers = int(job.value("seed")), job.workers
     regions, groups, *_ = read_labelled(job)
     keys, vectors = read_vectors(job.input("embeddings.parquet"), "embedding")
     block = align(regions[KEY], keys, vectors, where="embeddings.parquet")
@@ -58,7 +59,7 @@ def run(job: Job) -> None:
     for group, split in tqdm(runs, "predict", mininterval=5):
         here = regions.iloc[group.rows]
         trials = draw_trials(split, units_of(here, split), len(here), settings, seed)
-        predicted, width = predict_with_intervals(block.take(group.rows), group, trials, threads)
+        predicted, width = predict_with_intervals(block.take(group.rows), group, trials, workers)
         tables.append(tabulate(here, group, split, predicted, width))
     predictions = pd.concat(tables, ignore_index=True)
     predictions = predictions.sort_values(["split", "indicator", KEY], ignore_index=True)
@@ -75,7 +76,7 @@ def run(job: Job) -> None:
 
 
 def predict_with_intervals(
-    block: Block, group: Group, trials: list[Trial], threads: int
+    block: Block, group: Group, trials: list[Trial], workers: int
 ) -> tuple[Array, Array]:
     """Predict each region out of fold, with the half-width of its interval.
 
@@ -87,7 +88,7 @@ def predict_with_intervals(
         T indicators.
     trials : list of Trial
         S repetitions.
-    threads : int
+    workers : int
         Trials at once.
 
     Returns
@@ -101,7 +102,7 @@ def predict_with_intervals(
         answers = fitted.predictions
         return answers, np.broadcast_to(fitted.half_width, answers.shape)
 
-    fits = work_on_all(fit, trials, threads)
+    fits = list(in_pieces(fit, trials, workers))
     shape = group.labels.shape
     predictions = collect(trials, [answers for answers, _ in fits], shape)
     return predictions, collect(trials, [width for _, width in fits], shape)

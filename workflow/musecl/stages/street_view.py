@@ -4,7 +4,6 @@ Of a generated city, views are drawn from what they are to show.
 """
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from musecl.imagery.settings import StreetViewSettings
 from musecl.sources.synth import STREET_VIEW
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_geotable, read_table
+from musecl.step.workers import in_pieces
 
 STAGE = 3
 
@@ -34,14 +34,14 @@ def run(job: Job) -> None:
     """Choose the viewpoints of each region and render what is seen from them."""
     regions = read_geotable(job.input("regions.parquet"))
     settings = job.settings("street_view", StreetViewSettings)
-    scene, seed, threads = job.input("scene"), job.value("seed"), job.value("threads")
+    scene, seed = job.input("scene"), job.value("seed")
     if job.value("cities.{city}.sources.street_view") == "synth":
         shown = read_table(scene / STREET_VIEW)
         rows = render_views(
             shown, regions, render_street, settings.pixels, ORIENTATIONS, settings.viewpoints
         )
     else:
-        rows = render_scene(scene, regions, settings, seed, threads)
+        rows = render_scene(scene, regions, settings, seed, workers)
     folder = job.output("street_view")
     folder.mkdir()
     write_images(folder, rows)
@@ -50,7 +50,7 @@ def run(job: Job) -> None:
 
 
 def render_scene(
-    scene: Path, regions: gpd.GeoDataFrame, settings: StreetViewSettings, seed: int, threads: int
+    scene: Path, regions: gpd.GeoDataFrame, settings: StreetViewSettings, seed: int, workers: int
 ) -> pd.DataFrame:
     """Choose viewpoints along the roads of the drawn city and render it: rows of images."""
     roads = read_geotable(scene / "roads.parquet")
@@ -63,9 +63,12 @@ def render_scene(
         render_panorama, classes, colours, metres_per_pixel=transform.a, pixels=settings.pixels
     )
     positions = raster_positions(viewpoints, transform)
-    with ThreadPoolExecutor(threads) as pool:
-        encoded = pool.map(lambda position: [encode_image(v) for v in render(position)], positions)
-        images = list(tqdm(encoded, "panoramas", len(positions), mininterval=5))
+
+    def draw(position: tuple[float, float, float]) -> list[bytes]:
+        return [encode_image(view) for view in render(position)]
+
+    encoded = in_pieces(draw, positions, workers)
+    images = list(tqdm(encoded, "panoramas", len(positions), mininterval=5))
     return image_rows(viewpoints, images)
 
 
