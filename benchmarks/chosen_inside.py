@@ -39,7 +39,7 @@ from musecl.fusion.settings import FuseSettings  # noqa: E402
 from musecl.step.job import Job  # noqa: E402
 from musecl.step.pipeline import declaration  # noqa: E402
 from musecl.step.tables import KEY  # noqa: E402
-from musecl.step.workers import in_pieces  # noqa: E402
+from musecl.step.workers import in_processes  # noqa: E402
 
 SPLITS = ("random", "spatial")
 # Every choice that docs/experiments.md tells of, one at a time, from the shipped settings.
@@ -135,7 +135,7 @@ def predict_all(
             fitted = fit_ridge((here,), group.labels, trial.fold)
             return fitted.predictions, left_out_r2(fitted)
 
-        fits = list(in_pieces(fit, trials))
+        fits = list(in_processes(fit, trials))
         answers = [predicted for predicted, _ in fits]
         predictions.append(collect(trials, answers, group.labels.shape))
         inner.append([score for _, score in fits])

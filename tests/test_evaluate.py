@@ -27,6 +27,7 @@ from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import declaration
 from musecl.step.tables import write_vectors
+from musecl.step.workers import GIVEN
 
 ROOT = Path(__file__).parents[1]
 MLP = MlpSettings(
@@ -289,7 +290,7 @@ def test_an_answer_that_is_no_number_is_refused():
         collect(trials, [answer], (84, 2))
 
 
-def test_threads_do_not_change_the_answers():
+def test_the_number_of_workers_does_not_change_the_answers(monkeypatch):
     generator = np.random.default_rng(7)
     regions = build_regions()
     coordinates = metric_coordinates(regions)
@@ -299,13 +300,16 @@ def test_threads_do_not_change_the_answers():
     method = Method("vector", (block,), perceptron=True)
 
     def answers(workers):
+        monkeypatch.setenv(GIVEN, str(workers))
         return [
-            *predict_from_vectors(method, labels, trials, MLP, workers),
-            *predict_without_vectors(coordinates, labels, trials, workers),
+            *predict_from_vectors(method, labels, trials, MLP),
+            *predict_without_vectors(coordinates, labels, trials),
         ]
 
-    for one, two in zip(answers(1), answers(2), strict=True):
-        np.testing.assert_array_equal(one.predictions, two.predictions)
+    expected = answers(1)
+    for workers in (2, 3, 8):
+        for one, other in zip(expected, answers(workers), strict=True):
+            np.testing.assert_array_equal(one.predictions, other.predictions)
 
 
 @pytest.mark.parametrize(

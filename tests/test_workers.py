@@ -1,6 +1,12 @@
 """Pieces of work: in order, side by side, the same for any number of workers."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +14,8 @@ import torch
 from torch import nn
 
 from musecl.learning.pieces import PIECE, apply_in_pieces
-from musecl.step.workers import GIVEN, given_workers, in_pieces
+from musecl.step.errors import InputError
+from musecl.step.workers import GIVEN, given_workers, in_pieces, in_processes
 
 WORKERS = (1, 2, 3, 8)
 
@@ -56,6 +63,65 @@ def test_all_cores_are_given_where_nobody_says_otherwise(monkeypatch) -> None:
     assert given_workers() == 7
     monkeypatch.setenv(GIVEN, "3")
     assert given_workers() == 3
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_processes_give_results_in_the_order_of_the_pieces(monkeypatch, workers) -> None:
+    monkeypatch.setenv(GIVEN, str(workers))
+    base = np.arange(3)
+    found = list(in_processes(lambda number: (number + base, os.getpid()), range(10)))
+    assert [list(values) for values, _ in found] == [[n, n + 1, n + 2] for n in range(10)]
+    assert ({process for _, process in found} == {os.getpid()}) == (workers == 1)
+
+
+def test_an_error_of_a_process_reaches_the_caller(monkeypatch) -> None:
+    monkeypatch.setenv(GIVEN, "2")
+
+    def work(number: int) -> int:
+        if number == 3:
+            raise InputError("a piece: wrong; mend it")
+        return number
+
+    with pytest.raises(InputError, match="a piece: wrong; mend it"):
+        list(in_processes(work, range(10)))
+
+
+def test_a_process_that_dies_is_an_error_and_not_a_wait(monkeypatch) -> None:
+    monkeypatch.setenv(GIVEN, "2")
+    with pytest.raises(BrokenProcessPool):
+        list(in_processes(lambda number: os.kill(os.getpid(), signal.SIGKILL), range(4)))
+
+
+ORPHANS = """
+import os, sys, time
+sys.path[:0] = {paths!r}
+from musecl.step.workers import in_processes
+
+def work(number):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+list(in_processes(work, range(2)))
+"""
+
+
+def test_processes_end_with_the_one_that_forked_them() -> None:
+    script = ORPHANS.format(paths=[path for path in sys.path if path])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, GIVEN: "2"},
+    )
+    children = [int(parent.stdout.readline()) for _ in range(2)]
+    parent.kill()
+    parent.wait()
+    parent.stdout.read()  # ends when nobody holds its other end
+    assert not [child for child in children if Path(f"/proc/{child}").exists() and alive(child)]
+
+
+def alive(process: int) -> bool:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
 
 
 def network() -> nn.Module:

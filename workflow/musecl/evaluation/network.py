@@ -52,7 +52,7 @@ def fit_and_predict(
     Parameters
     ----------
     members : list of Member
-        As many as the processor's cache holds well: about fifteen.
+        Of one fold, or of folds alike in size; three to fifteen cost the same each.
     settings : MlpSettings
         Layers, learning rate, batch, epochs and patience.
     batches : int

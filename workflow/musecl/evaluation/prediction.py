@@ -4,8 +4,8 @@ Everything that is fitted (means for what is absent, scales, components, penalti
 fitted inside a training fold. A fold's inputs are decomposed once, for all indicators, penalties
 and the perceptron's components.
 
-Folds are worked on side by side, one thread each. Threads inside a matrix product would wait for
-each other at every small step, and take seven times the time on a machine that is busy.
+Folds are worked on side by side, a process each: threads would wait for each other at Python's
+lock.
 """
 
 from collections.abc import Iterator
@@ -30,14 +30,13 @@ from musecl.evaluation.selection import choose
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import SPLITS, Fold, draw_folds, paper_fold
 from musecl.step.errors import InputError
-from musecl.step.workers import in_pieces
+from musecl.step.workers import in_processes
 
 # Of either precision.
 Array = NDArray[Any]
 
 # Per training region, for inputs whose variances sum to one per modality; strongest first.
 PENALTIES = np.logspace(2, -4, 13)
-STACK = 15
 # Keys of generators: what is drawn for one purpose does not shift what is drawn for another.
 DRAW_FOLDS, DRAW_FOREST, DRAW_NETWORK = 31, 32, 33
 
@@ -150,7 +149,7 @@ def predict_without_vectors(
 
     means = [by_mean(trial) for trial in trials]
     yield Answers("mean", "mean", collect(trials, means, labels.shape))
-    answers = list(in_pieces(by_place, trials))
+    answers = list(in_processes(by_place, trials))
     yield Answers("coordinates", "nearest or forest", collect(trials, answers, labels.shape))
 
 
@@ -176,18 +175,19 @@ def predict_from_vectors(
     blocks = tuple(block.compact() for block in method.blocks)
     seeds = networks.seeds if networks is not None and method.perceptron else 0
 
-    def fit(trial: Trial) -> tuple[Array, NDArray[np.float32] | None]:
+    def fit(trial: Trial) -> tuple[Array, Array | None]:
         fitted = fit_ridge(blocks, labels, trial.fold)
         if networks is None or trial.repetition >= seeds:
             return fitted.predictions, None
-        return fitted.predictions, fitted.components(networks.components)
+        inputs = fitted.components(networks.components)
+        return fitted.predictions, _fit_networks(inputs, labels, trial, networks)
 
-    predictions, components = zip(*in_pieces(fit, trials), strict=True)
-    yield Answers(method.name, "ridge", collect(trials, list(predictions), labels.shape))
-    if networks is not None and seeds:
-        judged = [trial for trial in trials if trial.repetition < seeds]
-        inputs = [one for one in components if one is not None]
-        yield Answers(method.name, "mlp", _fit_mlp(inputs, labels, judged, networks))
+    by_ridge, by_network = zip(*in_processes(fit, trials), strict=True)
+    yield Answers(method.name, "ridge", collect(trials, list(by_ridge), labels.shape))
+    judged = [trial for trial in trials if trial.repetition < seeds]
+    if judged:
+        answers = [answer for answer in by_network if answer is not None]
+        yield Answers(method.name, "mlp", collect(judged, answers, labels.shape))
 
 
 @dataclass(frozen=True)
@@ -257,30 +257,16 @@ def fit_ridge(blocks: tuple[Block, ...], labels: Array, fold: Fold) -> RidgeFit:
     return RidgeFit(fold, inputs, decomposed, penalties, known)
 
 
-def _fit_mlp(
-    components: list[NDArray[np.float32]],
-    labels: Array,
-    trials: list[Trial],
-    settings: MlpSettings,
+def _fit_networks(
+    inputs: NDArray[np.float32], labels: Array, trial: Trial, settings: MlpSettings
 ) -> Array:
-    """Predict by a network per trial and indicator, in stacks that the cache holds."""
+    """Predict the test fold (rows, T) by a network per indicator, all of a trial at once."""
     members = [
-        Member(inputs, labels[:, column], trial.fold, (DRAW_NETWORK, *trial.key, column))
-        for inputs, trial in zip(components, trials, strict=True)
-        for column in range(labels.shape[1])
+        Member(inputs, label, trial.fold, (DRAW_NETWORK, *trial.key, column))
+        for column, label in enumerate(labels.T)
     ]
-    batches = max(1, min(len(trial.fold.fitting) for trial in trials) // settings.batch)
-    stacks = [members[start : start + STACK] for start in range(0, len(members), STACK)]
-
-    def fit(stack: list[Member]) -> list[Array]:
-        return fit_and_predict(stack, settings, batches)
-
-    answers = [answer for stack in in_pieces(fit, stacks) for answer in stack]
-    width = labels.shape[1]
-    by_trial = [
-        np.column_stack(answers[start : start + width]) for start in range(0, len(answers), width)
-    ]
-    return collect(trials, by_trial, labels.shape)
+    batches = max(1, len(trial.fold.fitting) // settings.batch)
+    return np.column_stack(fit_and_predict(members, settings, batches))
 
 
 def collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) -> Array:

@@ -55,7 +55,7 @@ from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_by_region, read_vectors
-from musecl.step.workers import in_pieces
+from musecl.step.workers import in_processes
 
 Array = NDArray[np.float64]
 
@@ -233,7 +233,7 @@ def predict_in_practice(
         stacks = [stack(chosen[:-1], labels, trial.fold), stack(chosen, labels, trial.fold)]
         return [*(one.test for one in chosen[:-1]), *stacks]
 
-    answers = list(in_pieces(predict, trials))
+    answers = list(in_processes(predict, trials))
     for place, name in enumerate((*PRACTICE, "stacked", "stacked_with_musecl")):
         predictions = [of_trial[place] for of_trial in answers]
         yield Answers(name, "chosen", collect(trials, predictions, labels.shape))

@@ -45,7 +45,7 @@ from musecl.pairing.settings import PairSettings
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_table, read_vectors
-from musecl.step.workers import in_pieces
+from musecl.step.workers import in_processes
 
 PAIR_STREAM, DRAWS = 14, 35
 SPLITS = ["random", "spatial"]
@@ -245,7 +245,7 @@ def predict_each(method: str, blocks: list[Block], group: Group, trials: list[Tr
     def fit(at: int) -> np.ndarray:
         return fit_ridge((blocks[at],), group.labels, trials[at].fold).predictions
 
-    found = list(in_pieces(fit, range(len(trials))))
+    found = list(in_processes(fit, range(len(trials))))
     return Answers(method, "ridge", collect(trials, found, group.labels.shape))
 
 

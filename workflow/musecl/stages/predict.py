@@ -23,7 +23,7 @@ from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, Fold, parts_of, possible_splits, units_of
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_vectors, write_csv, write_table
-from musecl.step.workers import in_pieces
+from musecl.step.workers import in_processes
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 71
@@ -99,7 +99,7 @@ def predict_with_intervals(block: Block, group: Group, trials: list[Trial]) -> t
         answers = fitted.predictions
         return answers, np.broadcast_to(fitted.half_width, answers.shape)
 
-    fits = list(in_pieces(fit, trials))
+    fits = list(in_processes(fit, trials))
     shape = group.labels.shape
     predictions = collect(trials, [answers for answers, _ in fits], shape)
     return predictions, collect(trials, [width for _, width in fits], shape)

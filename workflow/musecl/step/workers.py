@@ -4,11 +4,14 @@ What a piece is does not depend on how many work: the outputs are the same bytes
 workers. So no number of threads is a parameter, and no output is stale because of the machine.
 """
 
+import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from musecl.step.lifetime import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,3 +69,39 @@ def in_pieces(work: Callable[[Item], Result], pieces: Iterable[Item]) -> Iterato
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def in_processes(work: Callable[[Item], Result], pieces: Sequence[Item]) -> Iterator[Result]:
+    """Work on pieces side by side as `in_pieces` does, in processes that are forked for it.
+
+    For work of many small calls, which would wait for each other at Python's lock. What the work
+    reads is inherited and not copied; it must use no GPU.
+
+    Parameters
+    ----------
+    work : callable
+        From a piece to its result, which can be pickled.
+    pieces : sequence
+
+    Yields
+    ------
+    object
+        As `work` returns it.
+    """
+    workers = min(given_workers(), len(pieces))
+    if workers < 2:
+        yield from map(work, pieces)
+        return
+    inherited[:] = [work, pieces]
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, fork, initializer=end_with_parent) as pool:
+        yield from pool.map(_work_on_inherited, range(len(pieces)))
+
+
+# What a forked process works on: a function that is no module's own cannot be sent to it.
+inherited: list[Any] = []
+
+
+def _work_on_inherited(number: int) -> Any:
+    work, pieces = inherited
+    return work(pieces[number])
