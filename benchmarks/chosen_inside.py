@@ -39,7 +39,7 @@ from musecl.fusion.settings import FuseSettings  # noqa: E402
 from musecl.step.job import Job  # noqa: E402
 from musecl.step.pipeline import declaration  # noqa: E402
 from musecl.step.tables import KEY  # noqa: E402
-from musecl.step.workers import in_pieces
+from musecl.step.workers import in_pieces  # noqa: E402
 
 SPLITS = ("random", "spatial")
 # Every choice that docs/experiments.md tells of, one at a time, from the shipped settings.
