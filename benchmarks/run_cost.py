@@ -24,10 +24,8 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
-sys.path.insert(0, str(ROOT / "tests"))
 
 from musecl.step.pipeline import declared_in, read_stages  # noqa: E402
-from relay_race import environment  # noqa: E402
 
 
 def lay(folder: Path, commit: str) -> Path:
@@ -50,8 +48,11 @@ def run(folder: Path, target: str, cores: int) -> tuple[float, float]:
     """
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     command = ["snakemake", "--cores", str(cores), target]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (folder / "run.log").open("w") as log:
-        done = subprocess.run(command, cwd=folder, env=environment(), stdout=log, stderr=log)
+        done = subprocess.run(
+            command, cwd=folder, env={**os.environ, "PATH": path}, stdout=log, stderr=log
+        )
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{target}: not built; {folder / 'run.log'} says why")
