@@ -1,5 +1,6 @@
 """Caches with each kind of link, and one that several checkouts share: nothing writes into them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ def test_no_step_writes_through_a_link(built_city: Relay, tmp_path: Path, kind: 
     assert_linked(relay, kind)
     edit_parameter(relay, "fuse.dim", 7)
     edit_code(relay, "places", "second")
+    edit_code(relay, "tile", "second")
     relay.snakemake()
     assert results(relay) != first
     assert_linked(relay, kind)
@@ -27,6 +29,7 @@ def test_no_step_writes_through_a_link(built_city: Relay, tmp_path: Path, kind: 
     assert not damaged(relay.folder / ".dvc/cache")
     edit_parameter(relay, "fuse.dim", 32)
     edit_code(relay, "places", "first")
+    edit_code(relay, "tile", "first")
     relay.run("dvc", "repro")
     assert results(relay) == first
     assert not damaged(relay.folder / ".dvc/cache")
@@ -63,9 +66,37 @@ def test_a_new_checkout_keeps_each_output_once(built_city: Relay) -> None:
 
 
 def assert_linked(relay: Relay, kind: str) -> None:
-    file = relay.folder / "data/nyc/places.txt"
-    assert file.is_symlink() == (kind == "symlink")
-    assert (file.stat().st_nlink > 1) == (kind == "hardlink")
+    for name in files(relay):
+        file = relay.folder / name
+        assert file.is_symlink() == (kind == "symlink"), name
+        assert (file.stat().st_nlink > 1) == (kind == "hardlink"), name
+
+
+def test_a_user_who_is_not_root_builds_over_what_is_write_protected(
+    built_city: Relay, tmp_path: Path
+) -> None:
+    relay = built_city.copy(tmp_path / "relay")
+    first, places = results(relay), relay.folder / "data/nyc/places.txt"
+    # Root may write anywhere, and no engine would stop: so without that right, as everyone else.
+    rights = "-dac_override,-dac_read_search,-fowner"
+    drop = ("setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}")
+    ordinary = drop if os.geteuid() == 0 else ()
+    places.chmod(0o444)
+    relay.run(*ordinary, "sh", "-c", "echo edited >> data/nyc/places.txt", check=False)
+    assert "edited" not in places.read_text()
+    edit_parameter(relay, "fuse.dim", 7)
+    edit_code(relay, "places", "second")
+    edit_code(relay, "tile", "second")
+    relay.run(*ordinary, "snakemake", "--cores", "2")
+    assert results(relay) != first
+    assert_agreement(relay, set())
+    edit_parameter(relay, "fuse.dim", 32)
+    edit_code(relay, "places", "first")
+    edit_code(relay, "tile", "first")
+    relay.run(*ordinary, "dvc", "repro")
+    assert results(relay) == first
+    assert not damaged(relay.folder / ".dvc/cache")
+    assert_agreement(relay, set())
 
 
 @pytest.mark.parametrize("kind", ["hardlink", "symlink"])

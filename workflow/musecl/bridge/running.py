@@ -245,9 +245,9 @@ def _stages_as_the_bridge_needs_them() -> Iterator[None]:
         above = {maker_of[dep.def_path] for dep in stage.deps if dep.def_path in maker_of}
         return bool(changed(stage, allow_missing, [stages[name] for name in sorted(above)]))
 
-    def needs_relink(path: str, cache: Any, meta: Any, *rest: Any) -> bool:
-        copied = not meta.is_link and meta.nlink == 1
-        return (copied and cache.cache_types[0] != "copy") or bool(relink(path, cache, meta, *rest))
+    def needs_relink(path: str, cache: Any, meta: Any, cache_meta: Any, oid: str | None) -> bool:
+        copied = not meta.is_link and meta.nlink == 1 and cache.cache_types[0] != "copy"
+        return copied or relink(path, cache, meta, cache_meta, oid)
 
     Stage.save_deps, Stage.changed_deps = save_deps, changed_deps
     checkout._needs_relink = needs_relink
