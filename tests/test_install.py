@@ -140,3 +140,20 @@ def test_one_package_is_cut_out_of_the_lock_with_its_hashes() -> None:
 def test_who_fails_says_what_else_there_is() -> None:
     with pytest.raises(SystemExit, match=r"not installed; INSTALLER=pip"):
         install.run([sys.executable, "-c", "raise SystemExit(1)"], {}, "INSTALLER=pip")
+
+
+def test_what_cannot_be_imported_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stages = tmp_path / "workflow/musecl/stages"
+    stages.mkdir(parents=True)
+    (stages / "draw.py").write_text("")
+    monkeypatch.setattr(install, "LOCK", tmp_path / "requirements.lock")
+    monkeypatch.setattr(install, "ENGINES", ("json",))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    install.import_all()
+    assert list(stages.glob("__pycache__/draw.*.pyc"))
+    (stages / "draw.py").write_text("import nothing_of_that_name")
+    with pytest.raises(SystemExit, match="cannot import"):
+        install.import_all()
+    assert "nothing_of_that_name" in capfd.readouterr().err
