@@ -68,7 +68,7 @@ def main() -> None:
     # The stage that reads the inputs of the fusion and the labels.
     job = Job(declaration(Path.cwd(), "ablations", parser.parse_args().city), Path.cwd())
     settings = job.settings("evaluate", EvaluateSettings)
-    seed, workers = int(job.value("seed")), job.workers
+    seed = int(job.value("seed"))
     regions, groups, headline, _ = read_labelled(job)
     blocks = represent_all(job, regions[KEY])
     for split in possible_splits(regions, SPLITS):
@@ -80,7 +80,7 @@ def main() -> None:
             shown = Group(group.rows, [group.names[at] for at in columns], group.labels[:, columns])
             units = units_of(regions.iloc[group.rows], split)
             trials = draw_trials(split, units, len(group.rows), settings, seed)
-            predictions, inner = predict_all(blocks, shown, trials, workers)
+            predictions, inner = predict_all(blocks, shown, trials)
             picks = inner.argmax(axis=0)
             answers = [
                 predictions[pick, trial.repetition, trial.fold.test]
@@ -116,7 +116,7 @@ def represent_all(job: Job, regions: pd.Series) -> list[Block]:
 
 
 def predict_all(
-    blocks: list[Block], group: Group, trials: list[Trial], workers: int
+    blocks: list[Block], group: Group, trials: list[Trial]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict every trial from every variant, and score each inside the training fold.
 
@@ -135,7 +135,7 @@ def predict_all(
             fitted = fit_ridge((here,), group.labels, trial.fold)
             return fitted.predictions, left_out_r2(fitted)
 
-        fits = list(in_pieces(fit, trials, workers))
+        fits = list(in_pieces(fit, trials))
         answers = [predicted for predicted, _ in fits]
         predictions.append(collect(trials, answers, group.labels.shape))
         inner.append([score for _, score in fits])

@@ -28,6 +28,8 @@ FUSE = {
     "learning_rate": 0.001,
 }
 MLP = {
+    "methods": ["remote_view", "street_view", "text", "concat", "musecl"],
+    "seeds": 2,
     "components": 8,
     "hidden": [8],
     "learning_rate": 0.01,

@@ -31,7 +31,7 @@ DOMAIN = {
     "pairing": {"step", "geography"},
     "encoding": {"step"},
     "learning": {"step", "encoding"},
-    "text": set(),
+    "text": {"step"},
     "fusion": {"step", "geography", "learning"},
     "evaluation": {"step"},
     "figures": set(),

@@ -19,6 +19,7 @@ import json
 import os
 
 from musecl.step.errors import InputError
+from musecl.step.workers import given_workers
 
 
 def run(job):
@@ -30,7 +31,7 @@ def run(job):
         raise ZeroDivisionError
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"]
     threads = [os.environ[name] for name in names]
-    seen = {"text": text, "city": job.declared.city, "threads": threads, "workers": job.workers}
+    seen = {"text": text, "city": job.declared.city, "threads": threads, "workers": given_workers()}
     job.output("out.json").write_text(json.dumps(seen))
 '''
 DVC = """

@@ -29,7 +29,16 @@ from musecl.step.pipeline import declaration
 from musecl.step.tables import write_vectors
 
 ROOT = Path(__file__).parents[1]
-MLP = MlpSettings(components=8, hidden=[8, 4], learning_rate=0.01, batch=16, epochs=3, patience=2)
+MLP = MlpSettings(
+    methods=["remote_view", "street_view", "text", "concat", "musecl"],
+    seeds=2,
+    components=8,
+    hidden=[8, 4],
+    learning_rate=0.01,
+    batch=16,
+    epochs=3,
+    patience=2,
+)
 SETTINGS = EvaluateSettings(seeds=2, folds=3, splits=["random", "spatial", "paper"], mlp=MLP)
 COLUMNS = [
     "city",
@@ -263,8 +272,8 @@ def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
     trials = draw_trials(split, units_of(regions, split), 84, SETTINGS, seed=1)
     method = Method("vector", (Block(vectors[:, :5], np.ones(84, bool)),), perceptron=True)
     answers = [
-        *predict_from_vectors(method, labels, trials, MLP, workers=2),
-        *predict_without_vectors(coordinates, labels, trials, workers=2),
+        *predict_from_vectors(method, labels, trials, MLP),
+        *predict_without_vectors(coordinates, labels, trials),
     ]
     for answer in answers:
         assert r2(labels, answer.predictions)[:, -1].max() < 0.1

@@ -321,7 +321,7 @@ def test_terms_without_a_region_are_zero(alignment):
     regions.text_known[:] = False
     settings = SETTINGS.model_copy(update={"alignment": alignment})
     training = new_training(fusion, settings)
-    assert training.training_step(draw_batch(regions, 24, 1, 0), 0).item() == 0
+    assert training.loss(draw_batch(regions, 24, 1, 0)).item() == 0
 
 
 def test_a_batch_holds_distinct_regions_beside_their_own_positives():

@@ -72,7 +72,6 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         ],
         ["inductive.csv"],
         seed=1,
-        workers=1,
         pairs=PAIRS,
         encoders__remote_view=encoder,
         encoders__street_view=encoder,

@@ -24,7 +24,16 @@ from musecl.synthetic.latents import (
     nearest_cells,
 )
 
-MLP = MlpSettings(components=8, hidden=[8], learning_rate=0.01, batch=16, epochs=1, patience=1)
+MLP = MlpSettings(
+    methods=[],
+    seeds=1,
+    components=8,
+    hidden=[8],
+    learning_rate=0.01,
+    batch=16,
+    epochs=1,
+    patience=1,
+)
 
 
 def city(cells: int = 400, seed: int = 3, noise: float = 0.5, **strength: float) -> Generated:
@@ -95,7 +104,7 @@ def test_shuffled_labels_cannot_be_predicted(split: str) -> None:
     units = None if split in ("random", "paper") else parents
     trials = draw_trials(split, units, 600, settings, seed=1)
     both = np.hstack([labels, shuffled])
-    answer = next(iter(predict_from_vectors(method, both, trials, MLP, workers=1)))
+    answer = next(iter(predict_from_vectors(method, both, trials, MLP)))
     scores = summarise(both, answer.predictions)["r2_mean"]
     assert scores[:5].min() > 0.5
     assert scores[5:].max() < 0.02

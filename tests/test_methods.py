@@ -99,10 +99,26 @@ def test_a_modality_that_no_training_region_has_is_silent_but_marked():
 def test_concat_has_every_input_and_lots_only_where_they_are_drawn(lots):
     names = ["remote_view_pretrained", "street_view_pretrained", "remote_view", "street_view"]
     blocks = {name: block() for name in [*names, "text", "musecl"]}
-    methods = {method.name: method for method in build_methods(blocks, lots)}
+    asked = ["street_view", "concat", "musecl"]
+    methods = {method.name: method for method in build_methods(blocks, lots, asked)}
     assert methods["concat"].blocks == tuple(blocks[name] for name in [*names, "text"])
     assert methods["musecl"].blocks == (blocks["musecl"],)
     assert ("lot_count" in methods) == (lots is not None)
-    assert {m.name for m in methods.values() if m.perceptron} == {
-        "remote_view", "street_view", "text", "concat", "musecl",
-    }  # fmt: skip
+    assert [method.name for method in methods.values() if method.perceptron] == asked
+
+
+@pytest.mark.parametrize("width", [6, 30, 31, 200])
+def test_a_compact_block_keeps_the_inner_products_that_a_fold_sees(width):
+    one = block(width)
+    compact = one.compact()
+    assert compact.values.dtype == np.float32
+    assert compact.values.shape[1] <= 30
+    expected, found = prepare((one,), TRAIN), prepare((compact,), TRAIN)
+    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-4)
+
+
+def test_a_compact_block_can_be_narrowed_again():
+    once = block(200).compact()
+    again = once.take(np.arange(20)).compact()
+    assert again.width == 200
+    assert again.values.shape[1] <= 20

@@ -7,7 +7,14 @@ from musecl.evaluation.settings import MlpSettings
 from musecl.evaluation.splits import draw_folds
 
 SETTINGS = MlpSettings(
-    components=5, hidden=[16, 8], learning_rate=0.01, batch=16, epochs=30, patience=4
+    methods=[],
+    seeds=1,
+    components=5,
+    hidden=[16, 8],
+    learning_rate=0.01,
+    batch=16,
+    epochs=30,
+    patience=4,
 )
 
 

@@ -37,7 +37,6 @@ def root(tmp_path_factory):
         ["predictions.parquet", "intervals.csv", "districts.csv"],
         evaluate=SETTINGS,
         seed=1,
-        workers=1,
     )
     predict.run(job)
     job.publish()

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
@@ -21,8 +20,8 @@ class KilledError(Exception):
     pass
 
 
-class Regression(pl.LightningModule):
-    """A regression with everything that has a state: dropout, noise, momentum and a schedule."""
+class Regression(nn.Module):
+    """A regression with everything that has a state: dropout, noise and momentum."""
 
     def __init__(self, dropout=0.5):
         super().__init__()
@@ -30,18 +29,13 @@ class Regression(pl.LightningModule):
             torch.manual_seed(SEED)
             self.layers = nn.Sequential(nn.Linear(4, 8), nn.Dropout(dropout), nn.Linear(8, 1))
 
-    def training_step(self, batch, batch_idx):
+    def loss(self, batch):
         inputs, targets = batch
         noise = torch.randn(inputs.shape) * 0.1
         return nn.functional.mse_loss(self.layers(inputs + noise), targets)
 
-    def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(self.parameters(), lr=0.02)
-        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.95)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+    def optimizer(self):
+        return torch.optim.AdamW(self.parameters(), lr=0.02)
 
 
 def draw(step):
@@ -119,20 +113,17 @@ def test_a_resumed_run_does_not_start_over(tmp_path):
 
 def test_equals_a_loop_by_hand(tmp_path):
     module, expected = Regression(dropout=0.0), Regression(dropout=0.0)
-    module.training_step = lambda batch, batch_idx: nn.functional.mse_loss(
-        module.layers(batch[0]), batch[1]
-    )
+    module.loss = lambda batch: nn.functional.mse_loss(module.layers(batch[0]), batch[1])
     history = run(module, tmp_path, steps=12)
 
-    settings = expected.configure_optimizers()
+    optimizer = expected.optimizer()
     losses = []
     for step in range(12):
         inputs, targets = draw(step)
         loss = nn.functional.mse_loss(expected.layers(inputs), targets)
-        settings["optimizer"].zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        settings["optimizer"].step()
-        settings["lr_scheduler"]["scheduler"].step()
+        optimizer.step()
         losses.append(loss.item())
 
     assert history["loss"].tolist() == losses
@@ -168,7 +159,7 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
 def test_the_checkpoint_holds_tensors_and_plain_values(tmp_path):
     run(Regression(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 20
+    assert len(torch.load(tmp_path / "last.ckpt", weights_only=True)["losses"]) == 20
 
 
 SCRIPT = """
@@ -201,7 +192,6 @@ def test_a_signal_ends_the_process(tmp_path, signal):
 
     assert process.returncode != 0
     assert "finished" not in process.stdout
-    assert "Tip" not in process.stdout + process.stderr
     assert list(work.iterdir()) == []
     resumed, whole = Regression(), Regression()
     run(resumed, scratch)

@@ -27,7 +27,7 @@ METHODS = {
     *("mean", "coordinates", "lot_count", "remote_view_pretrained", "street_view_pretrained"),
     *("remote_view", "street_view", "text", "concat", "musecl"),
 }
-WITH_MLP = {"remote_view", "street_view", "text", "concat", "musecl"}
+WITH_MLP = {"concat", "musecl"}
 INDICATORS = {
     *("population_density", "number_of_places", "no_vehicle_share", "bachelor_share"),
     *("mobility_count", "median_household_income", "poverty_share", "unemployment_share"),

@@ -9,7 +9,6 @@ import argparse
 import errno
 import gc
 import importlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-TEXTS_PER_BATCH = 128
+from musecl.step.workers import in_pieces
+
+TEXTS_PER_BATCH = 32
 
 
 def mean_of_tokens(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -38,7 +40,6 @@ def mean_of_tokens(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     return torch.nn.functional.normalize(mean, dim=1)
 
 
-@torch.inference_mode()
 def embed_texts(texts: Sequence[str], tokenizer: Any, model: Any) -> NDArray[np.float32]:
     """Embed texts, each distinct one once, in batches of about equal length.
 
@@ -62,14 +63,18 @@ def embed_texts(texts: Sequence[str], tokenizer: Any, model: Any) -> NDArray[np.
         distinct[start : start + TEXTS_PER_BATCH]
         for start in range(0, len(distinct), TEXTS_PER_BATCH)
     ]
-    vectors = np.empty((len(distinct), model.config.hidden_size), dtype=np.float32)
-    for number, batch in enumerate(tqdm(batches, mininterval=5, desc="texts")):
-        tokens = tokenizer(
-            batch, padding=True, truncation=True, max_length=longest, return_tensors="pt"
-        )
+    # Here and not by the workers: a tokenizer cannot be used by two threads at once.
+    tokenized = (
+        tokenizer(batch, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        for batch in tqdm(batches, mininterval=5, desc="texts")
+    )
+
+    @torch.inference_mode()
+    def embed(tokens: Any) -> Tensor:
         hidden = model(**tokens).last_hidden_state
-        start = number * TEXTS_PER_BATCH
-        vectors[start : start + len(batch)] = mean_of_tokens(hidden, tokens["attention_mask"])
+        return mean_of_tokens(hidden, tokens["attention_mask"])
+
+    vectors = np.concatenate([found.numpy() for found in in_pieces(embed, tokenized)])
     place = {text: row for row, text in enumerate(distinct)}
     return vectors[[place[text] for text in texts]]
 

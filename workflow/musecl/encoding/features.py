@@ -20,6 +20,7 @@ from tqdm import tqdm
 from musecl.encoding.encoders import Encoder, fastest_device
 from musecl.step.errors import InputError
 from musecl.step.tables import KEY, read_table, write_table
+from musecl.step.workers import in_pieces
 
 TURNS = 8
 ROW_ORDER = [KEY, "view", "orientation"]
@@ -81,7 +82,7 @@ def turned_index(index: pd.DataFrame) -> pd.DataFrame:
 def encode(
     encoder: Encoder, images: Iterable[NDArray[np.uint8]], total: int, description: str
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float16]]]:
-    """Run images through the frozen encoder, a batch at a time.
+    """Run images through the frozen encoder, a batch in one thread, several side by side.
 
     Parameters
     ----------
@@ -102,14 +103,18 @@ def encode(
         The trunk's output.
     """
     device = fastest_device()
-    encoder = encoder.to(device)
+    encoder = encoder.for_inference().to(device)
+
+    @torch.inference_mode()
+    def run(batch: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+        hidden, low = encoder.trunk(torch.from_numpy(batch).to(device))
+        pooled = torch.cat([encoder.top(hidden), low], dim=1)
+        return pooled.cpu().numpy(), hidden.half().contiguous().cpu().numpy()
+
     with tqdm(total=total, desc=description, unit="image", mininterval=5) as progress:
-        for batch in images:
-            with torch.inference_mode():
-                hidden, low = encoder.trunk(torch.from_numpy(batch).to(device))
-                pooled = torch.cat([encoder.top(hidden), low], dim=1)
-            yield pooled.cpu().numpy(), hidden.half().contiguous().cpu().numpy()
-            progress.update(len(batch))
+        for pooled, hidden in in_pieces(run, images):
+            yield pooled, hidden
+            progress.update(len(pooled))
 
 
 def write_features(

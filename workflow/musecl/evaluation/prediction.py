@@ -10,6 +10,7 @@ each other at every small step, and take seven times the time on a machine that 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ from musecl.evaluation.splits import SPLITS, Fold, draw_folds, paper_fold
 from musecl.step.errors import InputError
 from musecl.step.workers import in_pieces
 
-Array = NDArray[np.float64]
+# Of either precision.
+Array = NDArray[Any]
 
 # Per training region, for inputs whose variances sum to one per modality; strongest first.
 PENALTIES = np.logspace(2, -4, 13)
@@ -124,7 +126,7 @@ def state_of(trial: Trial) -> int:
 
 
 def predict_without_vectors(
-    coordinates: Array, labels: Array, trials: list[Trial], workers: int
+    coordinates: Array, labels: Array, trials: list[Trial]
 ) -> Iterator[Answers]:
     """Predict by the training mean, and from coordinates (N, 2) in metres.
 
@@ -136,8 +138,6 @@ def predict_without_vectors(
         Indicators, known in all N regions.
     trials : list of Trial
         Folds to predict.
-    workers : int
-        Trials at once.
     """
 
     def by_mean(trial: Trial) -> Array:
@@ -150,7 +150,7 @@ def predict_without_vectors(
 
     means = [by_mean(trial) for trial in trials]
     yield Answers("mean", "mean", collect(trials, means, labels.shape))
-    answers = list(in_pieces(by_place, trials, workers))
+    answers = list(in_pieces(by_place, trials))
     yield Answers("coordinates", "nearest or forest", collect(trials, answers, labels.shape))
 
 
@@ -159,7 +159,6 @@ def predict_from_vectors(
     labels: Array,
     trials: list[Trial],
     networks: MlpSettings | None,
-    workers: int,
 ) -> Iterator[Answers]:
     """Predict by ridge and, where the method says so, by the paper's perceptron.
 
@@ -173,19 +172,22 @@ def predict_from_vectors(
         Folds to predict.
     networks : MlpSettings, optional
         Of the perceptron; None leaves it out.
-    workers : int
-        Trials, or stacks of networks, at once.
     """
+    blocks = tuple(block.compact() for block in method.blocks)
+    seeds = networks.seeds if networks is not None and method.perceptron else 0
 
-    def fit(trial: Trial) -> RidgeFit:
-        return fit_ridge(method.blocks, labels, trial.fold)
+    def fit(trial: Trial) -> tuple[Array, NDArray[np.float32] | None]:
+        fitted = fit_ridge(blocks, labels, trial.fold)
+        if networks is None or trial.repetition >= seeds:
+            return fitted.predictions, None
+        return fitted.predictions, fitted.components(networks.components)
 
-    fits = list(in_pieces(fit, trials, workers))
-    predictions = [fitted.predictions for fitted in fits]
-    yield Answers(method.name, "ridge", collect(trials, predictions, labels.shape))
-    if networks is not None and method.perceptron:
-        components = [fitted.components(networks.components) for fitted in fits]
-        yield Answers(method.name, "mlp", _fit_mlp(components, labels, trials, networks, workers))
+    predictions, components = zip(*in_pieces(fit, trials), strict=True)
+    yield Answers(method.name, "ridge", collect(trials, list(predictions), labels.shape))
+    if networks is not None and seeds:
+        judged = [trial for trial in trials if trial.repetition < seeds]
+        inputs = [one for one in components if one is not None]
+        yield Answers(method.name, "mlp", _fit_mlp(inputs, labels, judged, networks))
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,6 @@ def _fit_mlp(
     labels: Array,
     trials: list[Trial],
     settings: MlpSettings,
-    workers: int,
 ) -> Array:
     """Predict by a network per trial and indicator, in stacks that the cache holds."""
     members = [
@@ -274,7 +275,7 @@ def _fit_mlp(
     def fit(stack: list[Member]) -> list[Array]:
         return fit_and_predict(stack, settings, batches)
 
-    answers = [answer for stack in in_pieces(fit, stacks, workers) for answer in stack]
+    answers = [answer for stack in in_pieces(fit, stacks) for answer in stack]
     width = labels.shape[1]
     by_trial = [
         np.column_stack(answers[start : start + width]) for start in range(0, len(answers), width)

@@ -8,12 +8,14 @@ one row).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+# Of either precision.
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ def decompose(inputs: Array) -> Decomposition:
     """
     rows, columns = inputs.shape
     gram = inputs @ inputs.T if rows < columns else inputs.T @ inputs
-    squared, vectors = scipy.linalg.eigh(gram, driver="evr", check_finite=False)
+    squared, vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
     # Below this the eigenvectors of a Gram matrix are rounding noise.
-    kept = np.flatnonzero(squared > 1e-12 * max(squared[-1], np.finfo(float).tiny))[::-1]
+    noise = max(1e-12, 10 * float(np.finfo(gram.dtype).eps))
+    kept = np.flatnonzero(squared > noise * max(squared[-1], np.finfo(float).tiny))[::-1]
     squared, vectors = squared[kept], vectors[:, kept]
     if rows < columns:
         return Decomposition(vectors, squared, inputs.T @ vectors / np.sqrt(squared))
@@ -74,18 +77,24 @@ def left_out_residuals(
     -------
     array of shape (n, T)
     """
-    centred = labels - labels.mean(axis=0)
+    left, squared = parts_of.left, parts_of.squared
+    centred = (labels - labels.mean(axis=0)).astype(left.dtype)
+    projected = left.T @ centred
+    rows_of_parts = [np.flatnonzero(parts == part) for part in np.unique(parts)]
+    left_of_parts = [left[rows] for rows in rows_of_parts]
     asked = np.broadcast_to(penalties, labels.shape[1:])
     left_out: Array = np.empty(labels.shape)
+    multiply = scipy.linalg.blas.get_blas_funcs("syrk", (left,))
     for penalty in np.unique(asked):
         same = asked == penalty
-        left, shrink = parts_of.left, parts_of.squared / (parts_of.squared + penalty)
-        residual = centred[:, same] - left @ (shrink[:, None] * (left.T @ centred[:, same]))
-        for part in np.unique(parts):
-            rows = parts == part
-            hat = 1 / len(labels) + (left[rows] * shrink) @ left[rows].T
+        shrink = squared / (squared + float(penalty))
+        for rows, own in zip(rows_of_parts, left_of_parts, strict=True):
+            residual = centred[np.ix_(rows, same)] - own @ (shrink[:, None] * projected[:, same])
+            # I - H of the part, of which symmetry asks for the lower half only.
+            kept = np.eye(len(own), dtype=left.dtype, order="F") - left.dtype.type(1 / len(labels))
+            kept = multiply(-1, (own * np.sqrt(shrink)).T, beta=1, c=kept, trans=1, lower=1)
             left_out[np.ix_(rows, same)] = scipy.linalg.solve(
-                np.eye(len(hat)) - hat, residual[rows], assume_a="pos"
+                kept, residual, lower=True, assume_a="pos", check_finite=False
             )
     return left_out
 
@@ -114,6 +123,6 @@ def choose_penalties(
 def coefficients(fitted_to: Decomposition, labels: Array, penalties: Array) -> Array:
     """Coefficients (p, T) of ridge, a penalty (T,) per label; the intercept is the labels' mean."""
     singular = np.sqrt(fitted_to.squared)[:, None]
-    shrink = singular / (fitted_to.squared[:, None] + penalties)
-    projected = fitted_to.left.T @ (labels - labels.mean(axis=0))
+    shrink = singular / (fitted_to.squared[:, None] + penalties.astype(singular.dtype))
+    projected = fitted_to.left.T @ (labels - labels.mean(axis=0)).astype(singular.dtype)
     return np.asarray(fitted_to.right @ (shrink * projected))

@@ -10,6 +10,20 @@ from musecl.step.section import Section
 class MlpSettings(Section):
     """The paper's predictor: layers of 512, 256, 128 and 64 with ReLU, fitted by Adam at 5e-4."""
 
+    methods: list[
+        Literal[
+            "remote_view_pretrained",
+            "street_view_pretrained",
+            "remote_view",
+            "street_view",
+            "text",
+            "concat",
+            "musecl",
+        ]
+    ] = Field(description="which representations it predicts from, beside ridge; may be none")
+    seeds: int = Field(
+        ge=1, description="of the repetitions of `evaluate.seeds`, the first so many"
+    )
     components: int = Field(
         ge=1, description="principal components of the inputs, fitted in the training fold"
     )

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.linalg
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from musecl.fusion.models import MODES, Alignments, Sizes, Tokens
@@ -254,16 +254,39 @@ def reduce(vectors: Vectors, size: int, fit: NDArray[np.bool_]) -> Vectors:
     """
     wide = vectors.astype(np.float64)
     wide -= wide[fit].mean(axis=0)
-    seen = wide[fit]
-    solver = "covariance_eigh" if len(seen) >= seen.shape[1] else "full"
-    pca = PCA(min(size, *seen.shape), svd_solver=solver)
-    components = pca.fit_transform(seen)
-    spread = max(components.std(), np.finfo(np.float64).tiny)
-    kept = np.zeros((len(wide), components.shape[1]), np.float32)
-    kept[fit] = components / spread
-    if not fit.all():
-        kept[~fit] = pca.transform(wide[~fit]) / spread
-    return kept
+    components = wide @ principal_directions(wide[fit], size)
+    spread = max(components[fit].std(), np.finfo(np.float64).tiny)
+    return np.asarray(components / spread, dtype=np.float32)
+
+
+def principal_directions(seen: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Find the directions of largest variance by the smaller of the two Gram matrices.
+
+    Parameters
+    ----------
+    seen : array of shape (n, D)
+        Columns of mean zero.
+    size : int
+        Fewer are found where n or D are fewer.
+
+    Returns
+    -------
+    array of shape (D, min(size, n, D))
+        Columns of length 1, by variance, the largest entry of each above zero; a column of zeros
+        where there is no variance left.
+    """
+    rows, columns = seen.shape
+    last = min(rows, columns) - 1
+    asked = (max(last + 1 - size, 0), last)
+    gram = seen @ seen.T if rows < columns else seen.T @ seen
+    squared, vectors = scipy.linalg.eigh(gram, subset_by_index=asked, check_finite=False)
+    squared, vectors = squared[::-1], vectors[:, ::-1]
+    directions = seen.T @ vectors if rows < columns else vectors
+    lengths = np.linalg.norm(directions, axis=0)
+    nothing = squared <= 1e-12 * max(squared[0], np.finfo(np.float64).tiny)
+    directions = np.where(nothing, 0, directions / np.where(nothing, 1, lengths))
+    largest = directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])]
+    return np.asarray(directions * np.where(largest < 0, -1, 1))
 
 
 def lay_out(

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -129,7 +128,7 @@ def disturb(tokens: Tokens, generator: np.random.Generator) -> Tokens:
     )
 
 
-class FusionTraining(LightningModule):  # type: ignore[misc]
+class FusionTraining(nn.Module):
     """The fusion and its losses, as `learning.training.train` takes them.
 
     Parameters
@@ -148,7 +147,7 @@ class FusionTraining(LightningModule):  # type: ignore[misc]
         self.align = alignments
         self.settings = settings
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Add up the terms; a region that lacks what a term compares is left out of that term."""
         anchor = self.fusion(batch.anchor)
         return (
@@ -195,7 +194,7 @@ class FusionTraining(LightningModule):  # type: ignore[misc]
             return anchors.sum()
         return infonce(anchors, positives, self.settings.temperature, same)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def optimizer(self) -> torch.optim.Optimizer:
         """AdamW over everything."""
         return torch.optim.AdamW(
             self.parameters(), lr=self.settings.learning_rate, weight_decay=WEIGHT_DECAY

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from musecl.encoding.encoders import Encoder
 from musecl.encoding.settings import Pooling
+from musecl.learning.pieces import apply_in_pieces
 from musecl.step.errors import InputError
 
 PROJECTION_SIZE = 256
@@ -69,7 +70,7 @@ class ContrastiveEncoder(nn.Module):
         embedding : Tensor of shape (V, E)
             Their projection.
         """
-        features = self.encoder.top(hidden)
+        features = apply_in_pieces(self.encoder.top, self.encoder.trained(), hidden)
         if self.attention is None:
             weights = torch.bincount(viewpoint, minlength=count).unsqueeze(1)
         else:

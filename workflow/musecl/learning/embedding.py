@@ -55,6 +55,7 @@ def embed_viewpoints(
     """
     _, rows = rows_of_viewpoints(features.index)
     device = fastest_device()
+    model.encoder.for_inference()
     model = model.to(device)
     embeddings = []
     for start in tqdm(range(0, len(rows), VIEWPOINTS_AT_ONCE), desc=description, mininterval=5):

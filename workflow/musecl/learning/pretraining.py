@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from musecl.encoding.encoders import Encoder, load_encoder
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
@@ -108,7 +107,7 @@ class PairSampler:
         return viewpoint
 
 
-class Pretraining(pl.LightningModule):  # type: ignore[misc]
+class Pretraining(nn.Module):
     """The training step of `ContrastiveEncoder` on the batches of `PairSampler`."""
 
     def __init__(self, model: ContrastiveEncoder, settings: PretrainSettings) -> None:
@@ -116,7 +115,7 @@ class Pretraining(pl.LightningModule):  # type: ignore[misc]
         self.model = model
         self.settings = settings
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute the loss that the settings name."""
         regions = batch["regions"]
         _, embedding = self.model(batch["hidden"], batch["viewpoint"], regions.numel())
@@ -126,7 +125,7 @@ class Pretraining(pl.LightningModule):  # type: ignore[misc]
             return infonce(anchors, positives, self.settings.temperature, same)
         return triplet(anchors, positives, negatives[0], self.settings.margin)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def optimizer(self) -> torch.optim.Optimizer:
         """Train what the encoder's settings leave trainable, and the projection."""
         parameters = self.model.trained().values()
         return torch.optim.AdamW(

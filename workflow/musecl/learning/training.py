@@ -2,32 +2,40 @@
 
 Batch, dropout and noise of a step are drawn from the seed and the step's number, so that a run
 that was killed goes on from its last checkpoint to the same weights, bit for bit.
+
+A loop of torch's own calls: of a training stage's eight seconds of imports, a trainer's were five.
 """
 
-import logging
 import math
-import signal
-import warnings
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader, IterableDataset
+from torch import Tensor
 from tqdm import tqdm
 
+from musecl.encoding.encoders import fastest_device
 from musecl.step.errors import InputError
 
 CHECKPOINT = "last.ckpt"
 
 
+class Trainable(Protocol):
+    """What `train` asks of a module, beside what every `torch.nn.Module` has."""
+
+    def loss(self, batch: Any) -> Tensor:
+        """Compute the loss of a batch, a tensor of one number."""
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Build the optimiser of what is trained."""
+
+
 def train(
-    module: pl.LightningModule,
+    module: Any,
     draw: Callable[[int], Any],
     steps: int,
     seed: int,
@@ -39,9 +47,9 @@ def train(
 
     Parameters
     ----------
-    module : LightningModule
-        `training_step` returns the loss; one optimiser. Its weights at the start have to be drawn
-        from the seed, too. Submodules that the caller put into evaluation mode stay in it.
+    module : Module that is Trainable
+        Its weights at the start have to be drawn from the seed, too. Submodules that the caller
+        put into evaluation mode stay in it. It is on the CPU afterwards.
     draw : callable
         From the number of a step (0, 1, ..) to its batch: tensors, or a tuple or dict of them. It
         must depend on that number alone, as with `default_rng([seed, constant, step])`.
@@ -66,96 +74,59 @@ def train(
     InputError
         The loss is no longer a finite number.
     """
+    device = fastest_device()
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    module.to(device)
+    optimizer = module.optimizer()
     checkpoint = scratch / CHECKPOINT
-    record = _Record(steps, seed, checkpoint, every, description)
-    with warnings.catch_warnings():
-        # Lightning's advice on workers and loggers is for other kinds of run.
-        warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        trainer = pl.Trainer(
-            accelerator="auto",
-            devices=1,
-            max_steps=steps,
-            deterministic=True,
-            callbacks=[record],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=scratch,
-        )
-        loader = DataLoader(_Batches(draw, trainer), batch_size=None)
-        earlier = checkpoint if checkpoint.exists() else None
-        try:
-            trainer.fit(module, loader, ckpt_path=earlier, weights_only=True)
-        except SIGTERMException as error:
-            # Lightning would end with status 0, and whoever runs the stage take it for done.
-            raise SystemExit(128 + signal.SIGTERM) from error
-    return pd.DataFrame({"step": np.arange(len(record.losses)), "loss": record.losses})
+    losses = _resume(checkpoint, module, optimizer, device) if checkpoint.exists() else []
+    with tqdm(total=steps, initial=len(losses), desc=description, mininterval=5) as progress:
+        for step in range(len(losses), steps):
+            state = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
+            torch.manual_seed(int(state[0]))
+            loss = module.loss(_moved(draw(step), device))
+            if not math.isfinite(loss.item()):
+                raise InputError(
+                    f"{description}: the loss is {loss.item()} at step {step}; lower the learning "
+                    "rate in params.yaml, or look for values in the inputs that are not finite"
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            progress.update()
+            if len(losses) % every == 0:
+                _save(checkpoint, module, optimizer, losses)
+    module.to("cpu")
+    return pd.DataFrame({"step": np.arange(len(losses)), "loss": losses})
 
 
-class _Batches(IterableDataset[Any]):
-    """Batches from the step that the trainer has reached; a fresh iterator per run."""
-
-    def __init__(self, draw: Callable[[int], Any], trainer: pl.Trainer) -> None:
-        self.draw = draw
-        self.trainer = trainer
-
-    def __iter__(self) -> Iterator[Any]:
-        for step in range(self.trainer.global_step, self.trainer.max_steps):
-            yield self.draw(step)
+def _save(
+    checkpoint: Path, module: Any, optimizer: torch.optim.Optimizer, losses: list[float]
+) -> None:
+    partial = checkpoint.with_suffix(".partial")
+    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}
+    torch.save(state, partial)
+    partial.replace(checkpoint)
 
 
-class _Record(Callback):  # type: ignore[misc]
-    """Seeds each step, notes its loss and saves a checkpoint now and then."""
+def _resume(
+    checkpoint: Path, module: Any, optimizer: torch.optim.Optimizer, device: torch.device
+) -> list[float]:
+    """Take up a checkpoint; the losses of its steps."""
+    state = torch.load(checkpoint, map_location=device, weights_only=True)
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    return list(state["losses"])
 
-    def __init__(
-        self, steps: int, seed: int, checkpoint: Path, every: int, description: str
-    ) -> None:
-        self.steps = steps
-        self.seed = seed
-        self.checkpoint = checkpoint
-        self.every = every
-        self.description = description
-        self.losses: list[float] = []
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"losses": self.losses}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.losses = list(state_dict["losses"])
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.progress = tqdm(
-            total=self.steps, initial=len(self.losses), desc=self.description, mininterval=5
-        )
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        state = np.random.SeedSequence([self.seed, len(self.losses)]).generate_state(1, np.uint64)
-        torch.manual_seed(int(state[0]))
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        loss = float(outputs["loss"])
-        if not math.isfinite(loss):
-            raise InputError(
-                f"{self.description}: the loss is {loss} at step {len(self.losses)}; lower the "
-                "learning rate in params.yaml, or look for values in the inputs that are not finite"
-            )
-        self.losses.append(loss)
-        self.progress.update()
-        if len(self.losses) % self.every == 0:
-            partial = self.checkpoint.with_suffix(".partial")
-            trainer.save_checkpoint(partial)
-            partial.replace(self.checkpoint)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.progress.close()
+def _moved(batch: Any, device: torch.device) -> Any:
+    """Bring the tensors of a batch to a device, in whatever tuples and dicts they stand."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, dict):
+        return {name: _moved(part, device) for name, part in batch.items()}
+    parts = [_moved(part, device) for part in batch]
+    return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)

@@ -41,7 +41,7 @@ SHUFFLE = 51
 def run(job: Job) -> None:
     """Write `ablations.csv`."""
     settings = job.settings("evaluate", EvaluateSettings)
-    seed, workers = int(job.value("seed")), job.workers
+    seed = int(job.value("seed"))
     fuse = job.settings("fuse", FuseSettings)
     regions, groups, headline, _ = read_labelled(job)
     inputs = read_inputs(job)
@@ -66,7 +66,7 @@ def run(job: Job) -> None:
         def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
             for name, vectors in methods.items():
                 method = Method(name, (vectors.take(group.rows),), perceptron=False)
-                yield from predict_from_vectors(method, group.labels, trials, None, workers)
+                yield from predict_from_vectors(method, group.labels, trials, None)
 
         judged = list(judge(predict, groups, headline, regions, settings, seed, "ablations"))
         table = lay_out(judged, headline, reference="musecl")

@@ -85,7 +85,7 @@ FUSIONS = {
 def run(job: Job) -> None:
     """Write `baselines.csv`."""
     settings = job.settings("evaluate", EvaluateSettings)
-    seed, workers = int(job.value("seed")), job.workers
+    seed = int(job.value("seed"))
     regions, groups, headline, _ = read_labelled(job)
     with job.scratch() as scratch:
         methods = read_methods(job, regions[KEY], scratch)
@@ -96,14 +96,13 @@ def run(job: Job) -> None:
             for name, blocks in methods.items():
                 here = tuple(block.take(group.rows) for block in blocks)
                 method = Method(name, here, perceptron=False)
-                yield from predict_from_vectors(method, group.labels, trials, None, workers)
+                yield from predict_from_vectors(method, group.labels, trials, None)
             yield from predict_in_practice(
                 coordinates[group.rows],
                 counts[group.rows],
                 methods["musecl"][0].take(group.rows),
                 group.labels,
                 trials,
-                workers,
             )
 
         judged = list(judge(predict, groups, headline, regions, settings, seed, "baselines"))
@@ -203,7 +202,6 @@ def predict_in_practice(
     representation: Block,
     labels: Array,
     trials: list[Trial],
-    workers: int,
 ) -> Iterator[Answers]:
     """Predict by what needs no image, by a stack of it, and by a stack with a representation.
 
@@ -217,8 +215,6 @@ def predict_in_practice(
         Of the same n regions.
     labels : array of shape (n, T)
     trials : list of Trial
-    workers : int
-        Trials at once.
     """
 
     def by_ridge(values: Array, fold: Fold) -> Array:
@@ -237,7 +233,7 @@ def predict_in_practice(
         stacks = [stack(chosen[:-1], labels, trial.fold), stack(chosen, labels, trial.fold)]
         return [*(one.test for one in chosen[:-1]), *stacks]
 
-    answers = list(in_pieces(predict, trials, workers))
+    answers = list(in_pieces(predict, trials))
     for place, name in enumerate((*PRACTICE, "stacked", "stacked_with_musecl")):
         predictions = [of_trial[place] for of_trial in answers]
         yield Answers(name, "chosen", collect(trials, predictions, labels.shape))

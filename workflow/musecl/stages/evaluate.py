@@ -68,7 +68,7 @@ def run(job: Job) -> None:
     lot_counts = job.input("scene") / "lot_counts.parquet"
     lots = read_lot_counts(lot_counts, regions[KEY]) if lot_counts.exists() else None
 
-    scores = score(groups, regions, blocks, lots, settings, job.value("seed"), job.workers)
+    scores = score(groups, regions, blocks, lots, settings, job.value("seed"))
     scores["shares_source_with"] = scores["indicator"].map(shares_source_with)
     scores["imagery"] = RENDERED if rendered else PHOTOGRAPHIC
     scores.insert(0, "city", job.city)
@@ -92,7 +92,6 @@ def score(
     lots: NDArray[np.int64] | None,
     settings: EvaluateSettings,
     seed: int,
-    workers: int,
 ) -> pd.DataFrame:
     """Score every method on every indicator and split, one row each, sorted.
 
@@ -108,31 +107,34 @@ def score(
         Lots per region.
     settings : EvaluateSettings
         Splits, seeds, predictor.
-    seed, workers : int
-        Of every draw; of the work.
+    seed : int
+        Of every draw.
     """
     coordinates = metric_coordinates(regions)
     splits = possible_splits(regions, settings.splits)
-    runs = [(group, split) for group in groups for split in splits]
-    steps = len(runs) * (1 + len(build_methods(blocks, lots)))
+    perceptrons = settings.mlp.methods
+    steps = len(groups) * len(splits) * (1 + len(build_methods(blocks, lots, perceptrons)))
     rows: list[dict[str, Any]] = []
     with tqdm(total=steps, desc="evaluate", mininterval=5) as progress:
-        for group, split in runs:
-            units = units_of(regions.iloc[group.rows], split)
-            trials = draw_trials(split, units, len(group.rows), settings, seed)
-            networks = settings.mlp if split in NETWORK_SPLITS else None
-            here = {name: block.take(group.rows) for name, block in blocks.items()}
-            answers = [
-                predict_without_vectors(coordinates[group.rows], group.labels, trials, workers),
-                *(
-                    predict_from_vectors(method, group.labels, trials, networks, workers)
-                    for method in build_methods(here, None if lots is None else lots[group.rows])
-                ),
-            ]
-            for one_method in answers:
-                for answer in one_method:
-                    rows += [{**row, "split": split} for row in describe(group, answer)]
-                progress.update()
+        for group in groups:
+            here = {name: block.take(group.rows).compact() for name, block in blocks.items()}
+            counts = None if lots is None else lots[group.rows]
+            methods = build_methods(here, counts, perceptrons)
+            for split in splits:
+                units = units_of(regions.iloc[group.rows], split)
+                trials = draw_trials(split, units, len(group.rows), settings, seed)
+                networks = settings.mlp if split in NETWORK_SPLITS else None
+                answers = [
+                    predict_without_vectors(coordinates[group.rows], group.labels, trials),
+                    *(
+                        predict_from_vectors(method, group.labels, trials, networks)
+                        for method in methods
+                    ),
+                ]
+                for one_method in answers:
+                    for answer in one_method:
+                        rows += [{**row, "split": split} for row in describe(group, answer)]
+                    progress.update()
     return sort_scores(pd.DataFrame(rows))
 
 

@@ -189,9 +189,9 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
     everything = block_of(ids, fuse(job, inputs, list(ids), scratch / "all regions"))
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        known, workers = ids.to_numpy()[group.rows], job.workers
+        known = ids.to_numpy()[group.rows]
         seen = Method(f"fusion_{ALL}", (everything.take(group.rows),), perceptron=False)
-        yield from predict_from_vectors(seen, group.labels, trials, None, workers)
+        yield from predict_from_vectors(seen, group.labels, trials, None)
         blocks = []
         for trial in trials:
             train = list(known[trial.fold.train])
@@ -199,7 +199,7 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
             name = "fold " + " ".join(str(part) for part in trial.key)
             part = fuse(job, replace(inputs, positives=pairs), train, scratch / name)
             blocks.append(block_of(ids, part).take(group.rows))
-        yield predict_each(f"fusion_{TRAINING}", blocks, group, trials, workers)
+        yield predict_each(f"fusion_{TRAINING}", blocks, group, trials)
 
     return predict
 
@@ -216,7 +216,6 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
     ids = city.regions[KEY]
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        workers = job.workers
         blocks: dict[str, list[Block]] = {name: [] for name in seen}
         for trial in trials:
             train = list(ids.to_numpy()[group.rows[trial.fold.train]])
@@ -234,21 +233,19 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
         for name, part in seen.items():
             here = (block_of(ids, part).take(group.rows),)
             method = Method(f"{name}_{ALL}", here, perceptron=False)
-            yield from predict_from_vectors(method, group.labels, trials, None, workers)
-            yield predict_each(f"{name}_{TRAINING}", blocks[name], group, trials, workers)
+            yield from predict_from_vectors(method, group.labels, trials, None)
+            yield predict_each(f"{name}_{TRAINING}", blocks[name], group, trials)
 
     return predict
 
 
-def predict_each(
-    method: str, blocks: list[Block], group: Group, trials: list[Trial], workers: int
-) -> Answers:
+def predict_each(method: str, blocks: list[Block], group: Group, trials: list[Trial]) -> Answers:
     """Predict each trial by ridge from vectors of its own, which its training fold made."""
 
     def fit(at: int) -> np.ndarray:
         return fit_ridge((blocks[at],), group.labels, trials[at].fold).predictions
 
-    found = list(in_pieces(fit, range(len(trials)), workers))
+    found = list(in_pieces(fit, range(len(trials))))
     return Answers(method, "ridge", collect(trials, found, group.labels.shape))
 
 

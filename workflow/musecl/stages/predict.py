@@ -49,17 +49,18 @@ PREDICTIONS = pa.DataFrameSchema(
 def run(job: Job) -> None:
     """Write `predictions.parquet`, measured coverage and what carries over between districts."""
     settings = job.settings("evaluate", EvaluateSettings)
-    seed, workers = int(job.value("seed")), job.workers
+    seed = int(job.value("seed"))
     regions, groups, *_ = read_labelled(job)
     keys, vectors = read_vectors(job.input("embeddings.parquet"), "embedding")
     block = align(regions[KEY], keys, vectors, where="embeddings.parquet")
     splits = possible_splits(regions, settings.splits)
     tables = []
     runs = [(group, split) for group in groups for split in splits]
+    vectors_of = {id(group): block.take(group.rows).compact() for group in groups}
     for group, split in tqdm(runs, "predict", mininterval=5):
         here = regions.iloc[group.rows]
         trials = draw_trials(split, units_of(here, split), len(here), settings, seed)
-        predicted, width = predict_with_intervals(block.take(group.rows), group, trials, workers)
+        predicted, width = predict_with_intervals(vectors_of[id(group)], group, trials)
         tables.append(tabulate(here, group, split, predicted, width))
     predictions = pd.concat(tables, ignore_index=True)
     predictions = predictions.sort_values(["split", "indicator", KEY], ignore_index=True)
@@ -75,9 +76,7 @@ def run(job: Job) -> None:
     print(table.groupby("split")["coverage"].describe()[["mean", "min", "max"]].to_string())
 
 
-def predict_with_intervals(
-    block: Block, group: Group, trials: list[Trial], workers: int
-) -> tuple[Array, Array]:
+def predict_with_intervals(block: Block, group: Group, trials: list[Trial]) -> tuple[Array, Array]:
     """Predict each region out of fold, with the half-width of its interval.
 
     Parameters
@@ -88,8 +87,6 @@ def predict_with_intervals(
         T indicators.
     trials : list of Trial
         S repetitions.
-    workers : int
-        Trials at once.
 
     Returns
     -------
@@ -102,7 +99,7 @@ def predict_with_intervals(
         answers = fitted.predictions
         return answers, np.broadcast_to(fitted.half_width, answers.shape)
 
-    fits = list(in_pieces(fit, trials, workers))
+    fits = list(in_pieces(fit, trials))
     shape = group.labels.shape
     predictions = collect(trials, [answers for answers, _ in fits], shape)
     return predictions, collect(trials, [width for _, width in fits], shape)

@@ -4,6 +4,7 @@ Of a generated city, a chip is drawn from what it is to show.
 """
 
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -25,6 +26,10 @@ from musecl.sources.synth import VIEWS
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_geotable, read_table
+from musecl.step.workers import in_pieces
+
+# Chips that one thread cuts from a raster that it opens for them.
+PIECE = 32
 
 
 def run(job: Job) -> None:
@@ -44,18 +49,26 @@ def run(job: Job) -> None:
 
 def cut_chips(path: Path, regions: gpd.GeoDataFrame, settings: RemoteViewSettings) -> pd.DataFrame:
     """Cut a chip around the centre of every region that the raster covers: rows of images."""
-    rows = []
-    with rasterio.open(path) as raster:
-        cutter = ChipCutter(raster, metric_crs(regions), settings.ground_m, settings.pixels)
-        centres = regions.sort_values(KEY)[[KEY, "longitude", "latitude"]]
-        for region, longitude, latitude in tqdm(
-            centres.itertuples(index=False), "chips", len(centres), mininterval=5
-        ):
-            chip = cutter.cut(longitude, latitude)
-            if chip is not None:
-                rows.append((region, 0, 0, longitude, latitude, encode_image(chip)))
+    crs = metric_crs(regions)
+    centres = list(
+        regions.sort_values(KEY)[[KEY, "longitude", "latitude"]].itertuples(index=False, name=None)
+    )
+
+    def cut(some: list[tuple[str, float, float]]) -> list[tuple[Any, ...]]:
+        # An open raster belongs to one thread.
+        with rasterio.open(path) as raster:
+            cutter = ChipCutter(raster, crs, settings.ground_m, settings.pixels)
+            chips = [cutter.cut(longitude, latitude) for _, longitude, latitude in some]
+        return [
+            (region, 0, 0, longitude, latitude, encode_image(chip))
+            for (region, longitude, latitude), chip in zip(some, chips, strict=True)
+            if chip is not None
+        ]
+
+    pieces = [centres[start : start + PIECE] for start in range(0, len(centres), PIECE)]
+    cuts = tqdm(in_pieces(cut, pieces), "chips", len(pieces), mininterval=5)
     columns = [KEY, "view", "orientation", "longitude", "latitude", "image"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame([row for rows in cuts for row in rows], columns=columns)
 
 
 class ChipCutter:

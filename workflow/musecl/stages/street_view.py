@@ -41,7 +41,7 @@ def run(job: Job) -> None:
             shown, regions, render_street, settings.pixels, ORIENTATIONS, settings.viewpoints
         )
     else:
-        rows = render_scene(scene, regions, settings, seed, workers)
+        rows = render_scene(scene, regions, settings, seed)
     folder = job.output("street_view")
     folder.mkdir()
     write_images(folder, rows)
@@ -50,7 +50,7 @@ def run(job: Job) -> None:
 
 
 def render_scene(
-    scene: Path, regions: gpd.GeoDataFrame, settings: StreetViewSettings, seed: int, workers: int
+    scene: Path, regions: gpd.GeoDataFrame, settings: StreetViewSettings, seed: int
 ) -> pd.DataFrame:
     """Choose viewpoints along the roads of the drawn city and render it: rows of images."""
     roads = read_geotable(scene / "roads.parquet")
@@ -67,7 +67,7 @@ def render_scene(
     def draw(position: tuple[float, float, float]) -> list[bytes]:
         return [encode_image(view) for view in render(position)]
 
-    encoded = in_pieces(draw, positions, workers)
+    encoded = in_pieces(draw, positions)
     images = list(tqdm(encoded, "panoramas", len(positions), mininterval=5))
     return image_rows(viewpoints, images)
 

@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from musecl.step.errors import DeclarationError, InputError, ParameterError
 from musecl.step.pipeline import Declaration, read_yaml
 from musecl.step.section import Section
-from musecl.step.workers import given_workers
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -55,11 +54,6 @@ class Job:
         if self.declared.city is None:
             raise DeclarationError(f"{self.declared.name} runs without a city")
         return self.declared.city
-
-    @property
-    def workers(self) -> int:
-        """How many pieces of its work to compute at once; see `workers.in_pieces`."""
-        return given_workers()
 
     def input(self, name: str) -> Path:
         """Path of a declared input, found by the end of its path (`regions.parquet`).

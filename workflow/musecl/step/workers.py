@@ -42,10 +42,8 @@ def hold_libraries_to_one_thread() -> None:
         os.environ[name] = "1"
 
 
-def in_pieces(
-    work: Callable[[Item], Result], pieces: Iterable[Item], workers: int
-) -> Iterator[Result]:
-    """Work on pieces side by side, each in one thread; yield the results in the order of the pieces.
+def in_pieces(work: Callable[[Item], Result], pieces: Iterable[Item]) -> Iterator[Result]:
+    """Work on pieces side by side, each in one thread; yield the results in the pieces' order.
 
     Parameters
     ----------
@@ -53,14 +51,13 @@ def in_pieces(
         From a piece to its result; it must not depend on what other pieces are worked on.
     pieces : iterable
         Taken a few ahead of what is yielded, so that neither pieces nor results pile up.
-    workers : int
-        Pieces worked on at once.
 
     Yields
     ------
     object
         As `work` returns it.
     """
+    workers = given_workers()
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for piece in pieces:
