@@ -1,8 +1,10 @@
 # The front door: `make help`. No target needs conda, and none but test-slurm needs
 # root; everything goes to .venv.
 PYTHON ?= python3
-# Any build of PyTorch: TORCH='torch==2.13.0' with your index in pip's own configuration.
-TORCH ?= torch==2.13.0
+# Any build of PyTorch, from where pip is set up to look; without one, that which fits the machine.
+TORCH ?=
+# uv, or pip: slower, and without uv's own fetching of PyTorch's build for processors.
+INSTALLER ?= uv
 VENV ?= .venv
 DIR ?=
 
@@ -23,8 +25,7 @@ environment: $(READY) ## create .venv with everything that is pinned in requirem
 $(READY): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet "$(TORCH)"
-	$(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(VENV)/bin/python tools/install.py --installer "$(INSTALLER)" --torch "$(TORCH)"
 	$(VENV)/bin/python -m pip check
 	@touch $@
 
@@ -62,7 +63,6 @@ declare: $(READY) ## rewrite what follows from the code: its list in dvc.yaml, d
 	$(RUN) python tests/params_page.py
 
 lock: $(READY) ## compile requirements.lock from requirements.in
-	$(VENV)/bin/python -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
 

@@ -80,8 +80,7 @@ class EnginesAgree(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="sequence-"))
-        shutil.copytree(built_relay(), self.home, symlinks=True, dirs_exist_ok=True)
-        self.relay = Relay(self.home / "relay")
+        self.relay = Relay(built_relay() / "relay").copy(self.home / "relay")
         self.clones = 0
 
     def teardown(self) -> None:

@@ -95,6 +95,16 @@ def test_outputs_replace_those_of_an_earlier_run(root) -> None:
     assert outputs(root) == AFTER
 
 
+def test_an_output_that_is_linked_elsewhere_is_not_written_through(root) -> None:
+    (root / "cache").mkdir()
+    for number, name in enumerate(BEFORE):
+        (root / name).chmod(0o444)
+        (root / "cache" / str(number)).hardlink_to(root / name)
+    run(root, write_all)
+    assert outputs(root) == AFTER
+    assert list(contents(root / "cache").values()) == list(BEFORE.values())
+
+
 def test_outputs_appear_where_there_were_none(root) -> None:
     for name in BEFORE:
         (root / name).unlink()

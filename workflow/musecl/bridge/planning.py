@@ -38,6 +38,7 @@ class Recorded:
         self.config = config
         self.ancient = ancient
         self.root = Path(workflow.basedir)
+        replace_protected_outputs()
         self._written = read_stages(self.root)
         self._maker_of: dict[str, str] = {}
         self._repo: Any = None
@@ -204,6 +205,19 @@ class Recorded:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.write_text(str(uuid.uuid4()))
         return str(marker)
+
+
+def replace_protected_outputs() -> None:
+    """Have Snakemake plan write-protected outputs like others: DVC protects what it links.
+
+    Snakemake itself would refuse the job, for everyone but root.
+    """
+    from snakemake.io import _IOFile
+
+    async def protected(_: Any) -> bool:
+        return False
+
+    _IOFile.protected = protected
 
 
 @contextmanager

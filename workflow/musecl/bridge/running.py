@@ -20,6 +20,7 @@ from dvc.lock import LockError
 from dvc.rwlock import RWLockFileCorruptedError
 from dvc.stage import Stage
 from dvc.stage.decorators import rwlocked
+from dvc_data.hashfile import checkout
 from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.meta import Meta
 from dvc_objects.errors import ObjectFormatError
@@ -220,14 +221,16 @@ def _stages(repo: Any) -> tuple[Any, dict[str, str]]:
 
 @contextmanager
 def _stages_as_the_bridge_needs_them() -> Iterator[None]:
-    """Change two methods of DVC's stages while one is brought up to date.
+    """Change what DVC does with a stage while one is brought up to date.
 
     `save_deps` refuses to record a run whose dependencies changed in the middle: DVC hashes them
     after the command, and so records new code or parameters beside an output of the old ones.
     `changed_deps` compares an absent dependency with what the stage above recorded: for a single
     stage DVC takes it as unchanged, and gives back an output of an earlier state.
+    `needs_relink` links a new output to its object where DVC takes the copy for a reflink, and so
+    keeps a folder's files twice.
     """
-    save, changed = Stage.save_deps, Stage.changed_deps
+    save, changed, relink = Stage.save_deps, Stage.changed_deps, checkout._needs_relink
     first: dict[str, dict[str, Any]] = {}
 
     def save_deps(stage: Any, **options: Any) -> None:
@@ -242,11 +245,17 @@ def _stages_as_the_bridge_needs_them() -> Iterator[None]:
         above = {maker_of[dep.def_path] for dep in stage.deps if dep.def_path in maker_of}
         return bool(changed(stage, allow_missing, [stages[name] for name in sorted(above)]))
 
+    def needs_relink(path: str, cache: Any, meta: Any, cache_meta: Any, oid: str | None) -> bool:
+        copied = not meta.is_link and meta.nlink == 1 and cache.cache_types[0] != "copy"
+        return copied or relink(path, cache, meta, cache_meta, oid)
+
     Stage.save_deps, Stage.changed_deps = save_deps, changed_deps
+    checkout._needs_relink = needs_relink
     try:
         yield
     finally:
         Stage.save_deps, Stage.changed_deps = save, changed
+        checkout._needs_relink = relink
 
 
 def _reason(error: BaseException) -> BaseException:
