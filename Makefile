@@ -11,7 +11,7 @@ DIR ?=
 READY := $(VENV)/ready
 RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 
-.PHONY: help environment test test-slurm check format world lock declare clean
+.PHONY: help environment test test-fast test-slurm check format world lock declare clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -31,6 +31,9 @@ $(READY): requirements.lock
 
 test: $(READY) .packages/ready ## run every test
 	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test-fast: $(READY) ## run what takes about a minute: all but the modules listed in tests/conftest.py
+	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slurm: $(READY) .packages/ready ## run both pipelines on a Slurm of one node (Debian; root or sudo)
 	$(RUN) python tests/slurm/cluster.py python -m pytest tests/slurm/test_slurm.py

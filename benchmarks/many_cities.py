@@ -78,7 +78,9 @@ def record() -> None:
 def run(folder: Path, *command: str) -> float:
     """Seconds that a command took."""
     started = time.monotonic()
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(anew=True), capture_output=True, text=True
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return time.monotonic() - started

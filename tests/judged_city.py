@@ -9,7 +9,7 @@ import pandas as pd
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
 from musecl.step.tables import write_vectors
-from test_evaluate import build_indicators, build_regions
+from test_evaluate import build_indicators, build_regions, few_trees
 
 FUSE = {
     "mode": "cross_attention",
@@ -100,6 +100,7 @@ def lay_city(root: Path) -> Path:
     return root
 
 
+@few_trees
 def run_stage(root: Path, stage: Any, *outputs: str) -> list[pd.DataFrame]:
     """Run a stage over all of the tables, and read the CSVs that it writes."""
     declared = Declaration(

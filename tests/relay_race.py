@@ -24,10 +24,11 @@ IGNORED = "data/\nresults/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
 
 
 class Relay:
-    """A checkout of the relay with its own git and DVC."""
+    """A checkout of the relay with its own git and DVC; its programs are forked, or start anew."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, anew: bool = False) -> None:
         self.folder = folder
+        self.anew = anew
 
     @classmethod
     def lay(cls, folder: Path) -> "Relay":
@@ -62,21 +63,24 @@ class Relay:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a program of this environment here; its output, both streams."""
-        # What refuses connections has to be there before a program imports anything.
-        anew = command[0] not in forked.ENTRY_POINTS or "MUSECL_REFUSED" in os.environ
-        run = run_anew if anew else forked.run
-        status, text = run(command, self.folder, environment(), LONGEST)
+        status, text = run_program(command, self.folder, environment(self.anew))
         if check and status:
             raise AssertionError(f"{' '.join(command)} ended with {status}:\n{text}")
         return text
 
-    def start(self, *command: str, fault: str = "none:0:none") -> subprocess.Popen[str]:
-        """Start a program here in a session of its own, with a fault (tests/faults)."""
-        path = f"{ROOT / 'tests' / 'faults'}{os.pathsep}{environment()['PYTHONPATH']}"
+    def start(
+        self, *command: str, fault: str = "none:0:none", anew: bool = False
+    ) -> subprocess.Popen[str]:
+        """Start a program here in a session of its own, with a fault (tests/faults).
+
+        With `anew`, none of its processes is forked (tests/forked.py).
+        """
+        started_in = environment(anew)
+        path = f"{ROOT / 'tests' / 'faults'}{os.pathsep}{started_in['PYTHONPATH']}"
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**environment(), "PYTHONPATH": path, "MUSECL_FAULT": fault},
+            env={**started_in, "PYTHONPATH": path, "MUSECL_FAULT": fault},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -123,24 +127,38 @@ def edit_parameter(relay: Relay, key: str, value: object) -> None:
     path.write_text(yaml.safe_dump(params))
 
 
-def run_anew(
-    command: tuple[str, ...], folder: Path, environment: dict[str, str], timeout: float
+def run_program(
+    command: tuple[str, ...], folder: Path, variables: dict[str, str]
 ) -> tuple[int, str]:
-    """Start a program in a folder; its exit status and both of its streams, as `forked.run`."""
+    """Run a program in a folder; its exit status and both of its streams."""
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout
+        command,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
     )
     return done.returncode, done.stdout + done.stderr
 
 
-def environment() -> dict[str, str]:
+def environment(anew: bool = False) -> dict[str, str]:
     """The environment of the interpreter that runs the tests; with MUSECL_REFUSED, no network.
 
-    DVC would send a report of every command, from a process of its own.
+    Its programs are forked (tests/forked.py), or with `anew` started by themselves.
     """
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    watched = str(ROOT / "tests" / "no_network") if "MUSECL_REFUSED" in os.environ else ""
-    return {**os.environ, "PATH": path, "PYTHONPATH": watched, "DVC_NO_ANALYTICS": "1"}
+    path = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    if not anew:
+        path.insert(0, str(forked.programs()))
+    cut_off = "MUSECL_REFUSED" in os.environ
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join(path),
+        "PYTHONPATH": str(ROOT / "tests" / "no_network") if cut_off else "",
+        # DVC would send a report of every command, from a process of its own.
+        "DVC_NO_ANALYTICS": "1",
+    }
 
 
 def assert_true_lock(relay: Relay) -> None:

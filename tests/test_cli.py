@@ -4,13 +4,13 @@ import gc
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from bare_pipeline import REPOSITORY, contents
+from relay_race import environment
 
 STAGE = '''
 """A stage that writes what it sees."""
@@ -71,11 +71,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def musecl(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def musecl(
+    root: Path, *arguments: str, anew: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "workflow/musecl", *arguments],
+        ["python", "workflow/musecl", *arguments],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        env={**environment(anew), "PYTHONDONTWRITEBYTECODE": "1", **variables},
         capture_output=True,
         text=True,
     )
@@ -101,7 +103,7 @@ def test_a_stage_that_nobody_gives_cores_takes_all_it_may_run_on(root) -> None:
 def test_a_copy_runs_its_own_code(root, tmp_path) -> None:
     stage = root / "workflow/musecl/stages/alone.py"
     stage.write_text(STAGE.replace('"city": job.declared.city', '"mine": True'), encoding="utf-8")
-    done = musecl(root, "alone", PYTHONPATH=str(REPOSITORY / "workflow"))
+    done = musecl(root, "alone", anew=True, PYTHONPATH=str(REPOSITORY / "workflow"))
     assert done.returncode == 0
     assert '"mine": true' in (root / "data/out.json").read_text(encoding="utf-8")
 

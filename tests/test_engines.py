@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import forked
 from relay_race import (
-    LONGEST,
     Relay,
     assert_one_line,
     assert_true_lock,
     edit_parameter,
     environment,
-    run_anew,
+    run_program,
 )
 
 EVERYTHING = {
@@ -79,7 +77,7 @@ def test_nothing_is_wanted_before_and_everything_after(tmp_path: Path, built: Re
 )
 def test_a_forked_program_answers_as_one_started_anew(relay: Relay, command: tuple[str]) -> None:
     edit_parameter(relay, "fuse.dim", 64)
-    answers = [run(command, relay.folder, environment(), LONGEST) for run in (forked.run, run_anew)]
+    answers = [run_program(command, relay.folder, environment(anew)) for anew in (False, True)]
     assert len({status for status, _ in answers}) == 1
     told, again = (
         # In what order a set is told is another matter.

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from unittest import mock
 
 import geopandas as gpd
 import h3
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from shapely.geometry import Polygon
 
+from musecl.evaluation import practice
 from musecl.evaluation.labels import group_indicators
 from musecl.evaluation.methods import Block, Method
 from musecl.evaluation.prediction import (
@@ -57,6 +59,9 @@ COLUMNS = [
     "shares_source_with",
     "imagery",
 ]
+
+# Forests take most of the time, and are tried in test_practice.py: here ten trees do for a hundred.
+few_trees = mock.patch.object(practice, "TREES", 10)
 
 
 def build_regions():
@@ -144,6 +149,7 @@ def city(tmp_path_factory):
     return root
 
 
+@few_trees
 def run(root):
     (root / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -262,6 +268,7 @@ def test_a_feature_that_is_the_label_only_where_it_is_tested_gains_nothing(split
     assert r2(labels, predictions)[0] < 0.1
 
 
+@few_trees
 @pytest.mark.parametrize("split", ["random", "spatial"])
 def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
     generator = np.random.default_rng(6)
@@ -290,6 +297,7 @@ def test_an_answer_that_is_no_number_is_refused():
         collect(trials, [answer], (84, 2))
 
 
+@few_trees
 def test_the_number_of_workers_does_not_change_the_answers(monkeypatch):
     generator = np.random.default_rng(7)
     regions = build_regions()

@@ -36,12 +36,12 @@ def relay(built_city: Relay, tmp_path: Path) -> Relay:
 class Held:
     """A run whose step of fuse@nyc waits before it writes, until it is let go."""
 
-    def __init__(self, relay: Relay, command: list[str]) -> None:
+    def __init__(self, relay: Relay, command: list[str], anew: bool = False) -> None:
         started = relay.folder.parent / "started"
         self.go = relay.folder.parent / "go"
         os.mkfifo(started)
         os.mkfifo(self.go)
-        self.run = relay.start(*command, fault="wait:1:musecl fuse nyc")
+        self.run = relay.start(*command, fault="wait:1:musecl fuse nyc", anew=anew)
         self.waiting = started.open()  # until the step opens its end
 
     def let_go(self) -> None:
@@ -175,7 +175,7 @@ def test_no_step_outlives_the_engine_that_is_killed(
     monkeypatch.setenv("SHELL", "/bin/sh")
     before = data_of(relay)
     edit_parameter(relay, "fuse.dim", 7)
-    held = Held(relay, engine)
+    held = Held(relay, engine, anew=True)  # a forked one is no child of its engine
     held.run.kill()
     held.run.wait()
     held.wait_for_its_end()
@@ -229,7 +229,7 @@ def test_an_empty_folder_in_the_run_cache_is_passed_over(relay: Relay) -> None:
 @pytest.mark.parametrize("engine", [["snakemake", "--cores", "2"], ["dvc", "repro"]])
 def test_after_control_c_the_same_command_goes_on(relay: Relay, engine: list[str]) -> None:
     edit_parameter(relay, "fuse.dim", 7)
-    held = Held(relay, engine)
+    held = Held(relay, engine, anew=True)  # forked ones are not in its group of processes
     os.killpg(held.run.pid, signal.SIGINT)
     held.wait_for_its_end()
     held.run.communicate()

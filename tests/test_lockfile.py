@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.lock import Lock, LockError
 from dvc.utils.serialize import dumps_yaml
 
 from musecl.bridge.lockfile import HEADER, Entries
@@ -47,13 +48,15 @@ def test_a_cut_at_any_byte_leaves_the_entries_before_it_and_can_be_healed() -> N
     for number, name in enumerate(NAMES):
         whole.replace(name, entry(number))
     text = whole.text()
+    known = {name: whole[name] for name in NAMES}  # parsed once
     for end in range(0, len(text), 7):
         cut = Entries(text[:end])
-        for name in list(cut)[:-1]:
-            assert cut[name] == whole[name]
-        assert all(cut.get(name, {}).keys() <= whole[name].keys() for name in cut)
+        found = {name: cut.get(name, {}) for name in cut}
+        for name in list(found)[:-1]:
+            assert found[name] == known[name]
+        assert all(found[name].keys() <= known[name].keys() for name in found)
         for name in NAMES:
-            cut.replace(name, whole[name])
+            cut.replace(name, known[name])
         assert cut.text() == text
 
 
@@ -70,6 +73,20 @@ def test_a_cut_at_any_byte_leaves_the_entries_before_it_and_can_be_healed() -> N
 def test_a_file_that_dvc_did_not_write_is_refused(text: str) -> None:
     with pytest.raises(EngineError, match=r"git checkout dvc\.lock"):
         Entries(text)
+
+
+def test_a_lock_is_waited_for_or_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from musecl.bridge import repository
+
+    held, patient, hasty = (Lock(str(tmp_path / "lock"), wait=wait) for wait in (0, 1, 0))
+    held.lock()
+    monkeypatch.setattr(repository, "DEFAULT_TIMEOUT", -1)
+    with pytest.raises(LockError):
+        hasty.lock()
+    monkeypatch.setattr(repository.time, "sleep", lambda _: held.unlock())
+    patient.lock()
+    assert patient.is_locked
+    patient.unlock()
 
 
 @pytest.fixture(scope="module")

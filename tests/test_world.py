@@ -46,18 +46,21 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, refused: Path) -> Relay:
-    """A world whose packages came from a registry on loopback, and which then ran without it."""
+    """A world whose packages came from a registry on loopback, and which then ran without it.
+
+    All that ran started anew, as it does for a user; what the tests then ask is forked.
+    """
     packages = ROOT / ".packages"
     assert list(packages.glob("*.whl")), "no packages to serve: run `make test`"
     folder = tmp_path_factory.mktemp("world") / "world"
     lay_world(folder)
-    world = Relay(folder)
+    world = Relay(folder, anew=True)
     with serve(packages) as index, only(index):
         world.snakemake(*FETCHED)
     with only("http://127.0.0.1:9/simple"):
         world.snakemake(TARGET)
         world.snakemake()
-    return world
+    return Relay(folder)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +159,7 @@ def kill_during(world: Relay, rule: str) -> None:
     running = subprocess.Popen(
         ["snakemake", "--cores", "2", TARGET],
         cwd=world.folder,
-        env=environment(),
+        env=environment(anew=True),  # a forked one is not in its group of processes
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

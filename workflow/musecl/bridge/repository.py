@@ -1,16 +1,38 @@
 """DVC's repository as every process of musecl opens it, and what its remote holds."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException
+from dvc.lock import DEFAULT_TIMEOUT, Lock, LockError
 from dvc.repo import Repo
 
 import musecl.bridge.lockfile  # noqa: F401  (DVC's repository then reads dvc.lock by entry)
 from musecl.step.errors import EngineError
 
 FOLDERS = ("local", "ssh")
+LOOKS = 20  # a second, for a lock
+
+
+def _lock(self: Any) -> None:
+    """Wait for a lock as long as DVC would, which looks twice a second.
+
+    Jobs that run side by side take it in turns, and would wait for longer than they hold it.
+    """
+    until = float("inf") if self._wait else time.monotonic() + DEFAULT_TIMEOUT
+    while True:
+        try:
+            self._do_lock()
+            return
+        except LockError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1 / LOOKS)
+
+
+Lock.lock = _lock
 
 
 def open_repository(root: Path) -> Repo:
