@@ -72,6 +72,11 @@ def test_a_file_that_dvc_did_not_write_is_refused(text: str) -> None:
         Entries(text)
 
 
+def test_which_file_is_refused_is_said() -> None:
+    with pytest.raises(EngineError, match=r"^tables/dvc\.lock: .* `git checkout tables/dvc\.lock`"):
+        Entries("stages: {}\n", "tables/dvc.lock")
+
+
 @pytest.fixture(scope="module")
 def relay(built_city: Relay, tmp_path_factory: pytest.TempPathFactory) -> Relay:
     return built_city.copy(tmp_path_factory.mktemp("lockfile") / "relay")
