@@ -11,7 +11,7 @@ DIR ?=
 READY := $(VENV)/ready
 RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 
-.PHONY: help environment test test-fast test-slurm check format world lock declare clean
+.PHONY: help tables environment test test-fast test-slurm check format world lock declare clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -19,6 +19,9 @@ help: ## list these targets
 
 results/%: $(READY) FORCE ## build any result with all its inputs: make results/nyc/r2.csv
 	@$(RUN) snakemake --cores all $@
+
+tables: $(READY) ## build every long table of every city: hours
+	@$(RUN) snakemake --cores all tables
 
 environment: $(READY) ## create .venv with everything that is pinned in requirements.lock
 
@@ -61,7 +64,7 @@ world: $(READY) ## lay a miniature of the pipeline: make world DIR=path
 	@test -n "$(DIR)" || { echo "name a folder: make world DIR=path"; exit 2; }
 	$(RUN) python tests/world.py "$(DIR)"
 
-declare: $(READY) ## rewrite what follows from the code: its list in dvc.yaml, docs/params.md
+declare: $(READY) ## rewrite what follows from the code: its list in each dvc.yaml, docs/params.md
 	$(RUN) python tests/closure.py
 	$(RUN) python tests/params_page.py
 

@@ -44,7 +44,7 @@ def run(job):
 
 
 def lay(folder: Path, cities: int) -> list[str]:
-    """Lay a checkout with so many cities, every output present and recorded."""
+    """Lay a checkout with so many cities, all tables asked for, all present and recorded."""
     lay_world(folder)
     for module in (folder / "workflow/musecl/stages").glob("[!_]*.py"):
         module.write_text(EMPTY_STEP)
@@ -53,6 +53,10 @@ def lay(folder: Path, cities: int) -> list[str]:
     names = [f"city{number:03d}" for number in range(cities)]
     params["cities"] = dict.fromkeys(names, params["cities"]["nyc"])
     path.write_text(yaml.safe_dump(params, sort_keys=False))
+    tables = folder / "tables/asked.yaml"
+    asked = yaml.safe_load(tables.read_text())
+    asked["cities"] = {stage: list(names) for stage in asked["cities"]}
+    tables.write_text(yaml.safe_dump(asked))
     run(folder, sys.executable, str(Path(__file__)), "--record")
     run(folder, "git", "add", "--all")
     return names

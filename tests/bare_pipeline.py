@@ -1,4 +1,4 @@
-"""A root with dvc.yaml and params.yaml alone, for stages that need no more of the repository."""
+"""A root with both dvc.yaml and params.yaml alone, for stages that need no more of this one."""
 
 from pathlib import Path
 from types import ModuleType
@@ -7,20 +7,22 @@ from typing import Any
 import yaml
 
 from musecl.step.job import Job, run_job
-from musecl.step.pipeline import declaration
+from musecl.step.pipeline import TABLES, declaration
+from world import lay_tables
 
 REPOSITORY = Path(__file__).parents[1]
 
 
 def lay_pipeline(root: Path, **changes: Any) -> Path:
     """Write this repository's dvc.yaml, less the code, and its params.yaml with other sections."""
-    document = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
-    for entry in document["stages"].values():
-        body = entry.get("do", entry)
-        body["deps"] = [dep for dep in body["deps"] if not dep.startswith("workflow/")]
+    lay_tables(root)
+    for name in ("dvc.yaml", TABLES):
+        document = yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8"))
+        for entry in document["stages"].values():
+            body = entry.get("do", entry)
+            body["deps"] = [dep for dep in body["deps"] if not dep.startswith("workflow/")]
+        (root / name).write_text(yaml.safe_dump(document), encoding="utf-8")
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "dvc.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     (root / "params.yaml").write_text(yaml.safe_dump(params | changes), encoding="utf-8")
     return root
 

@@ -1,4 +1,7 @@
-"""The code of a stage, read off its imports; `python tests/closure.py` writes it into dvc.yaml."""
+"""The code of a stage, read off its imports; `python tests/closure.py` declares it.
+
+It writes the code of every stage into dvc.yaml and tables/dvc.yaml.
+"""
 
 import ast
 import re
@@ -61,9 +64,9 @@ def declared(path: Path) -> str:
     return str((path if part.name == "stages" else part).relative_to(ROOT))
 
 
-def declare() -> None:
-    """Replace the code of every stage in dvc.yaml by what its imports say."""
-    lines = (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()
+def declare(file: Path) -> None:
+    """Replace the code of every stage in a dvc.yaml by what its imports say."""
+    lines = file.read_text(encoding="utf-8").splitlines()
     lines = [line for line in lines if not re.fullmatch(r" +- workflow/musecl/\S+", line)]
     written = []
     stage = ""
@@ -76,7 +79,7 @@ def declare() -> None:
         if in_deps and not after.strip().startswith("- "):
             step = indent + 2 if line.strip() == "deps:" else indent
             written += [f"{' ' * step}- {path}" for path in code_of(stage)]
-    (ROOT / "dvc.yaml").write_text("\n".join(written) + "\n", encoding="utf-8")
+    file.write_text("\n".join(written) + "\n", encoding="utf-8")
 
 
 def written_in_deps(written: list[str]) -> bool:
@@ -88,4 +91,5 @@ def written_in_deps(written: list[str]) -> bool:
 
 
 if __name__ == "__main__":
-    declare()
+    for name in ("dvc.yaml", "tables/dvc.yaml"):
+        declare(ROOT / name)

@@ -14,6 +14,7 @@ import yaml
 
 from musecl.step.job import Job
 from musecl.step.pipeline import declaration
+from world import lay_tables
 
 REPOSITORY = Path(__file__).parents[1]
 LONGITUDE, LATITUDE = -73.95, 40.70
@@ -141,6 +142,7 @@ def build_root(root: Path, lots: pd.DataFrame, census: pd.DataFrame, **changes: 
     params["street_view"] = {"viewpoints": 3, "pixels": 48}
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params | changes), encoding="utf-8")
+    lay_tables(root)
     declared = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8")
     (root / "dvc.yaml").write_text(declared, encoding="utf-8")
     write_source(root / "data/tiny/source", lots, census)

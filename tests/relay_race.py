@@ -56,10 +56,21 @@ class Relay:
         return Relay(folder)
 
     def entries(self) -> dict[str, Any]:
-        """The stages of dvc.lock by name; none where there is no such file."""
-        lock = self.folder / "dvc.lock"
-        stages: dict[str, Any] = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
-        return stages
+        """The stages of both dvc.lock by name; none where there is no such file."""
+        locks = [self.folder / "dvc.lock", self.folder / "tables/dvc.lock"]
+        read = [yaml.safe_load(lock.read_text())["stages"] for lock in locks if lock.exists()]
+        return {name: entry for stages in read for name, entry in stages.items()}
+
+    def asked(self) -> dict[str, list[str]]:
+        """The cities that each table was asked for, by the name of its stage."""
+        document = yaml.safe_load((self.folder / "tables/asked.yaml").read_text())
+        asked: dict[str, list[str]] = document["cities"]
+        return asked
+
+    def ask_by_hand(self, cities: list[str]) -> None:
+        """Write for which cities the tables are asked, as who uses DVC alone."""
+        asked = {"cities": {stage: list(cities) for stage in self.asked()}}
+        (self.folder / "tables/asked.yaml").write_text(yaml.safe_dump(asked))
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a program of this environment here; its output, both streams."""
@@ -102,18 +113,23 @@ class Relay:
         text = self.run("snakemake", "-n", "--cores", "1", *targets)
         jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE)
         named = ((rule, re.search(r"wildcards: city=(\w+)", body)) for rule, body in jobs)
-        return {f"{rule}@{city[1]}" if city else rule for rule, city in named} - {"all"}
+        return {f"{rule}@{city[1]}" if city else rule for rule, city in named} - {"all", "tables"}
 
     def dvc_wants(self, *targets: str) -> set[str]:
         """Stages that DVC would run for the targets, and those below them."""
         text = self.run("dvc", "repro", "--dry", "--allow-missing", "--force-downstream", *targets)
-        return set(re.findall(r"Running stage '([^']+)'", text))
+        return stages_run(text)
 
     def pull_the_absent(self) -> None:
         """Pull recorded outputs that are not here, and touch no other."""
         outs = [out["path"] for entry in self.entries().values() for out in entry["outs"]]
         absent = [path for path in outs if not (self.folder / path).exists()]
         self.run("dvc", "pull", "--allow-missing", *absent, check=False)
+
+
+def stages_run(text: str) -> set[str]:
+    """Stages whose step DVC says that it runs, those of tables/dvc.yaml without its name."""
+    return set(re.findall(r"Running stage '(?:tables/dvc.yaml:)?([^']+)'", text))
 
 
 def edit_parameter(relay: Relay, key: str, value: object) -> None:
@@ -217,8 +233,8 @@ def expected_outputs(relay: Relay, name: str, entry: dict[str, Any]) -> dict[str
 
 
 def in_declared_order(stage: str, deps: dict[str, str]) -> list[str]:
-    """The data of a stage in the order that the relay's dvc.yaml lists it."""
-    order = ["source.txt", "tiles", "places.txt", "fused.txt", "histogram.txt"]
+    """The data of a stage in the order that its dvc.yaml lists it."""
+    order = ["source.txt", "tiles", "places.txt", "fused.txt", "histogram.txt", "rival.txt"]
     data = [path for path in deps if not path.startswith("workflow/")]
     return sorted(
         data, key=lambda path: order.index(path.rpartition("/")[2]) if stage != "fetch" else 0

@@ -12,7 +12,7 @@ from snakemake.settings.types import ResourceSettings, WorkflowSettings
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from closure import ROOT, code_of, imported_modules
-from musecl.step.pipeline import declaration, read_stages
+from musecl.step.pipeline import declaration, read_stages, read_tables
 from relay_race import environment
 
 STAGES = sorted(read_stages(ROOT))
@@ -49,7 +49,7 @@ BELOW = {
 
 def declared(stage: str) -> Any:
     over = read_stages(ROOT)[stage].get("foreach")
-    name = "{source}-to-{target}" if over == "${transfers}" else "{city}"
+    name = "{source}-to-{target}" if over == "${transfers.transfer}" else "{city}"
     return declaration(ROOT, stage, name.format(**WILDCARDS) if over else None)
 
 
@@ -71,7 +71,7 @@ def resolved(paths: Any) -> list[str]:
 
 
 def test_every_rule_is_a_stage_a_command_and_a_module(rules: dict[str, Any]) -> None:
-    assert sorted(set(rules) - {"all"}) == STAGES
+    assert sorted(set(rules) - {"all", "tables"}) == STAGES
     modules = {path.stem for path in (ROOT / "workflow/musecl/stages").glob("*.py")}
     assert sorted(modules - {"__init__"}) == STAGES
     for stage in STAGES:
@@ -100,6 +100,13 @@ def test_rule_and_stage_read_and_write_the_same(stage: str, rules: dict[str, Any
     )
     assert sorted(resolved(rule.output)) == sorted(entry.outputs)
     assert sorted(resolved(rule.params)) == sorted(entry.parameters)
+
+
+@pytest.mark.parametrize("stage", read_tables(ROOT))
+def test_a_table_runs_where_all_stages_run_and_is_asked_for_under_its_name(stage: str) -> None:
+    entry = read_tables(ROOT)[stage]
+    assert entry["do"]["wdir"] == ".."
+    assert re.fullmatch(rf"\$\{{(cities|answer_keys|transfers)\.{stage}\}}", entry["foreach"])
 
 
 def test_the_readme_draws_what_runs() -> None:

@@ -19,12 +19,22 @@ import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from relay_race import LONGEST, Relay, edit_parameter, expected_outputs, md5, md5_of_folder
+from relay_race import (
+    LONGEST,
+    Relay,
+    assert_one_line,
+    edit_parameter,
+    expected_outputs,
+    md5,
+    md5_of_folder,
+)
 from test_engines import edit_code
 
 CITIES = st.sampled_from(["nyc", "bos"])
-STAGES = st.sampled_from(["fetch", "tile", "places", "fuse", "evaluate"])
-PARAMETERS = st.sampled_from(["tile.pixels", "fuse.dim", "evaluate.folds", "cities.nyc.rows"])
+STAGES = st.sampled_from(["fetch", "tile", "places", "fuse", "evaluate", "rival", "compare"])
+PARAMETERS = st.sampled_from(
+    ["tile.pixels", "fuse.dim", "evaluate.folds", "rival.depth", "cities.nyc.rows"]
+)
 OUTPUTS = st.sampled_from(
     [
         "source.txt",
@@ -33,23 +43,34 @@ OUTPUTS = st.sampled_from(
         "histogram.txt",
         "fused.txt",
         "../../results/{}/r2.csv",
+        "rival.txt",
+        "../../results/{}/compare.csv",
     ]
 )
 
 BELOW = {
-    "fetch": ["fetch", "tile", "places", "fuse", "evaluate"],
-    "tile": ["tile", "fuse", "evaluate"],
-    "places": ["places", "fuse", "evaluate"],
-    "fuse": ["fuse", "evaluate"],
+    "fetch": ["fetch", "tile", "places", "fuse", "evaluate", "rival", "compare"],
+    "tile": ["tile", "fuse", "evaluate", "rival", "compare"],
+    "places": ["places", "fuse", "evaluate", "compare"],
+    "fuse": ["fuse", "evaluate", "compare"],
     "evaluate": ["evaluate"],
+    "rival": ["rival", "compare"],
+    "compare": ["compare"],
 }
-RUNS = {"snakemake": ["snakemake", "--cores", "2"], "dvc": ["dvc", "repro"]}
+TABLES = ("rival", "compare")
+PIPELINES = ("dvc.yaml", "tables/dvc.yaml")
+RUNS = {
+    "snakemake": ["snakemake", "--cores", "2"],
+    "tables": ["snakemake", "--cores", "2", "tables"],
+    "dvc": ["dvc", "repro", *PIPELINES],
+}
 # The engine that starts each, a part of its command line, and about how many changes of files it
 # makes when all is stale.
 PROCESSES = {
     "snakemake": ("snakemake", "bin/snakemake", 60),
     "job": ("snakemake", "stage fuse@", 80),
     "step of snakemake": ("snakemake", "musecl places", 6),
+    "job of a table": ("tables", "stage rival@", 80),
     "dvc": ("dvc", "bin/dvc", 230),
     "step of dvc": ("dvc", "musecl fuse", 6),
 }
@@ -101,6 +122,11 @@ class EnginesAgree(RuleBasedStateMachine):
     @rule(cities=st.sampled_from([["nyc"], ["nyc", "bos"], ["bos", "nyc"]]))
     def edit_the_list_of_cities(self, cities: list[str]) -> None:
         edit_parameter(self.relay, "cities", {city: {"rows": 3} for city in cities})
+        asked = [city for city in self.relay.asked()["rival"] if city in cities]
+        if asked != self.relay.asked()["rival"]:
+            text = self.relay.snakemake("-n", check=False)
+            assert_one_line(text, "take it out of tables/asked.yaml")
+            self.relay.ask_by_hand(asked)
 
     @rule(city=CITIES, output=OUTPUTS)
     def delete_an_output(self, city: str, output: str) -> None:
@@ -126,10 +152,22 @@ class EnginesAgree(RuleBasedStateMachine):
         if city in self.cities():
             self.relay.snakemake(f"data/{city}/tiles")
 
-    @rule()
-    def run_all_with_dvc(self) -> None:
-        self.relay.run("dvc", "repro")
-        assert self.relay.dvc_wants() == set()
+    @rule(pipelines=st.sampled_from([(), ("tables/dvc.yaml",), PIPELINES]))
+    def run_all_with_dvc(self, pipelines: tuple[str, ...]) -> None:
+        self.relay.run("dvc", "repro", *pipelines)
+        assert self.relay.dvc_wants(*pipelines) == set()
+
+    @rule(city=CITIES)
+    def ask_for_a_table_with_snakemake(self, city: str) -> None:
+        if city in self.cities():
+            self.relay.snakemake(f"results/{city}/compare.csv")
+            assert all(city in cities for cities in self.relay.asked().values())
+            assert self.relay.snakemake_wants(f"results/{city}/compare.csv") == set()
+            assert self.relay.dvc_wants(f"tables/dvc.yaml:compare@{city}") == set()
+
+    @rule(cities=st.sampled_from([[], ["nyc"], ["bos", "nyc"]]))
+    def ask_for_tables_by_hand(self, cities: list[str]) -> None:
+        self.relay.ask_by_hand([city for city in cities if city in self.cities()])
 
     @rule()
     def touch_with_snakemake(self) -> None:
@@ -137,8 +175,9 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @rule(stage=STAGES, city=CITIES)
     def run_one_stage_with_dvc(self, stage: str, city: str) -> None:
-        if city in self.cities():
-            self.relay.run("dvc", "repro", f"{stage}@{city}")
+        if self.is_declared(f"{stage}@{city}"):
+            address = f"tables/dvc.yaml:{stage}" if stage in TABLES else stage
+            self.relay.run("dvc", "repro", f"{address}@{city}")
 
     @rule(kill=KILLS, key=PARAMETERS, value=st.integers(4, 6))
     def kill_a_process(self, kill: tuple[str, int], key: str, value: int) -> None:
@@ -181,6 +220,17 @@ class EnginesAgree(RuleBasedStateMachine):
         self.clone()
         self.relay.run("dvc", "pull", f"results/{city}/r2.csv", check=False)
 
+    @rule(engine=st.sampled_from(["snakemake", "dvc"]))
+    def share_all_with_a_fresh_clone(self, engine: str) -> None:
+        if engine == "dvc":
+            self.relay.run("dvc", "repro", *PIPELINES)
+        else:
+            self.relay.snakemake(*self.targets().values())
+        self.relay.run("dvc", "push")
+        self.clone()
+        self.relay.run("dvc", "pull")  # its status is 0
+        assert self.relay.snakemake_wants(*self.targets().values()) == set()
+
     @rule()
     def push(self) -> None:
         self.relay.run("dvc", "push")
@@ -195,26 +245,40 @@ class EnginesAgree(RuleBasedStateMachine):
     def cities(self) -> list[str]:
         return list(yaml.safe_load((self.relay.folder / "params.yaml").read_text())["cities"])
 
+    def targets(self) -> dict[str, str]:
+        """The last stages that DVC knows, by default and of the tables, and a file of each."""
+        asked = self.relay.asked()
+        alone = [city for city in asked["rival"] if city not in asked["compare"]]
+        return {
+            **{f"evaluate@{city}": f"results/{city}/r2.csv" for city in self.cities()},
+            **{f"compare@{city}": f"results/{city}/compare.csv" for city in asked["compare"]},
+            **{f"rival@{city}": f"data/{city}/rival.txt" for city in alone},
+        }
+
+    def is_declared(self, name: str) -> bool:
+        """Tell whether a stage is one of DVC's now: of a city, and a table only if asked for."""
+        stage, _, city = name.partition("@")
+        return city in (self.relay.asked()[stage] if stage in TABLES else self.cities())
+
     @invariant()
     def both_engines_want_the_same(self) -> None:
         if hasattr(self, "relay"):
             # An absent target that is recorded costs Snakemake a job, which runs nothing.
+            targets = self.targets()
             absent = {
-                f"evaluate@{city}"
-                for city in self.cities()
-                if not (self.relay.folder / f"results/{city}/r2.csv").exists()
+                name for name, path in targets.items() if not (self.relay.folder / path).exists()
             }
             wanted = self.dvc_wants() | absent | self.lost()
-            assert self.relay.snakemake_wants() == wanted
+            assert self.relay.snakemake_wants(*targets.values()) == wanted
 
     def lost(self) -> set[str]:
         """Stages below what DVC is told to take as there: recorded, and nowhere or overwritten."""
         below = set()
         for name, entry in self.relay.entries().items():
             stage, _, city = name.partition("@")
-            if city in self.cities() and any(self.is_lost(out) for out in entry["outs"]):
+            if self.is_declared(name) and any(self.is_lost(out) for out in entry["outs"]):
                 below |= {f"{stage}@{city}" for stage in BELOW[stage]}
-        return below
+        return {name for name in below if self.is_declared(name)}
 
     def is_lost(self, out: dict[str, str]) -> bool:
         """Tell whether an output is absent from everywhere, or another and not in the cache."""
@@ -243,7 +307,7 @@ class EnginesAgree(RuleBasedStateMachine):
     def dry_run(relay: Relay) -> set[str] | None:
         """Stages that DVC wants to run; None where it stops at an input that is not there."""
         try:
-            return relay.dvc_wants()
+            return relay.dvc_wants(*PIPELINES)
         except AssertionError as error:
             if "No such file or directory" not in str(error):
                 raise
@@ -253,10 +317,10 @@ class EnginesAgree(RuleBasedStateMachine):
         """Stages that `dvc status` calls changed by more than what is absent, and those below."""
         below = set()
         for name, changes in json.loads(self.relay.run("dvc", "status", "--json")).items():
-            stage, _, city = name.partition("@")
+            stage, _, city = name.removeprefix("tables/dvc.yaml:").partition("@")
             if set(words(changes)) - {"deleted", "not in cache"}:
                 below |= {f"{stage}@{city}" for stage in BELOW[stage]}
-        return below
+        return {name for name in below if self.is_declared(name)}
 
     @invariant()
     def the_lock_is_true(self) -> None:

@@ -118,8 +118,19 @@ def test_a_queue_runs_each_experiment_and_leaves_the_workspace_as_it_is(relay: R
 def test_what_snakemake_built_is_kept_as_an_experiment(relay: Relay) -> None:
     edit_parameter(relay, "fuse.dim", 24)
     relay.snakemake("results/nyc/r2.csv", "results/bos/r2.csv")
-    relay.run("dvc", "exp", "save", "-n", "built")
+    relay.run("dvc", "exp", "save", "-n", "built", "dvc.yaml")
     assert shown(relay)["built"] == (24, metrics_of(relay))
+
+
+def test_an_experiment_leaves_a_table_that_it_makes_stale(relay: Relay) -> None:
+    relay.snakemake("results/nyc/compare.csv")
+    relay.commit("compared")
+    recorded = (relay.folder / "tables/dvc.lock").read_bytes()
+    assert ran(relay.run("dvc", "exp", "run", "-n", "wide", "-S", "fuse.dim=64")) == sorted(SWEPT)
+    assert relay.dvc_wants("dvc.yaml", "tables/dvc.yaml") == {"compare@nyc"}
+    relay.run("dvc", "exp", "save", "-n", "saved", "dvc.yaml")
+    assert relay.dvc_wants("dvc.yaml", "tables/dvc.yaml") == {"compare@nyc"}
+    assert (relay.folder / "tables/dvc.lock").read_bytes() == recorded
 
 
 def test_the_pipeline_itself_has_plots_to_compare(tmp_path: Path) -> None:

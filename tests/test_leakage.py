@@ -6,7 +6,7 @@ from closure import ROOT
 from musecl.step.pipeline import declaration, makers, read_stages
 
 STAGES = read_stages(ROOT)
-PER_CITY = [name for name, entry in STAGES.items() if entry.get("foreach") == "${cities}"]
+PER_CITY = [name for name, entry in STAGES.items() if "${cities" in entry.get("foreach", "")]
 ONCE = [name for name, entry in STAGES.items() if "foreach" not in entry]
 REPRESENTING = [
     "pretrain_baselines",

@@ -89,6 +89,11 @@ def test_a_lock_is_waited_for_or_given_up(tmp_path: Path, monkeypatch: pytest.Mo
     patient.unlock()
 
 
+def test_which_file_is_refused_is_said() -> None:
+    with pytest.raises(EngineError, match=r"^tables/dvc\.lock: .* `git checkout tables/dvc\.lock`"):
+        Entries("stages: {}\n", "tables/dvc.lock")
+
+
 @pytest.fixture(scope="module")
 def relay(built_city: Relay, tmp_path_factory: pytest.TempPathFactory) -> Relay:
     return built_city.copy(tmp_path_factory.mktemp("lockfile") / "relay")

@@ -77,7 +77,7 @@ def test_every_stage_of_this_repository_can_be_looked_up() -> None:
     params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     outputs = []
     for stage, entry in read_stages(root).items():
-        over = entry.get("foreach", "").strip("${}")
+        over = entry.get("foreach", "").strip("${}").partition(".")[0]
         cities = list(params[over]) if over else [None]
         for city in cities:
             found = declaration(root, stage, city)

@@ -41,7 +41,7 @@ def lay_world(folder: Path) -> None:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file() and name != "dvc.lock":
+        if (ROOT / name).is_file() and Path(name).name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -49,6 +49,7 @@ def lay_world(folder: Path) -> None:
     del params["cities"]["synth"]
     params["answer_keys"], params["transfers"] = [], {}
     update(params, SMALLER)
+    lay_tables(folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     for command in (
         ["git", "init", "--quiet"],
@@ -56,6 +57,18 @@ def lay_world(folder: Path) -> None:
         ["git", "-c", "user.name=world", "-c", "user.email=", "commit", "-qm", "A small world"],
     ):
         subprocess.run(command, cwd=folder, check=True)
+
+
+def lay_tables(folder: Path) -> None:
+    """Copy the pipeline of the long tables, of which none was asked for."""
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "tables/dvc.yaml", folder / "tables")
+    asked = yaml.safe_load((ROOT / "tables/asked.yaml").read_text(encoding="utf-8"))
+    nothing = {
+        section: {stage: type(names)() for stage, names in stages.items()}
+        for section, stages in asked.items()
+    }
+    (folder / "tables/asked.yaml").write_text(yaml.safe_dump(nothing, sort_keys=False))
 
 
 def update(params: dict[str, Any], changes: dict[str, Any]) -> None:

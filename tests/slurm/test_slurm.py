@@ -128,8 +128,7 @@ def test_the_world_in_miniature_on_slurm(tmp_path: Path) -> None:
     assert (world.folder / TARGET).stat().st_size > 0
     assert_agreement(world, set())
     edit_parameter(world, "evaluate.folds", 4)
-    stages = ("evaluate", "predict", "baselines", "ablations", "inductive")
-    judging = {f"{stage}@nyc" for stage in stages}
+    judging = {"evaluate@nyc", "predict@nyc"}
     assert_agreement(world, judging)
     jobs = run_on_slurm(world)
     assert [state_of(job) for job in jobs] == ["COMPLETED"] * len(judging)

@@ -94,7 +94,7 @@ def read_command() -> Callable[[], None]:
         of_city = {"city": "a city of params.yaml"} if "foreach" in entry else {}
         add(stage, entry.get("do", entry)["desc"], partial(run_stage, stage), **of_city)
     text = "bring one stage up to date through DVC: skip it, restore it, pull for it or run it"
-    add("stage", text, reproduce_stage, name="as DVC addresses it: fuse@nyc")
+    add("stage", text, reproduce_stage, name="of either dvc.yaml: fuse@nyc, baselines@nyc")
     text = "set in params.yaml what a preset sets, and print what that changes"
     add("preset", text, set_preset, name="a file of presets/: paper, ours")
     add("costs", "print where the time of the last runs went, from Snakemake's files", print_costs)

@@ -169,44 +169,6 @@ rule embed_street_view:
         f"{DO} embed_street_view@{{wildcards.city}} {TOLD}"
 
 
-rule pretrain_baselines:
-    input:
-        unpack(
-            RECORDED.inputs(
-                "pretrain_baselines@{city}",
-                regions="data/{city}/regions.parquet",
-                place_histogram="data/{city}/place_histogram.parquet",
-                flows="data/{city}/flows.parquet",
-                origin_destination="data/{city}/origin_destination.parquet",
-                remote_view_features="data/{city}/remote_view_features",
-                street_view_features="data/{city}/street_view_features",
-                remote_view_weights="data/models/remote_view",
-                street_view_weights="data/models/street_view",
-            )
-        ),
-    output:
-        baseline_remote_view="data/{city}/baseline_remote_view.parquet",
-        baseline_street_view="data/{city}/baseline_street_view.parquet",
-    log:
-        "logs/{city}/pretrain_baselines.log",
-    benchmark:
-        "logs/{city}/pretrain_baselines.tsv"
-    conda:
-        "../../environment.yml"
-    threads: CORES
-    resources:
-        mem_mb=4000,
-    params:
-        "seed",
-        "pairs",
-        "encoders.remote_view",
-        "encoders.street_view",
-        "pretrain_remote_view",
-        "pretrain_street_view",
-    shell:
-        f"{DO} pretrain_baselines@{{wildcards.city}} {TOLD}"
-
-
 rule embed_text:
     input:
         unpack(

@@ -2,6 +2,7 @@
 
 planning    Snakemake's view: which stages are stale, learnt from DVC
 running     a job: one stage through DVC
-repository  DVC's repository, opened alike by both
+repository  DVC's repository, opened alike by both, and its stages
+asked       which of the long tables were asked for
 lockfile    dvc.lock, one entry at a time
 """

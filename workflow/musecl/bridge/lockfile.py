@@ -30,6 +30,8 @@ class Entries(Mapping[str, Any]):
     text : str
         The file's content. A kill may have cut it anywhere: an entry that is not whole is as
         good as absent, and the run cache answers for its stage.
+    name : str
+        The file's own, for errors.
 
     Raises
     ------
@@ -37,7 +39,7 @@ class Entries(Mapping[str, Any]):
         It is not as DVC writes it: say, with the marks of a merge in it.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "dvc.lock") -> None:
         lines = text[: text.rfind("\n") + 1]
         if HEADER.startswith(lines):
             lines = HEADER
@@ -46,7 +48,7 @@ class Entries(Mapping[str, Any]):
         first, *blocks = re.split(r"\n  (?=\S)", stages.removesuffix("\n"))
         if not lines.startswith(HEADER) or first or re.search(r"\n[^ \n]", stages):
             raise EngineError(
-                "dvc.lock: not as DVC writes it (the marks of a merge?); `git checkout dvc.lock` "
+                f"{name}: not as DVC writes it (the marks of a merge?); `git checkout {name}` "
                 "gives the last one, and what was built since comes back from the cache"
             )
         whole = [f"{block}\n" for block in blocks]
@@ -84,7 +86,7 @@ class LockfileByEntry(dvcfile.Lockfile):  # type: ignore[misc]
         """Read the file; the caller holds the repository's lock."""
         path = Path(self.path)
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        return {"schema": "2.0", "stages": Entries(text)}
+        return {"schema": "2.0", "stages": Entries(text, self.relpath)}
 
     def dump_stages(self, stages: Iterable[Any], **options: Any) -> None:
         """Record stages; the caller holds the repository's lock."""

@@ -7,7 +7,7 @@ run. docs/engines.md tells why each of Snakemake's own ways would break the agre
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, reduce
 from operator import getitem
@@ -40,6 +40,7 @@ class Recorded:
         self.root = Path(workflow.basedir)
         replace_protected_outputs()
         self._written = read_stages(self.root)
+        self._stages: Mapping[str, Any] = {}
         self._maker_of: dict[str, str] = {}
         self._repo: Any = None
         self._stale: dict[str, bool] = {}
@@ -106,15 +107,14 @@ class Recorded:
         if self._repo is not None:
             return
         check_settings(self.workflow, self.config)
-        from dvc.dvcfile import load_file
-
-        from musecl.bridge.repository import open_repository
+        from musecl.bridge.asked import known_tables
+        from musecl.bridge.repository import open_repository, stages_of
 
         self._repo = open_repository(self.root)
         with self._repo.lock:
-            stages = load_file(self._repo, "dvc.yaml").stages
-        self._stage = cache(stages.__getitem__)
-        self._maker_of = makers(self._written, stages)
+            self._stages = stages_of(self._repo)
+        self._stage = cache(self._stages.__getitem__)
+        self._maker_of = makers(self._written, [*self._stages, *known_tables(self.root)])
 
     def _declaration(self, name: str) -> Declaration:
         stage, _, city = name.partition("@")
@@ -138,6 +138,8 @@ class Recorded:
         `Stage.changed` itself would take DVC's per-path locks, and wait for a stage that runs;
         the repository's lock, held here, is enough to read.
         """
+        if name not in self._stages:  # a table that nobody asked for
+            return True
         with self._repo.lock:
             stage = self._stage(name)
             if stage.changed_stage() or stage.is_callback or stage.always_changed:

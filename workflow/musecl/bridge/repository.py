@@ -1,16 +1,20 @@
-"""DVC's repository as every process of musecl opens it, and what its remote holds."""
+"""DVC's repository as every process of musecl opens it: its stages, and what its remote holds."""
 
 import time
+from collections import ChainMap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dvc.config import NoRemoteError
+from dvc.dvcfile import load_file
 from dvc.exceptions import DvcException
 from dvc.lock import DEFAULT_TIMEOUT, Lock, LockError
 from dvc.repo import Repo
 
 import musecl.bridge.lockfile  # noqa: F401  (DVC's repository then reads dvc.lock by entry)
 from musecl.step.errors import EngineError
+from musecl.step.pipeline import TABLES
 
 FOLDERS = ("local", "ssh")
 LOOKS = 20  # a second, for a lock
@@ -55,6 +59,12 @@ def open_repository(root: Path) -> Repo:
                 f"downloads: `dvc remote modify {'' if shared else '--local '}{name} verify true`"
             )
     return repo
+
+
+def stages_of(repo: Repo) -> Mapping[str, Any]:
+    """Give the stages of both pipelines by name (`fuse@nyc`), each loaded when it is asked for."""
+    files = [file for file in ("dvc.yaml", TABLES) if Path(repo.root_dir, file).exists()]
+    return ChainMap(*(load_file(repo, file).stages for file in files))
 
 
 def kept_in_remote(repo: Any, value: str) -> bool:

@@ -7,14 +7,13 @@ it ends. What it would do otherwise than the bridge needs is changed here, in th
 import errno
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dvc.dvcfile import load_file
 from dvc.exceptions import CheckoutError, CollectCacheError, DvcException
 from dvc.lock import LockError
 from dvc.rwlock import RWLockFileCorruptedError
@@ -25,35 +24,42 @@ from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.meta import Meta
 from dvc_objects.errors import ObjectFormatError
 
-from musecl.bridge.repository import kept_in_remote, one_line, open_repository
+from musecl.bridge.asked import ask
+from musecl.bridge.repository import kept_in_remote, one_line, open_repository, stages_of
 from musecl.step.errors import EngineError, MuseclError
-from musecl.step.pipeline import makers, read_stages
+from musecl.step.pipeline import TABLES, makers, read_stages, read_tables
 
 
 def reproduce(root: Path, name: str) -> None:
     """Bring one stage up to date through DVC, its inputs pulled where they are absent.
+
+    A long table counts as asked for from then on.
 
     Parameters
     ----------
     root : Path
         The folder of dvc.yaml.
     name : str
-        The stage as DVC addresses it: `fuse@nyc`.
+        The stage: `fuse@nyc`, or `baselines@nyc` for that of tables/dvc.yaml.
 
     Raises
     ------
     EngineError
         DVC could not, or a full disk cut its file of locks; one line with the reason.
+    ParameterError
+        What was asked for before cannot be.
     """
     waited_for = ""
+    address = f"{TABLES}:{name}" if name.partition("@")[0] in read_tables(root) else name
     with _stages_as_the_bridge_needs_them():
         while True:
             with open_repository(root) as repo:
                 _hash_what_the_cache_gives(repo)
                 _pull_only_what_is_absent(repo)
                 _leave_no_empty_run(repo)
+                ask(repo, name)
                 try:
-                    repo.reproduce(name, single_item=True, pull=True)
+                    repo.reproduce(address, single_item=True, pull=True)
                     return
                 except DvcException as error:
                     reason = _reason(error)
@@ -107,6 +113,7 @@ def _pull_only_what_is_absent(repo: Any) -> None:
 
     def pull(target: str, **_: Any) -> None:
         stages, maker_of = _stages(repo)
+        target = target.removeprefix(f"{TABLES}:")
         if target not in maker_of and target not in stages:
             raise DvcException(f"{target}: absent, and no stage makes it")
         for out in stages[maker_of.get(target, target)].outs:
@@ -194,7 +201,9 @@ def _restore_outputs(repo: Any, name: str) -> None:
     """Put back the earlier outputs of a failed stage: both engines delete them before a run."""
     try:
         with repo.lock:
-            _take_from_cache(_stages(repo)[0][name])
+            stages = _stages(repo)[0]
+            if name in stages:
+                _take_from_cache(stages[name])
     except (DvcException, OSError) as error:
         print(
             f"musecl: the earlier outputs of {name} stay in the cache: {one_line(error)}",
@@ -210,12 +219,12 @@ def _take_from_cache(stage: Any) -> None:
 
 
 @lru_cache(maxsize=1)
-def _stages(repo: Any) -> tuple[Any, dict[str, str]]:
+def _stages(repo: Any) -> tuple[Mapping[str, Any], dict[str, str]]:
     """Give the stages by name, loaded one by one, and the name of each path's maker.
 
     Read once for an opened repository: DVC asks several times whether the stage changed.
     """
-    stages = load_file(repo, "dvc.yaml").stages
+    stages = stages_of(repo)
     return stages, makers(read_stages(Path(repo.root_dir)), stages)
 
 

@@ -1,4 +1,7 @@
-"""dvc.yaml as musecl sees it: which stages there are, and what each reads, writes and is set by."""
+"""dvc.yaml as musecl sees it: which stages there are, and what each reads, writes and is set by.
+
+The long tables are a pipeline of their own, tables/dvc.yaml: plain `dvc repro` does not build them.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from musecl.step.errors import DeclarationError, ParameterError
 
 # Between the two cities in the name of a transfer: `nyc-to-synth`.
 BETWEEN = "-to-"
+TABLES = "tables/dvc.yaml"
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,25 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_stages(root: Path) -> dict[str, Any]:
-    """Read the stages of dvc.yaml as they are written, templates unresolved.
+    """Read the stages of both pipelines as they are written, templates unresolved.
 
     Raises
     ------
     DeclarationError
-        The file holds none.
+        A file holds none.
     """
-    document = read_yaml(root / "dvc.yaml")
+    return _stages_of(root, "dvc.yaml") | read_tables(root)
+
+
+def read_tables(root: Path) -> dict[str, Any]:
+    """Read the stages of the long tables alone, where there are any; see `read_stages`."""
+    return _stages_of(root, TABLES) if (root / TABLES).exists() else {}
+
+
+def _stages_of(root: Path, file: str) -> dict[str, Any]:
+    document = read_yaml(root / file)
     if not isinstance(document, dict) or not isinstance(document.get("stages"), dict):
-        raise DeclarationError("dvc.yaml: no stages; `git checkout dvc.yaml` gives the last one")
+        raise DeclarationError(f"{file}: no stages; `git checkout {file}` gives the last one")
     stages: dict[str, Any] = document["stages"]
     return stages
 

@@ -1,0 +1,311 @@
+"""The long tables: DVC knows those that were asked for, and only these."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from bare_pipeline import lay_pipeline
+from musecl.bridge.asked import ASKED, ask, known_tables
+from musecl.step.errors import ParameterError
+from musecl.step.pipeline import read_tables
+from relay_race import (
+    Relay,
+    assert_one_line,
+    assert_true_lock,
+    edit_parameter,
+    stages_run,
+)
+from test_engines import add_city, assert_agreement
+from world import ROOT, lay_world
+
+TABLE = "results/nyc/compare.csv"
+TABLES = {"rival@nyc", "compare@nyc"}
+PIPELINES = ("dvc.yaml", "tables/dvc.yaml")
+
+
+@pytest.fixture
+def relay(built: Relay, tmp_path: Path) -> Relay:
+    """A copy of the built relay, with a remote, of which no table was asked for."""
+    relay = built.copy(tmp_path / "relay")
+    relay.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
+    relay.run("dvc", "remote", "modify", "shared", "verify", "true")
+    relay.commit("remote")
+    return relay
+
+
+@pytest.fixture
+def compared(relay: Relay) -> Relay:
+    """The relay after the table of one city was built and recorded."""
+    relay.snakemake(TABLE)
+    relay.commit("compared")
+    return relay
+
+
+def fresh_clone(relay: Relay, name: str) -> Relay:
+    """A clone of what was committed, after what was built was pushed."""
+    relay.run("dvc", "push")
+    relay.commit("work")
+    clone = Relay(relay.folder.parent / name)
+    relay.run("git", "clone", "-q", str(relay.folder), str(clone.folder))
+    return clone
+
+
+def assert_tables_agree(relay: Relay, wanted: set[str]) -> None:
+    """Of the tables of nyc and of what is built by default, both engines want the same."""
+    assert relay.dvc_wants(*PIPELINES) == wanted
+    assert relay.snakemake_wants("all", TABLE) == wanted
+
+
+def test_none_is_asked_for_as_shipped() -> None:
+    command = ["git", "show", f"HEAD:{ASKED}"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = [names for stages in yaml.safe_load(text).values() for names in stages.values()]
+    assert len(names) == len(read_tables(ROOT))
+    assert not any(names)
+
+
+def test_plain_commands_build_the_results_of_each_city_and_no_table(tmp_path: Path) -> None:
+    lay_world(tmp_path / "world")
+    world = Relay(tmp_path / "world")
+    tables = {f"{stage}@nyc" for stage in read_tables(ROOT)} - {"ceiling@nyc", "transfer@nyc"}
+    wanted = world.snakemake_wants()
+    assert {"evaluate@nyc", "predict@nyc"} <= wanted
+    assert not wanted & tables
+    assert world.dvc_wants() == wanted
+    assert world.snakemake_wants("tables") == (wanted | tables) - {"evaluate@nyc", "predict@nyc"}
+
+
+@pytest.mark.parametrize("engine", [("snakemake", "--cores", "2"), ("dvc", "repro")])
+def test_what_plain_commands_built_comes_whole_into_a_fresh_clone(
+    relay: Relay, engine: tuple[str, ...]
+) -> None:
+    edit_parameter(relay, "tile.pixels", 7)
+    relay.run(*engine)
+    clone = fresh_clone(relay, "clone")
+    clone.run("dvc", "pull")
+    assert (clone.folder / "results/bos/r2.csv").exists()
+    assert_agreement(clone, set())
+
+
+def test_planning_asks_for_nothing(relay: Relay) -> None:
+    assert relay.snakemake_wants("tables") >= TABLES
+    assert relay.run("git", "status", "--porcelain") == ""
+    assert_agreement(relay, set())
+
+
+def test_a_job_asks_for_its_table_and_those_above_it(relay: Relay) -> None:
+    before = (relay.folder / ASKED).read_text()
+    lock = (relay.folder / "dvc.lock").read_text()
+    assert stages_run(relay.snakemake(TABLE)) == TABLES
+    assert relay.asked() == {"rival": ["nyc"], "compare": ["nyc"]}
+    assert (relay.folder / ASKED).read_text() == before.replace(" []", "\n  - nyc")
+    assert (relay.folder / "dvc.lock").read_text() == lock
+    assert_true_lock(relay)
+    assert_tables_agree(relay, set())
+    clone = fresh_clone(relay, "clone")
+    clone.run("dvc", "pull")
+    assert (clone.folder / TABLE).exists()
+    assert_tables_agree(clone, set())
+
+
+def test_a_recorded_table_is_pulled_and_not_built(compared: Relay) -> None:
+    clone = fresh_clone(compared, "clone")
+    assert stages_run(clone.snakemake(TABLE)) == set()
+    assert (clone.folder / TABLE).exists()
+    assert not (clone.folder / "data").exists()
+
+
+def test_dvc_alone_builds_what_is_asked_for_by_hand(relay: Relay) -> None:
+    relay.ask_by_hand(["nyc"])
+    assert_agreement(relay, set())
+    assert_tables_agree(relay, TABLES)
+    assert stages_run(relay.run("dvc", "repro")) == set()
+    assert stages_run(relay.run("dvc", "repro", "tables/dvc.yaml")) == TABLES
+    assert_tables_agree(relay, set())
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [("snakemake", "--cores", "2", TABLE), ("dvc", "repro", "tables/dvc.yaml:compare@nyc")],
+)
+def test_an_edit_under_a_table_is_seen_alike_and_done_once(
+    compared: Relay, engine: tuple[str, ...]
+) -> None:
+    edit_parameter(compared, "rival.depth", 2)
+    assert_agreement(compared, set())
+    assert_tables_agree(compared, TABLES)
+    edit_parameter(compared, "fuse.dim", 64)
+    below = {f"{stage}@{city}" for stage in ("fuse", "evaluate") for city in ("nyc", "bos")}
+    assert_agreement(compared, below)
+    assert_tables_agree(compared, below | TABLES)
+    assert stages_run(compared.run(*engine)) == {*TABLES, "fuse@nyc"}
+    assert_tables_agree(compared, below - {"fuse@nyc"})
+    edit_parameter(compared, "rival.depth", 1)
+    edit_parameter(compared, "fuse.dim", 32)
+    assert stages_run(compared.run(*engine)) == set()
+
+
+def test_jobs_side_by_side_ask_for_all(relay: Relay) -> None:
+    for city in ("par", "ber"):
+        add_city(relay, city)
+    relay.run("snakemake", "--cores", "8", "tables")
+    cities = list(yaml.safe_load((relay.folder / "params.yaml").read_text())["cities"])
+    assert relay.asked() == {"rival": cities, "compare": cities}
+    assert_true_lock(relay)
+    assert {f"compare@{city}" for city in cities} < set(relay.entries())
+
+
+def bare_repository(root: Path, lock: object) -> SimpleNamespace:
+    (root / "tmp").mkdir(exist_ok=True)
+    return SimpleNamespace(root_dir=str(root), tmp_dir=str(root / "tmp"), lock=lock)
+
+
+def test_who_waited_for_the_lock_keeps_what_the_other_wrote(tmp_path: Path) -> None:
+    root = lay_pipeline(tmp_path / "pipeline")
+    held: list[str] = []
+
+    @contextmanager
+    def free() -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def taken() -> Iterator[None]:
+        ask(bare_repository(root, free()), "baselines@synth")  # before it is let go
+        yield
+        held.append((root / ASKED).read_text())
+
+    ask(bare_repository(root, taken()), "baselines@nyc")
+    asked = yaml.safe_load(held[0])
+    assert asked["cities"]["baselines"] == ["nyc", "synth"]  # in the order of params.yaml
+    assert asked["cities"]["pretrain_baselines"] == ["nyc", "synth"]
+    assert asked["cities"]["ablations"] == []
+
+
+def test_each_kind_of_table_is_written_as_dvc_reads_it(tmp_path: Path) -> None:
+    root = lay_pipeline(tmp_path / "pipeline")
+    written = "# Ours.\ncities:\n" + (root / ASKED).read_text().partition("cities:\n")[2]
+    (root / ASKED).write_text(written)
+
+    @contextmanager
+    def free() -> Iterator[None]:
+        yield
+
+    for table in ("ceiling@synth", "synth-to-nyc", "transfer@synth-to-nyc", "fuse@nyc"):
+        ask(bare_repository(root, free()), table)
+    assert (root / ASKED).read_text() == written.replace(
+        "ceiling: []", "ceiling:\n  - synth"
+    ).replace(
+        "transfer: {}", "transfer:\n    synth-to-nyc:\n      predict: nyc\n      train: synth"
+    )
+    relay = Relay(root)
+    relay.run("git", "init", "-q")
+    relay.run("dvc", "init", "-q")
+    listed = relay.run("dvc", "stage", "list", "--name-only", "tables/dvc.yaml").split()
+    assert listed == [
+        f"tables/dvc.yaml:{name}" for name in ("ceiling@synth", "transfer@synth-to-nyc")
+    ]
+
+
+NOTHING = "cities:\n  rival: []\n  compare: []\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            NOTHING.replace("[]", "[par]"),
+            "cities.rival: 'par' is none of the cities in params.yaml",
+        ),
+        (NOTHING.replace("rival: []", "rival: nyc"), "cities.rival: 'nyc' cannot be; for none, wr"),
+        (
+            NOTHING.replace("rival: []", "rival:"),
+            "cities.rival: None cannot be; for none, write []",
+        ),
+        (NOTHING.replace("rival: []", "rival: {nyc: 1}"), "cities.rival: {'nyc': 1} cannot be"),
+        (NOTHING.replace("rival", "rivals"), "cities.rival: missing; add it, or `git checkout"),
+        (
+            f"{NOTHING}  fuse: [nyc]\n",
+            "cities.fuse: unknown key; there is cities.rival, cities.com",
+        ),
+        (f"{NOTHING}towns: []\n", "towns: unknown key; there is cities.rival, cities.compare"),
+        ("[nyc]\n", "cities.rival: missing; add it, or `git checkout tables/asked.yaml`"),
+        (
+            NOTHING.replace("compare: []", "compare: [nyc]"),
+            "compare@nyc reads what rival@nyc makes",
+        ),
+        (NOTHING.replace("[]", "[[nyc]]"), "cities.rival: ['nyc'] is none of the cities"),
+        ("cities: [\n", "not readable as YAML in line 2"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_line(built: Relay, tmp_path, text, message) -> None:
+    root = built.copy(tmp_path / "relay").folder
+    (root / ASKED).write_text(text)
+    with pytest.raises(ParameterError, match=re.escape(message)) as caught:
+        known_tables(root)
+    assert str(caught.value).startswith(f"{ASKED}: ") or str(caught.value).startswith(str(root))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_transfer_is_written_as_in_params(tmp_path: Path) -> None:
+    root = lay_pipeline(tmp_path / "pipeline")
+    path = root / ASKED
+    wrong = "{nyc-to-synth: {train: nyc, predict: nyc}}"
+    path.write_text(path.read_text().replace("transfer: {}", f"transfer: {wrong}"))
+    with pytest.raises(
+        ParameterError, match=r"transfers\.transfer\.nyc-to-synth: write it as para"
+    ):
+        known_tables(root)
+
+
+@pytest.mark.parametrize(
+    "ask_wrongly",
+    [
+        lambda relay: relay.ask_by_hand(["par"]),
+        lambda relay: edit_parameter(relay, "cities", {"bos": {"rows": 4}}),
+    ],
+    ids=["unknown city", "city taken away"],
+)
+def test_a_wrong_name_is_one_line_in_a_plan_and_in_a_job(
+    compared: Relay, ask_wrongly: Callable[[Relay], None]
+) -> None:
+    ask_wrongly(compared)
+    before = (compared.folder / ASKED).read_text()
+    told = "take it out of tables/asked.yaml"
+    assert_one_line(compared.snakemake("-n", check=False), told)
+    job = ("python", "workflow/musecl", "stage", "compare@bos")
+    assert_one_line(compared.run(*job, check=False), told)
+    assert (compared.folder / ASKED).read_text() == before
+    compared.ask_by_hand([])
+    compared.snakemake("-n")
+
+
+def test_a_table_of_no_city_is_one_line(relay: Relay) -> None:
+    job = ("python", "workflow/musecl", "stage", "compare@par")
+    assert_one_line(
+        relay.run(*job, check=False), "'compare@par' not found inside 'tables/dvc.yaml'"
+    )
+    assert relay.run("git", "status", "--porcelain") == ""
+
+
+def test_a_job_killed_once_it_has_asked_leaves_what_the_next_run_builds(relay: Relay) -> None:
+    for change in range(1, 40):
+        job = ("python", "workflow/musecl", "stage", "rival@nyc")
+        relay.start(*job, fault=f"kill:{change}:stage rival@").communicate()
+        asked = relay.asked()  # whole after each kill
+        if asked["rival"]:
+            break
+    assert asked == {"rival": ["nyc"], "compare": []}
+    assert not (relay.folder / "tables/dvc.lock").exists()
+    assert relay.dvc_wants(*PIPELINES) == {"rival@nyc"}
+    assert relay.snakemake_wants("data/nyc/rival.txt") == {"rival@nyc"}
+    relay.snakemake()
+    assert relay.asked() == asked
+    relay.snakemake(TABLE)
+    assert_tables_agree(relay, set())
+    assert_true_lock(relay)
