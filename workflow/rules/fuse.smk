@@ -23,7 +23,6 @@ rule fuse:
         "logs/{city}/fuse.tsv"
     conda:
         "../../environment.yml"
-    threads: CORES
     resources:
         mem_mb=2500,
     params:

@@ -18,7 +18,6 @@ rule scene:
         "logs/{city}/scene.tsv"
     conda:
         "../../environment.yml"
-    threads: CORES
     resources:
         mem_mb=3000,
     params:
@@ -46,6 +45,7 @@ rule remote_view:
         "logs/{city}/remote_view.tsv"
     conda:
         "../../environment.yml"
+    threads: CORES
     resources:
         mem_mb=2000,
     params:
