@@ -35,7 +35,7 @@ $(READY): requirements.lock
 test: $(READY) .packages/ready ## run every test
 	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-test-fast: $(READY) ## run what takes about a minute: all but the modules listed in tests/conftest.py
+test-fast: $(READY) ## run every test but those of slow modules (tests/conftest.py lists them)
 	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slurm: $(READY) .packages/ready ## run both pipelines on a Slurm of one node (Debian; root or sudo)

@@ -12,11 +12,13 @@ from relay_race import Relay, edit_parameter
 
 # What `make test-fast` leaves out: the modules that take long, about the longest first.
 SLOW = (
-    *("test_world", "test_engines_at_random", "test_interruptions", "test_remotes"),
-    *("test_engines", "test_training", "test_experiments", "test_regions", "test_caches"),
-    *("test_evaluate", "test_baselines", "test_synth", "test_fetch", "test_fetch_models"),
-    *("test_answer_key", "test_representation", "test_lockfile", "test_no_label_in_pixels"),
-    *("test_latents", "test_inductive"),
+    *("test_world", "test_interruptions", "test_engines_at_random", "test_engines"),
+    *("test_remotes", "test_experiments", "test_regions", "test_caches", "test_evaluate"),
+    *("test_baselines", "test_training", "test_fetch", "test_fetch_models", "test_synth"),
+    *("test_fusion", "test_answer_key", "test_representation", "test_lockfile"),
+    *("test_no_label_in_pixels", "test_latents", "test_inductive", "test_remote_view"),
+    *("test_indicators", "test_fuse", "test_pretraining", "test_ablations"),
+    *("test_interpolation", "test_presets", "test_figures"),
 )
 
 

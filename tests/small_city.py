@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 import yaml
 from shapely import Polygon
-from transformers import ResNetConfig, ResNetModel
 
 from musecl.step.job import Job
 from musecl.step.pipeline import Declaration
@@ -64,6 +63,9 @@ def job_in(root: Path, inputs: list[str], outputs: list[str], **params: Any) -> 
 
 def write_small_encoder(folder: Path) -> None:
     """A ResNet of two blocks that leave 4 and 8 channels, as the folder of a model."""
+    # Many tests that need no encoder import this module, and this takes a fifth of their start.
+    from transformers import ResNetConfig, ResNetModel
+
     torch.manual_seed(0)
     config = ResNetConfig(
         embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_channels=3

@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,11 @@ from musecl.imagery.images import encode_image, iterate_images, read_image_index
 from musecl.step.errors import InputError
 
 
+@cache
+def flat_grey(grey: int, pixels: int) -> bytes:
+    return encode_image(np.full((pixels, pixels, 3), grey, np.uint8))
+
+
 def rows_of(count: int, pixels: int = 8) -> pd.DataFrame:
     """Flat grey images, four orientations a view and two views a region; grey = row number."""
     number = np.arange(count)
@@ -22,7 +28,7 @@ def rows_of(count: int, pixels: int = 8) -> pd.DataFrame:
             "orientation": number % 4 * 90,
             "longitude": number / 1000,
             "latitude": number / 500,
-            "image": [encode_image(np.full((pixels, pixels, 3), n, np.uint8)) for n in number],
+            "image": [flat_grey(n, pixels) for n in number],
         }
     )
 

@@ -1,5 +1,7 @@
 """Regions: right to the cell against brute force, refused boundaries, and the stage itself."""
 
+from functools import cache
+
 import geopandas as gpd
 import h3
 import numpy as np
@@ -62,12 +64,13 @@ SHAPES = {
 }
 
 
-def land_shares(shapes: list[shapely.Geometry | None]) -> pd.Series:
+@cache
+def land_shares(name: str) -> pd.Series:
     """Share of land of every cell in a wide disk, cell by cell in UTM."""
     cells = h3.grid_disk(MIDDLE_CELL, 13)
     outlines = [Polygon([(x, y) for y, x in h3.cell_to_boundary(cell)]) for cell in cells]
     flat = gpd.GeoSeries(outlines, crs=4326).to_crs(32618)
-    parts = gpd.GeoSeries(shapes, crs=4326).segmentize(0.001).to_crs(32618)
+    parts = gpd.GeoSeries(SHAPES[name], crs=4326).segmentize(0.001).to_crs(32618)
     land = shapely.union_all(parts.dropna().to_numpy())
     return pd.Series([cell.intersection(land).area / cell.area for cell in flat], index=cells)
 
@@ -75,7 +78,7 @@ def land_shares(shapes: list[shapely.Geometry | None]) -> pd.Series:
 @pytest.mark.parametrize("share", [0, 0.25, 0.999])
 @pytest.mark.parametrize("name", SHAPES)
 def test_h3_regions_are_those_of_brute_force(name, share):
-    shares = land_shares(SHAPES[name])
+    shares = land_shares(name)
     # None lies so near to the threshold that the projection would decide.
     assert share == 0 or not np.isclose(shares, share, atol=1e-4).any()
     expected = shares[(shares > 0) & (shares >= share)].sort_index()
