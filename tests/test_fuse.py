@@ -157,7 +157,7 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
     draw = representation.draw_batch
     with monkeypatch.context() as patch:
         patch.setattr(representation, "draw_batch", killed_after_five)
-        with pytest.raises(BaseException):  # noqa: B017 (what Lightning makes of the interrupt)
+        with pytest.raises(BaseException):  # noqa: B017 (an interrupt is no Exception)
             run(city)
     assert resumed_from == [0, 1, 2, 3, 4, 5]
 

@@ -58,8 +58,8 @@ class Block:
         """Hold the vectors in single precision, in no more columns than there are regions.
 
         Wider ones are turned so that inner products are kept, which are all that ridge and
-        principal components know of their inputs. The smallest penalty is a thousand times what
-        single precision loses, and a fold costs a third.
+        principal components know of their inputs. The smallest penalty is far above what single
+        precision loses.
         """
         regions, columns = self.values.shape
         known = self.values[self.present]

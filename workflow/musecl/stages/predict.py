@@ -55,12 +55,12 @@ def run(job: Job) -> None:
     block = align(regions[KEY], keys, vectors, where="embeddings.parquet")
     splits = possible_splits(regions, settings.splits)
     tables = []
-    runs = [(group, split) for group in groups for split in splits]
-    vectors_of = {id(group): block.take(group.rows).compact() for group in groups}
-    for group, split in tqdm(runs, "predict", mininterval=5):
+    known = [(group, block.take(group.rows).compact()) for group in groups]
+    runs = [(*one, split) for one in known for split in splits]
+    for group, compact, split in tqdm(runs, "predict", mininterval=5):
         here = regions.iloc[group.rows]
         trials = draw_trials(split, units_of(here, split), len(here), settings, seed)
-        predicted, width = predict_with_intervals(vectors_of[id(group)], group, trials)
+        predicted, width = predict_with_intervals(compact, group, trials)
         tables.append(tabulate(here, group, split, predicted, width))
     predictions = pd.concat(tables, ignore_index=True)
     predictions = predictions.sort_values(["split", "indicator", KEY], ignore_index=True)
