@@ -64,7 +64,7 @@ def scores(vectors: np.ndarray, labels: np.ndarray, cells: list[str], split: str
     units = None if size is None else np.array([h3.cell_to_parent(cell, size) for cell in cells])
     trials = draw_trials(split, units, CELLS, settings, seed=1)
     method = Method("any", (Block(vectors, np.ones(CELLS, bool)),), perceptron=False)
-    (answer,) = predict_from_vectors(method, labels, trials, None)
+    (answer,) = predict_from_vectors([method], labels, trials, None)
     return summarise(labels, answer.predictions)["r2_mean"]
 
 

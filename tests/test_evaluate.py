@@ -280,7 +280,7 @@ def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
     trials = draw_trials(split, units_of(regions, split), 84, SETTINGS, seed=1)
     method = Method("vector", (Block(vectors[:, :5], np.ones(84, bool)),), perceptron=True)
     answers = [
-        *predict_from_vectors(method, labels, trials, MLP),
+        *predict_from_vectors([method], labels, trials, MLP),
         *predict_without_vectors(coordinates, labels, trials),
     ]
     for answer in answers:
@@ -310,7 +310,7 @@ def test_the_number_of_workers_does_not_change_the_answers(monkeypatch):
     def answers(workers):
         monkeypatch.setenv(GIVEN, str(workers))
         return [
-            *predict_from_vectors(method, labels, trials, MLP),
+            *predict_from_vectors([method], labels, trials, MLP),
             *predict_without_vectors(coordinates, labels, trials),
         ]
 

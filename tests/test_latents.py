@@ -104,7 +104,7 @@ def test_shuffled_labels_cannot_be_predicted(split: str) -> None:
     units = None if split in ("random", "paper") else parents
     trials = draw_trials(split, units, 600, settings, seed=1)
     both = np.hstack([labels, shuffled])
-    answer = next(iter(predict_from_vectors(method, both, trials, MLP)))
+    answer = next(iter(predict_from_vectors([method], both, trials, MLP)))
     scores = summarise(both, answer.predictions)["r2_mean"]
     assert scores[:5].min() > 0.5
     assert scores[5:].max() < 0.02

@@ -1,5 +1,7 @@
 """The whole method in the miniature world: end to end, without a network, after a kill, twice."""
 
+import hashlib
+import importlib
 import os
 import re
 import signal
@@ -12,7 +14,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from musecl.step.pipeline import read_stages
+from musecl.step.job import Job
+from musecl.step.pipeline import declaration, read_stages
+from musecl.step.workers import GIVEN
 from registry import only, serve
 from relay_race import Relay, environment
 from world import ROOT, lay_world
@@ -31,11 +35,20 @@ METHODS = {
     *("remote_view", "street_view", "text", "concat", "musecl"),
 }
 WITH_MLP = {"concat", "musecl"}
+VIEWS = ("remote_view", "street_view")
 INDICATORS = {
     *("population_density", "number_of_places", "no_vehicle_share", "bachelor_share"),
     *("mobility_count", "median_household_income", "poverty_share", "unemployment_share"),
     "rent_burden_share",
 }
+
+# Every stage but those that fetch, and `ceiling` and `transfer`: this world has one city.
+COMPUTING = sorted(
+    {"regions", "places", "mobility", "indicators", "pairs", "scene", "remote_view", "street_view"}
+    | {f"{work}_{view}" for work in ("encode", "pretrain", "embed") for view in VIEWS}
+    | {"embed_text", "fuse", "evaluate", "predict"}
+    | {"pretrain_baselines", "baselines", "ablations", "inductive"}
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +109,29 @@ def test_outputs_stand_where_they_are_declared(world: Relay) -> None:
         assert list((world.folder / "logs").rglob(f"{rule}.log")), rule
         assert list((world.folder / "logs").rglob(f"{rule}.tsv")), rule
     assert not list(world.folder.rglob(".partial-*"))
+
+
+def content(path: Path) -> dict[str, str]:
+    """The hash of a file, or of every file of a folder, by its path below it."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {str(f.relative_to(path)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.mark.parametrize("stage", COMPUTING)
+def test_any_number_of_workers_writes_the_same_bytes(world: Relay, stage: str, monkeypatch) -> None:
+    """Snakemake ran each stage with up to 2; it runs again with 1, 3 and 8."""
+    declared = declaration(world.folder, stage, "nyc")
+    built = {name: content(world.folder / name) for name in declared.outputs}
+    module = importlib.import_module(f"musecl.stages.{stage}")
+    for workers in (1, 3, 8):
+        monkeypatch.setenv(GIVEN, str(workers))
+        job = Job(declared, world.folder)
+        try:
+            module.run(job)
+            again = {name: content(job.output(name)) for name in declared.outputs}
+        finally:
+            job.discard()
+        assert again == built, workers
 
 
 def test_nothing_left_the_machine_after_the_fetch(world: Relay, refused: Path) -> None:

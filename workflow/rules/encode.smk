@@ -186,7 +186,8 @@ rule embed_text:
         "logs/{city}/embed_text.tsv"
     conda:
         "../../environment.yml"
-    threads: CORES
+    # Half of the cores: the city is drawn meanwhile, by one.
+    threads: max(1, CORES // 2)
     resources:
         mem_mb=2000,
     params:

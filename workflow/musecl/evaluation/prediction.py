@@ -8,8 +8,9 @@ Folds are worked on side by side, a process each: threads would wait for each ot
 lock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from musecl.step.workers import in_processes
 Array = NDArray[Any]
 
 # Per training region, for inputs whose variances sum to one per modality; strongest first.
-PENALTIES = np.logspace(2, -4, 13)
+PENALTIES = np.logspace(2, -4, 7)
 # Keys of generators: what is drawn for one purpose does not shift what is drawn for another.
 DRAW_FOLDS, DRAW_FOREST, DRAW_NETWORK = 31, 32, 33
 
@@ -154,16 +155,16 @@ def predict_without_vectors(
 
 
 def predict_from_vectors(
-    method: Method,
+    methods: Sequence[Method],
     labels: Array,
     trials: list[Trial],
     networks: MlpSettings | None,
 ) -> Iterator[Answers]:
-    """Predict by ridge and, where the method says so, by the paper's perceptron.
+    """Predict by ridge and, where a method says so, by the paper's perceptron.
 
     Parameters
     ----------
-    method : Method
+    methods : sequence of Method
         Vectors of N regions.
     labels : array of shape (N, T)
         Indicators, known in all N regions.
@@ -171,23 +172,34 @@ def predict_from_vectors(
         Folds to predict.
     networks : MlpSettings, optional
         Of the perceptron; None leaves it out.
-    """
-    blocks = tuple(block.compact() for block in method.blocks)
-    seeds = networks.seeds if networks is not None and method.perceptron else 0
 
-    def fit(trial: Trial) -> tuple[Array, Array | None]:
-        fitted = fit_ridge(blocks, labels, trial.fold)
-        if networks is None or trial.repetition >= seeds:
+    Yields
+    ------
+    Answers
+        Of each method in turn: by ridge, then by the perceptron.
+    """
+    blocks = [tuple(block.compact() for block in method.blocks) for method in methods]
+    seeds = [
+        networks.seeds if networks is not None and method.perceptron else 0 for method in methods
+    ]
+
+    def fit(task: tuple[int, Trial]) -> tuple[Array, Array | None]:
+        number, trial = task
+        fitted = fit_ridge(blocks[number], labels, trial.fold)
+        if networks is None or trial.repetition >= seeds[number]:
             return fitted.predictions, None
         inputs = fitted.components(networks.components)
         return fitted.predictions, _fit_networks(inputs, labels, trial, networks)
 
-    by_ridge, by_network = zip(*in_processes(fit, trials), strict=True)
-    yield Answers(method.name, "ridge", collect(trials, list(by_ridge), labels.shape))
-    judged = [trial for trial in trials if trial.repetition < seeds]
-    if judged:
-        answers = [answer for answer in by_network if answer is not None]
-        yield Answers(method.name, "mlp", collect(judged, answers, labels.shape))
+    # All methods at once: a worker that is done with one need not wait for the others.
+    found = in_processes(fit, list(product(range(len(methods)), trials)))
+    for method, judged_seeds in zip(methods, seeds, strict=True):
+        by_ridge, by_network = zip(*islice(found, len(trials)), strict=True)
+        yield Answers(method.name, "ridge", collect(trials, list(by_ridge), labels.shape))
+        judged = [trial for trial in trials if trial.repetition < judged_seeds]
+        if judged:
+            answers = [answer for answer in by_network if answer is not None]
+            yield Answers(method.name, "mlp", collect(judged, answers, labels.shape))
 
 
 @dataclass(frozen=True)
@@ -232,7 +244,7 @@ class RidgeFit:
         Their variance over the training rows is one, all together; those beyond the rank of the
         training inputs are zero.
         """
-        first = self.inputs @ self.decomposed.right[:, :count]
+        first = self.inputs @ self.decomposed.right(count)
         first /= max(first[self.fold.train].std(), np.finfo(float).tiny) if first.size else 1
         padded = np.zeros((len(self.inputs), count), dtype=np.float32)
         padded[:, : first.shape[1]] = first

@@ -24,17 +24,21 @@ class Decomposition:
 
     Attributes
     ----------
+    inputs : array of shape (n, p)
+        Z.
     left : array of shape (n, r)
         U, an orthonormal column per direction.
     squared : array of shape (r,)
         Squared singular values, largest first.
-    right : array of shape (p, r)
-        V.
     """
 
+    inputs: Array
     left: Array
     squared: Array
-    right: Array
+
+    def right(self, count: int) -> Array:
+        """Compute the first columns of V, an array of shape (p, count), or (p, r) if r is less."""
+        return np.asarray(self.inputs.T @ self.left[:, :count] / np.sqrt(self.squared[:count]))
 
 
 def decompose(inputs: Array) -> Decomposition:
@@ -53,8 +57,8 @@ def decompose(inputs: Array) -> Decomposition:
     kept = np.flatnonzero(squared > noise * max(squared[-1], np.finfo(float).tiny))[::-1]
     squared, vectors = squared[kept], vectors[:, kept]
     if rows < columns:
-        return Decomposition(vectors, squared, inputs.T @ vectors / np.sqrt(squared))
-    return Decomposition(inputs @ vectors / np.sqrt(squared), squared, vectors)
+        return Decomposition(inputs, vectors, squared)
+    return Decomposition(inputs, inputs @ vectors / np.sqrt(squared), squared)
 
 
 def left_out_residuals(
@@ -122,7 +126,10 @@ def choose_penalties(
 
 def coefficients(fitted_to: Decomposition, labels: Array, penalties: Array) -> Array:
     """Coefficients (p, T) of ridge, a penalty (T,) per label; the intercept is the labels' mean."""
-    singular = np.sqrt(fitted_to.squared)[:, None]
-    shrink = singular / (fitted_to.squared[:, None] + penalties.astype(singular.dtype))
-    projected = fitted_to.left.T @ (labels - labels.mean(axis=0)).astype(singular.dtype)
-    return np.asarray(fitted_to.right @ (shrink * projected))
+    left = fitted_to.left
+    projected = left.T @ (labels - labels.mean(axis=0)).astype(left.dtype)
+    # V S / (s2 + a) U'y, without V: inputs are Z = U S V'.
+    return np.asarray(
+        fitted_to.inputs.T
+        @ (left @ (projected / (fitted_to.squared[:, None] + penalties.astype(left.dtype))))
+    )

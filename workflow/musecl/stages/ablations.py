@@ -27,11 +27,11 @@ from musecl.fusion.representation import (
     MODALITIES,
     FusionInputs,
     Vectors,
-    represent,
     without_fused,
     without_rings,
 )
 from musecl.fusion.settings import FuseSettings
+from musecl.fusion.several import Asked, represent_each
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_vectors
 
@@ -52,11 +52,13 @@ def run(job: Job) -> None:
     with job.scratch() as scratch:
         keys, ours = read_vectors(job.input("embeddings.parquet"), "embedding")
         methods = {"musecl": align(regions[KEY], keys, ours, "embeddings.parquet")}
-        for name, (changed, changes) in variants(job, inputs).items():
-            folder = scratch / name
-            folder.mkdir(exist_ok=True)
-            as_changed = FuseSettings(**{**fuse.model_dump(), **changes})
-            methods[name] = block(represent(changed, as_changed, seed, folder)[1])
+        changed = variants(job, inputs)
+        asked = [
+            Asked(seen, FuseSettings(**{**fuse.model_dump(), **changes}), scratch / name)
+            for name, (seen, changes) in changed.items()
+        ]
+        for name, vectors in zip(changed, represent_each(asked, seed), strict=True):
+            methods[name] = block(vectors)
         drops = {"without_rings": without_rings}
         if fuse.residual:
             drops["without_fusion"] = without_fused
@@ -64,9 +66,11 @@ def run(job: Job) -> None:
             methods[name] = align(regions[KEY], keys, drop(ours, fuse), "embeddings.parquet")
 
         def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-            for name, vectors in methods.items():
-                method = Method(name, (vectors.take(group.rows),), perceptron=False)
-                yield from predict_from_vectors(method, group.labels, trials, None)
+            here = [
+                Method(name, (vectors.take(group.rows),), perceptron=False)
+                for name, vectors in methods.items()
+            ]
+            return predict_from_vectors(here, group.labels, trials, None)
 
         judged = list(judge(predict, groups, headline, regions, settings, seed, "ablations"))
         table = lay_out(judged, headline, reference="musecl")

@@ -47,10 +47,10 @@ from musecl.fusion.representation import (
     FusionInputs,
     Part,
     Views,
-    represent,
     without_fused,
 )
 from musecl.fusion.settings import FuseSettings
+from musecl.fusion.several import Asked, represent_each
 from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
 from musecl.step.job import Job
@@ -93,10 +93,11 @@ def run(job: Job) -> None:
         counts = read_counts(job.input("place_histogram.parquet"), regions[KEY])
 
         def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-            for name, blocks in methods.items():
-                here = tuple(block.take(group.rows) for block in blocks)
-                method = Method(name, here, perceptron=False)
-                yield from predict_from_vectors(method, group.labels, trials, None)
+            here = [
+                Method(name, tuple(block.take(group.rows) for block in blocks), perceptron=False)
+                for name, blocks in methods.items()
+            ]
+            yield from predict_from_vectors(here, group.labels, trials, None)
             yield from predict_in_practice(
                 coordinates[group.rows],
                 counts[group.rows],
@@ -135,15 +136,18 @@ def read_methods(job: Job, regions: pd.Series, scratch: Path) -> dict[str, tuple
     }
     settings, seed = job.settings("fuse", FuseSettings), int(job.value("seed"))
     inputs = published_inputs(read_inputs(job), remote, street)
-    for name, changes in FUSIONS.items():
-        folder = scratch / name
-        folder.mkdir(exist_ok=True)
-        seen = inputs.without("text") if name == "fusion_svrv" else inputs
-        changed = FuseSettings(**{**settings.model_dump(), **changes})
-        _, vectors = represent(seen, changed, seed, folder)
-        # A region with a text alone has nothing fused: it is absent, not zero.
-        seeing = pd.Index(inputs.region_ids).isin({*remote.region_ids, *street.region_ids})
-        known = [region for region, sees in zip(inputs.region_ids, seeing, strict=True) if sees]
+    asked = [
+        Asked(
+            inputs.without("text") if name == "fusion_svrv" else inputs,
+            FuseSettings(**{**settings.model_dump(), **changes}),
+            scratch / name,
+        )
+        for name, changes in FUSIONS.items()
+    ]
+    # A region with a text alone has nothing fused: it is absent, not zero.
+    seeing = pd.Index(inputs.region_ids).isin({*remote.region_ids, *street.region_ids})
+    known = [region for region, sees in zip(inputs.region_ids, seeing, strict=True) if sees]
+    for name, vectors in zip(FUSIONS, represent_each(asked, seed), strict=True):
         methods[name] = (block(Part(known, vectors[seeing])),)
     methods |= {name: (ours[name],) for name in MODALITIES}
     parts = [name for name in ours if name != "musecl"]

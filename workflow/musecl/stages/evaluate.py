@@ -7,6 +7,7 @@ without a modality stays in (`methods` says how).
 """
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def score(
     coordinates = metric_coordinates(regions)
     splits = possible_splits(regions, settings.splits)
     perceptrons = settings.mlp.methods
-    steps = len(groups) * len(splits) * (1 + len(build_methods(blocks, lots, perceptrons)))
+    steps = len(groups) * len(splits) * (2 + len(build_methods(blocks, lots, perceptrons)))
     rows: list[dict[str, Any]] = []
     with tqdm(total=steps, desc="evaluate", mininterval=5) as progress:
         for group in groups:
@@ -124,17 +125,12 @@ def score(
                 units = units_of(regions.iloc[group.rows], split)
                 trials = draw_trials(split, units, len(group.rows), settings, seed)
                 networks = settings.mlp if split in NETWORK_SPLITS else None
-                answers = [
+                for answer in chain(
                     predict_without_vectors(coordinates[group.rows], group.labels, trials),
-                    *(
-                        predict_from_vectors(method, group.labels, trials, networks)
-                        for method in methods
-                    ),
-                ]
-                for one_method in answers:
-                    for answer in one_method:
-                        rows += [{**row, "split": split} for row in describe(group, answer)]
-                    progress.update()
+                    predict_from_vectors(methods, group.labels, trials, networks),
+                ):
+                    rows += [{**row, "split": split} for row in describe(group, answer)]
+                    progress.update(answer.predictor != "mlp")
     return sort_scores(pd.DataFrame(rows))
 
 

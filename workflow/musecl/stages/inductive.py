@@ -36,8 +36,9 @@ from musecl.evaluation.prediction import (
 )
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion.inputs import read_inputs
-from musecl.fusion.representation import VIEWS, FusionInputs, Part, Vectors, represent
+from musecl.fusion.representation import VIEWS, FusionInputs, Part, Vectors
 from musecl.fusion.settings import FuseSettings
+from musecl.fusion.several import Asked, represent_each
 from musecl.learning.embedding import average_regions
 from musecl.learning.pretraining import pretrain_and_embed
 from musecl.pairing.mining import mobility_pairs, place_pairs
@@ -186,19 +187,22 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
         Holds a checkpoint per training.
     """
     inputs, ids = pretrained_alone(city.inputs), city.regions[KEY]
-    everything = block_of(ids, fuse(job, inputs, list(ids), scratch / "all regions"))
+    asked = [asked_fusion(job, inputs, list(ids), scratch / "all regions")]
+    (everything,) = fuse_each(job, asked)
+    whole = block_of(ids, everything)
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
         known = ids.to_numpy()[group.rows]
-        seen = Method(f"fusion_{ALL}", (everything.take(group.rows),), perceptron=False)
-        yield from predict_from_vectors(seen, group.labels, trials, None)
-        blocks = []
+        seen = Method(f"fusion_{ALL}", (whole.take(group.rows),), perceptron=False)
+        yield from predict_from_vectors([seen], group.labels, trials, None)
+        asked = []
         for trial in trials:
             train = list(known[trial.fold.train])
             pairs = mine(job, city.of(set(train)), "remote_view")
             name = "fold " + " ".join(str(part) for part in trial.key)
-            part = fuse(job, replace(inputs, positives=pairs), train, scratch / name)
-            blocks.append(block_of(ids, part).take(group.rows))
+            changed = replace(inputs, positives=pairs)
+            asked.append(asked_fusion(job, changed, train, scratch / name))
+        blocks = [block_of(ids, part).take(group.rows) for part in fuse_each(job, asked)]
         yield predict_each(f"fusion_{TRAINING}", blocks, group, trials)
 
     return predict
@@ -216,7 +220,8 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
     ids = city.regions[KEY]
 
     def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        blocks: dict[str, list[Block]] = {name: [] for name in seen}
+        parts: dict[str, list[Part]] = {name: [] for name in VIEWS}
+        asked = []
         for trial in trials:
             train = list(ids.to_numpy()[group.rows[trial.fold.train]])
             folder = scratch / ("encoders " + " ".join(str(part) for part in trial.key))
@@ -226,15 +231,15 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
             for view in VIEWS:
                 vectors = train_and_embed(job, view, features[view], pairs[view], folder / view)
                 inputs = with_vectors(inputs, view, features[view], vectors)
-            found = {view: inputs.parts[f"{view} embedding"] for view in VIEWS}
-            found["musecl"] = fuse(job, inputs, train, folder / "fusion")
-            for name, part in found.items():
-                blocks[name].append(block_of(ids, part).take(group.rows))
+                parts[view].append(inputs.parts[f"{view} embedding"])
+            asked.append(asked_fusion(job, inputs, train, folder / "fusion"))
+        parts["musecl"] = list(fuse_each(job, asked))
         for name, part in seen.items():
             here = (block_of(ids, part).take(group.rows),)
             method = Method(f"{name}_{ALL}", here, perceptron=False)
-            yield from predict_from_vectors(method, group.labels, trials, None)
-            yield predict_each(f"{name}_{TRAINING}", blocks[name], group, trials)
+            yield from predict_from_vectors([method], group.labels, trials, None)
+            blocks = [block_of(ids, found).take(group.rows) for found in parts[name]]
+            yield predict_each(f"{name}_{TRAINING}", blocks, group, trials)
 
     return predict
 
@@ -249,8 +254,8 @@ def predict_each(method: str, blocks: list[Block], group: Group, trials: list[Tr
     return Answers(method, "ridge", collect(trials, found, group.labels.shape))
 
 
-def fuse(job: Job, inputs: FusionInputs, train: list[str], folder: Path) -> Part:
-    """Represent all regions by a fusion whose components, scales and training see some.
+def asked_fusion(job: Job, inputs: FusionInputs, train: list[str], folder: Path) -> Asked:
+    """Ask for a fusion whose components, scales and training see some regions.
 
     Parameters
     ----------
@@ -261,12 +266,17 @@ def fuse(job: Job, inputs: FusionInputs, train: list[str], folder: Path) -> Part
     train : list of str
         Those to fit to.
     folder : Path
-        Of the checkpoint; made.
+        Of the checkpoint.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     fit = pd.Index(inputs.region_ids).get_indexer(pd.Index(train))
-    settings, seed = job.settings("fuse", FuseSettings), int(job.value("seed"))
-    return Part(inputs.region_ids, represent(inputs, settings, seed, folder, fit[fit >= 0])[1])
+    return Asked(inputs, job.settings("fuse", FuseSettings), folder, fit[fit >= 0])
+
+
+def fuse_each(job: Job, asked: list[Asked]) -> Iterator[Part]:
+    """Represent all regions by each fusion that is asked for."""
+    found = represent_each(asked, int(job.value("seed")))
+    for one, vectors in zip(asked, found, strict=True):
+        yield Part(one.inputs.region_ids, vectors)
 
 
 def train_and_embed(
