@@ -22,7 +22,7 @@ from musecl.step.errors import InputError
 from musecl.step.tables import KEY, read_table, write_table
 from musecl.step.workers import in_pieces
 
-TURNS = 8
+TURNS = 4
 ROW_ORDER = [KEY, "view", "orientation"]
 INDEX_SCHEMA = pa.DataFrameSchema(
     {
@@ -55,7 +55,9 @@ class Features:
 
 
 def turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn and flip square images in all 8 ways: from above no direction is up.
+    """Turn square images by quarters: from above no direction is up.
+
+    Mirror images, too, would cost as much again; docs/performance.md has what they add.
 
     Parameters
     ----------
@@ -64,17 +66,15 @@ def turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Returns
     -------
-    array of shape (8 B, H, H, 3)
-        The 8 ways of the first image, then those of the second, ...; 0 to 3 are quarter turns
-        against the clock, 4 to 7 the same, then mirrored left to right.
+    array of shape (4 B, H, H, 3)
+        The turns of the first image, against the clock, then those of the second, ...
     """
     quarters = [np.rot90(images, number, axes=(1, 2)) for number in range(4)]
-    ways = quarters + [quarter[:, :, ::-1] for quarter in quarters]
-    return np.stack(ways, axis=1).reshape(-1, *images.shape[1:])
+    return np.stack(quarters, axis=1).reshape(-1, *images.shape[1:])
 
 
 def turned_index(index: pd.DataFrame) -> pd.DataFrame:
-    """Repeat each row of an image index 8 times, `orientation` 0 to 7, as `turned` does."""
+    """Repeat each row of an image index 4 times, `orientation` 0 to 3, as `turned` does."""
     repeated = index.loc[index.index.repeat(TURNS), [KEY, "view"]].reset_index(drop=True)
     return repeated.assign(orientation=np.tile(np.arange(TURNS), len(index)))
 

@@ -37,7 +37,7 @@ from musecl.step.workers import in_processes
 Array = NDArray[Any]
 
 # Per training region, for inputs whose variances sum to one per modality; strongest first.
-PENALTIES = np.logspace(2, -4, 7)
+PENALTIES = np.logspace(2, -4, 13)
 # Keys of generators: what is drawn for one purpose does not shift what is drawn for another.
 DRAW_FOLDS, DRAW_FOREST, DRAW_NETWORK = 31, 32, 33
 
