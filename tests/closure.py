@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / "workflow"
 PACKAGE = WORKFLOW / "musecl"
+PROVIDERS = "musecl.sources.providers"
 
 
 def module_file(name: str) -> Path | None:
@@ -49,6 +50,13 @@ def code_of(stage: str) -> list[str]:
             continue
         seen.add(name)
         waiting += imported_modules(path)
+        if name == PROVIDERS:
+            # The table names modules that it imports when they are asked for.
+            folder = path.parent
+            waiting += [
+                ".".join(("musecl", *file.relative_to(PACKAGE).with_suffix("").parts))
+                for file in folder.rglob("*.py")
+            ]
         if "." in name:
             waiting.append(name.rpartition(".")[0])
     files = {module_file(name) for name in seen}

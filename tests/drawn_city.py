@@ -1,9 +1,12 @@
 """A tiny city in the real layout of the sample's sources, and jobs over it."""
 
 import json
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import geopandas as gpd
 import h3
@@ -12,6 +15,7 @@ import pandas as pd
 import shapely
 import yaml
 
+from musecl.sources.sample import packages
 from musecl.step.job import Job
 from musecl.step.pipeline import declaration
 from world import lay_tables
@@ -145,14 +149,22 @@ def build_root(root: Path, lots: pd.DataFrame, census: pd.DataFrame, **changes: 
     lay_tables(root)
     declared = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8")
     (root / "dvc.yaml").write_text(declared, encoding="utf-8")
-    write_source(root / "data/tiny/source", lots, census)
+    write_source(root / "packages", lots, census)
+    (root / "data/tiny").mkdir(parents=True, exist_ok=True)
     regions_table().to_parquet(root / "data/tiny/regions.parquet")
     return root
 
 
 def run_stage(root: Path, stage: ModuleType) -> None:
-    """Run a stage on the city and put its outputs in place."""
+    """Run a stage on the city, its packages at hand, and put its outputs in place."""
+
+    def copy(pins: list[str], members: Iterable[tuple[str, Path]]) -> None:
+        for member, destination in members:
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / "packages" / member, destination)
+
     name = stage.__name__.rsplit(".", 1)[-1]
     job = Job(declaration(root, name, "tiny"), root)
-    stage.run(job)
+    with mock.patch.object(packages, "fetch_members", copy):
+        stage.run(job)
     job.publish()

@@ -2,6 +2,7 @@
 
 import types
 import typing
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,86 @@ HEAD = """# Parameters
 Every key of `params.yaml`; an unknown or missing one is an error that names it. The values are
 those of the shipped file. A stage sees only the keys that `dvc.yaml` lists for it, and a change of
 a key makes exactly those stages stale.
-"""
+
+| key | value | allowed | meaning |
+|---|---|---|---|"""
+CITIES = """
+## Cities
+
+Of each city, under a name of your choice (`CITY`: a-z, 0-9 and _). A layer is a provider and,
+beside it, that provider's settings, which [sources.md](sources.md) lists; it is `null` where the
+city lacks it.
+
+| key | allowed | meaning |
+|---|---|---|"""
 
 
 def page() -> str:
-    """Write the page: a section per section of params.yaml, a row per key."""
+    """Write the page: a row per key, apart for cities."""
     from musecl.config import Params
 
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    parts = [HEAD, "| key | value | allowed | meaning |\n|---|---|---|---|"]
-    parts += rows(Params, values, "")
+    parts = [HEAD, *rows(Params, values, ""), CITIES, *city_rows()]
     return "\n".join(parts) + "\n"
 
 
+def city_rows() -> list[str]:
+    """List a row per key of a city: of a layer its providers, of an indicator all that is said."""
+    from musecl.sources.providers import PROVIDERS
+    from musecl.sources.settings import City
+
+    found = []
+    for name, field in City.model_fields.items():
+        key = f"cities.CITY.{name}"
+        if name == "indicators":
+            found.append(line(f"{key}.INDICATOR", "section, at least one", field.description))
+            found += model_rows(section_of(field.annotation), f"{key}.INDICATOR.", {"source"})
+            provider = line(f"{key}.INDICATOR.provider", one_of(PROVIDERS[name]), "of its values")
+            found.append(provider)
+        elif name in PROVIDERS:
+            optional = type(None) in typing.get_args(field.annotation)
+            providers = one_of(PROVIDERS[name]) + ("; the layer may be null" if optional else "")
+            found.append(line(f"{key}.provider", providers, field.description))
+        else:
+            found.append(line(key, "section or null", field.description))
+            found += model_rows(section_of(field.annotation), f"{key}.")
+    return found
+
+
+def model_rows(
+    model: type[BaseModel] | None, prefix: str, without: Collection[str] = ()
+) -> list[str]:
+    """List a row per key of a model, without a value; nested sections in place."""
+    found = []
+    for name, field in (model.model_fields if model else {}).items():
+        section = section_of(field.annotation)
+        if name in without:
+            continue
+        if section is not None:
+            found += model_rows(section, f"{prefix}{name}.")
+        else:
+            default = "" if field.is_required() else f"; `{shown(field.default)}` where left out"
+            meaning = field.description or ""
+            found.append(line(f"{prefix}{name}", allowed(field) + default, meaning))
+    return found
+
+
+def line(key: str, values: str, meaning: str | None) -> str:
+    """Lay out a row of three columns."""
+    return f"| `{key}` | {values} | {meaning or ''} |"
+
+
+def one_of(names: Iterable[str]) -> str:
+    """List what may be chosen from."""
+    return " or ".join(f"`{name}`" for name in names)
+
+
 def rows(model: type[BaseModel], values: dict[str, Any], prefix: str) -> list[str]:
-    """List a row per key of a section, nested sections in place."""
+    """List a row per key of a section but `cities`, nested sections in place."""
     found = []
     for name, field in model.model_fields.items():
+        if name == "cities":
+            continue
         key, value = f"{prefix}{name}", values[name]
         section = section_of(field.annotation)
         if section is not None and typing.get_origin(field.annotation) is dict:
@@ -80,8 +144,8 @@ def allowed(field: FieldInfo) -> str:
 def kind_of(annotation: Any) -> str:
     """Name a type as a reader of YAML would."""
     if typing.get_origin(annotation) is typing.Literal:
-        return " or ".join(f"`{choice}`" for choice in typing.get_args(annotation))
-    if typing.get_origin(annotation) is list:
+        return one_of(typing.get_args(annotation))
+    if typing.get_origin(annotation) in (list, tuple):
         return f"list of {kind_of(typing.get_args(annotation)[0])}"
     if isinstance(annotation, types.UnionType):
         return " or ".join(kind_of(part) for part in typing.get_args(annotation))

@@ -61,14 +61,21 @@ def job_in(root: Path, inputs: list[str], outputs: list[str], **params: Any) -> 
     return Job(declared, root)
 
 
-def write_small_encoder(folder: Path) -> None:
-    """A ResNet of two blocks that leave 4 and 8 channels, as the folder of a model."""
+def write_small_encoder(folder: Path, channels: tuple[int, int] = (4, 8)) -> None:
+    """A ResNet of two blocks that leave 4 and 8 channels, or others, as the folder of a model.
+
+    On images of 32 pixels and more, PyTorch 2.13 on CPUs spoils its memory where it trains 4 and 8.
+    """
     # Many tests that need no encoder import this module, and this takes a fifth of their start.
     from transformers import ResNetConfig, ResNetModel
 
     torch.manual_seed(0)
     config = ResNetConfig(
-        embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_channels=3
+        embedding_size=channels[0],
+        hidden_sizes=list(channels),
+        depths=[1, 1],
+        layer_type="basic",
+        num_channels=3,
     )
     ResNetModel(config).save_pretrained(folder)
 

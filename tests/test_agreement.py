@@ -22,17 +22,16 @@ WILDCARDS = {"city": "nyc", "source": "nyc", "target": "synth"}
 DOMAIN = {
     "step": set(),
     "geography": {"step"},
-    "sources": {"step"},
-    "synthetic": {"sources"},
+    "sources": {"step", "geography"},
     "imagery": {"step", "geography", "sources"},
     "places": {"geography"},
-    "flows": set(),
-    "indicators": {"step"},
+    "flows": {"step", "geography", "sources"},
+    "indicators": {"step", "geography", "sources"},
     "pairing": {"step", "geography"},
     "encoding": {"step"},
     "learning": {"step", "encoding"},
     "text": {"step"},
-    "fusion": {"step", "geography", "learning"},
+    "fusion": {"step", "geography", "encoding", "learning"},
     "evaluation": {"step"},
     "figures": set(),
 }
@@ -42,8 +41,18 @@ BELOW = {
     "bridge": {"step"},
     "config": set(DOMAIN),
     "presets": {"config", "step"},
+    "cities": {
+        "config",
+        "geography",
+        "imagery",
+        "indicators",
+        "places",
+        "sources",
+        "stages",
+        "step",
+    },
     "costs": set(),
-    "cli": {"bridge", "costs", "presets", "step"},
+    "cli": {"bridge", "cities", "costs", "presets", "step"},
 }
 
 

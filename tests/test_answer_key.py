@@ -20,8 +20,8 @@ from musecl.evaluation.splits import SPLITS
 from musecl.fusion.representation import FusionInputs, Part, Views, represent
 from musecl.fusion.settings import FuseSettings
 from musecl.pairing.nearest import nearest_rows
-from musecl.sources.settings import Generated
-from musecl.synthetic.latents import WEIGHTS, Latents, best_r2, draw_latents
+from musecl.sources.synth.latents import WEIGHTS, Latents, best_r2, draw_latents
+from musecl.sources.synth.settings import Generated
 
 CELLS, SIZE = 500, 24
 SEEN = {"remote_view": "remote_view", "street_view": "street_view", "text": "places"}
@@ -32,10 +32,17 @@ RESOLUTIONS = {"random": None, "spatial": 7, "spatial_wide": 6, "district": 6, "
 
 def city(**strength: float) -> Generated:
     known = dict.fromkeys(("remote_view", "street_view", "places", "mobility"), 1.5)
-    return Generated(cells=CELLS, seed=2, correlation_km=2.0, noise=0.3, strength=known | strength)
+    return Generated(
+        provider="synth",
+        cells=CELLS,
+        seed=2,
+        correlation_km=2.0,
+        noise=0.3,
+        strength=known | strength,
+    )
 
 
-def inputs_of(latents: Latents) -> FusionInputs:
+def put(latents: Latents) -> FusionInputs:
     """Vectors of each modality that tell of x_m and of nothing else, and alike places as pairs."""
     generator = np.random.default_rng(5)
 
@@ -80,7 +87,7 @@ def labels(truth: Latents) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def inputs(truth: Latents) -> FusionInputs:
-    return inputs_of(truth)
+    return put(truth)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +125,7 @@ def test_training_makes_the_fused_vector_better_than_any_modality(
 
 def test_a_modality_of_strength_zero_does_not_help(labels: np.ndarray, tmp_path: Path) -> None:
     deaf = draw_latents(city(street_view=0.0))
-    inputs = inputs_of(deaf)
+    inputs = put(deaf)
     street = inputs.parts["street_view trained"].vectors
     assert scores(street, labels, deaf.cells, "random").max() <= 0
     found = {}

@@ -8,7 +8,7 @@ from pyproj import CRS
 from scipy.spatial import Voronoi
 
 from drawn_city import degrees
-from musecl.imagery.blocks import (
+from musecl.sources.sample.blocks import (
     Lots,
     block_streets,
     buildings,

@@ -1,6 +1,7 @@
 """params.yaml: what is shipped loads, and what is wrong is one line that names the key."""
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from functools import reduce
 from pathlib import Path
@@ -10,13 +11,18 @@ import pytest
 import yaml
 
 from musecl.config import Params, check_params, load_params
+from musecl.sources.providers import LAYERS, PROVIDERS, provider_of
+from musecl.sources.settings import Indicator
 from musecl.step.errors import ParameterError
 from musecl.step.section import Section
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
-VALUES = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+# Through JSON, since what YAML names once and repeats would change everywhere at once.
+VALUES = json.loads(json.dumps(yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))))
 BOX = {"west": -74.0, "south": 40.6, "east": -73.9, "north": 40.8}
-GENERATED = VALUES["cities"]["synth"]["generated"]
+GENERATED = VALUES["cities"]["synth"]["places"]
+LAYER = "cities.nyc.places"
+INDICATOR = "cities.nyc.indicators.no_vehicle_share"
 ABSENT = object()
 
 
@@ -61,23 +67,67 @@ def keys_of(section: type[Section]) -> Iterator[str]:
 
 def test_the_shipped_file_loads_and_says_what_is_in_it() -> None:
     params = load_params(SHIPPED)
-    assert params.model_dump() == VALUES
+    assert params.model_dump(exclude={"cities"}) == {k: VALUES[k] for k in VALUES if k != "cities"}
     assert params.regions.resolution == VALUES["regions"]["resolution"]
+    assert list(params.cities) == list(VALUES["cities"])
+    for name, city in params.cities.items():
+        given = VALUES["cities"][name]
+        for layer in LAYERS[:-1]:
+            found = getattr(city, layer)
+            assert (None if found is None else found.model_dump()) == given[layer]
+        for about in city.indicators.values():
+            assert set(about.source) & set(Indicator.model_fields) == set()
+        assert {
+            key: about.source | json.loads(about.model_dump_json(exclude={"source"}))
+            for key, about in city.indicators.items()
+        } == given["indicators"]
 
 
-# A city and a transfer may be left out; a city that others name is named by them.
+# What a user names may be left out; a city that others name is named by them.
 OPTIONAL = {"cities.nyc", "cities.synth", *(f"transfers.{name}" for name in VALUES["transfers"])}
+OPTIONAL |= {
+    f"cities.{city}.indicators.{name}"
+    for city, given in VALUES["cities"].items()
+    for name in given["indicators"]
+}
+# A measure that counts nobody needs no such limit.
+OPTIONAL |= {key for key in paths(VALUES) if key.endswith(".minimum_population")}
 NEEDED = sorted(set(paths(VALUES)) - OPTIONAL)
+
+
+def said_of(key: str, by_us: str, by_provider: str) -> str:
+    """How a message begins that is about a key: a provider's setting is checked by its model."""
+    match key.split("."):
+        case ["cities", city, "indicators", name, first, *rest] if (
+            first not in Indicator.model_fields
+        ):
+            layer, where, provider = "indicators", f"cities.{city}.indicators.{name}.source", None
+            provider = at(f"cities.{city}.indicators.{name}.provider")
+        case ["cities", city, layer, first, *rest] if layer in LAYERS[:-1]:
+            where, provider = f"cities.{city}.{layer}", at(f"cities.{city}.{layer}.provider")
+        case _:
+            return f"{SHIPPED}: {key}: {by_us}"
+    if (first, by_us) == ("provider", "missing; add it"):
+        first = next(iter(PROVIDERS[layer]))
+        return f"{SHIPPED}: {where}: Value error, no provider None for {layer}; there is {first}"
+    setting = ".".join([first, *rest])
+    return f"{SHIPPED}: {where}: Value error, {layer}: {provider}: {setting}: {by_provider}"
 
 
 @pytest.mark.parametrize("key", NEEDED)
 def test_every_key_is_needed(key: str) -> None:
     with pytest.raises(ParameterError) as caught:
         check_params(changed(key, ABSENT), SHIPPED)
-    assert str(caught.value) == f"{SHIPPED}: {key}: missing; add it"
+    assert str(caught.value).startswith(said_of(key, "missing; add it", "Field required"))
+    assert "\n" not in str(caught.value)
 
 
-NAMED_BY_USERS = ("cities", "transfers")
+@pytest.mark.parametrize("key", sorted(OPTIONAL - {"cities.nyc", "cities.synth"}))
+def test_what_may_be_left_out(key: str) -> None:
+    check_params(changed(key, ABSENT), SHIPPED)
+
+
+NAMED_BY_USERS = {"cities", "transfers", "cities.nyc.indicators", "cities.synth.indicators"}
 SECTIONS = sorted(
     key for key in paths(VALUES) if isinstance(at(key), dict) and key not in NAMED_BY_USERS
 )
@@ -87,9 +137,40 @@ SECTIONS = sorted(
 def test_an_unknown_key_is_refused_in_every_section(section: str) -> None:
     with pytest.raises(ParameterError) as caught:
         check_params(changed(f"{section}.wrong_key", 1), SHIPPED)
-    assert str(caught.value) == (
-        f"{SHIPPED}: {section}.wrong_key: unknown key; see docs/params.md for those that exist"
+    known = "unknown key; see docs/params.md for those that exist"
+    expected = said_of(f"{section}.wrong_key", known, "Extra inputs are not permitted")
+    assert str(caught.value).startswith(expected)
+    assert "\n" not in str(caught.value)
+
+
+def alone(**layers: Any) -> dict[str, Any]:
+    """The shipped values with New York alone, and other layers of it."""
+    city = VALUES["cities"]["nyc"] | layers
+    return VALUES | {"cities": {"nyc": city}, "answer_keys": [], "transfers": {}}
+
+
+@pytest.mark.parametrize("layer", LAYERS[1:-1])
+def test_a_city_may_lack_a_layer(layer: str) -> None:
+    city = check_params(alone(**{layer: None}), SHIPPED).cities["nyc"]
+    assert getattr(city, layer) is None
+
+
+def test_a_city_needs_something_to_learn_from() -> None:
+    with pytest.raises(ParameterError) as caught:
+        check_params(alone(places=None, remote_view=None, street_view=None), SHIPPED)
+    assert str(caught.value).startswith(
+        f"{SHIPPED}: cities.nyc: Value error, one of places, remote_view and street_view must not "
     )
+    for layer in ("places", "remote_view", "street_view"):
+        others = {"places": None, "remote_view": None, "street_view": None, "mobility": None}
+        del others[layer]
+        check_params(alone(**others), SHIPPED)
+
+
+def test_each_layer_may_have_a_provider_of_its_own() -> None:
+    city = check_params(alone(places=GENERATED), SHIPPED).cities["nyc"]
+    assert city.places.model_dump() == GENERATED
+    assert city.mobility.model_dump() == VALUES["cities"]["nyc"]["mobility"]
 
 
 @pytest.mark.parametrize(
@@ -105,23 +186,60 @@ def test_an_unknown_key_is_refused_in_every_section(section: str) -> None:
         ("regions.resolution", 5, "regions.resolution: Input should be greater than or equal to 6"),
         ("regions.resolution", 11, "regions.resolution: Input should be less than or equal to 10"),
         ("regions.resolution", 8.5, "regions.resolution: Input should be a valid integer"),
-        ("regions.grid", "hexagons", "regions.grid: Input should be 'h3', 'hexagon' or 'square'"),
+        (
+            "regions.grid",
+            "hexagons",
+            "regions.grid: Input should be 'h3', 'hexagon', 'square', 'polyg",
+        ),
         ("regions.minimum_land_share", 1.5, "regions.minimum_land_share: Input should be less"),
         ("regions.spacing_m", "far", "regions.spacing_m: Input should be a valid number"),
         ("regions.spacing_m", float("nan"), "regions.spacing_m: Input should be "),
         ("cities", {}, "cities: Dictionary should have at least 1 item"),
         ("cities", None, "cities: Input should be a valid dictionary"),
-        ("cities.nyc.sources", ABSENT, "cities.nyc.sources: missing"),
-        ("cities.nyc.sources.places", ABSENT, "cities.nyc.sources.places: missing"),
-        ("cities.nyc.sources.places", "osm", "cities.nyc.sources.places: Input should be 'sample'"),
-        ("cities.nyc.sources.places", "synth", "cities.nyc: Value error, a city with a source syn"),
-        ("cities.nyc.generated", GENERATED, "cities.nyc: Value error, `generated` must be null wh"),
-        ("cities.synth.generated", None, "cities.synth: Value error, a city with a source synth "),
-        ("cities.synth.sources.places", "sample", "cities.synth: Value error, a city with a sour"),
-        ("cities.synth.generated.cells", 1, "cities.synth.generated.cells: Input should be great"),
-        ("cities.synth.generated.noise", -1, "cities.synth.generated.noise: Input should be grea"),
-        ("answer_keys", ["nyc"], "answer_keys: Value error, 'nyc' is no city that is generated"),
-        ("answer_keys", ["atlantis"], "answer_keys: Value error, 'atlantis' is no city that is"),
+        (LAYER, ABSENT, f"{LAYER}: missing"),
+        (LAYER, "sample", f"{LAYER}: Value error, name a provider: {{provider: ...}}, or null, go"),
+        (LAYER, {}, f"{LAYER}: Value error, no provider None for places; there is table, osm"),
+        (f"{LAYER}.provider", "oms", f"{LAYER}: Value error, no provider 'oms' for places; there"),
+        (f"{LAYER}.provider", ["sample"], f"{LAYER}: Value error, no provider ['sample'] for pl"),
+        (f"{LAYER}.provider", {"sample": 1}, f"{LAYER}: Value error, no provider {{'sample': 1}}"),
+        (
+            "cities.nyc.remote_view.metres_per_pixel",
+            0.5,
+            "cities.nyc.remote_view: Value error, remote_view: sample: metres_per_pixel: Input sho",
+        ),
+        ("cities.nyc.boundary", None, "cities.nyc.boundary: Value error, name a provider: {prov"),
+        ("cities.nyc.indicators", None, "cities.nyc.indicators: Input should be a valid diction"),
+        ("cities.nyc.indicators", {}, "cities.nyc.indicators: Dictionary should have at least 1"),
+        (INDICATOR, "sample", f"{INDICATOR}: Input should be a valid dictionary"),
+        (f"{INDICATOR}.source", {"provider": "sample"}, f"{INDICATOR}.source: Value error, indica"),
+        (f"{INDICATOR}.provider", "osm", f"{INDICATOR}.source: Value error, no provider 'osm' fo"),
+        (f"{INDICATOR}.measure", "age", f"{INDICATOR}.source: Value error, indicators: sample: m"),
+        (f"{INDICATOR}.minimum_population", -1, f"{INDICATOR}.source: Value error, indicators: s"),
+        (f"{INDICATOR}.transform", "log", f"{INDICATOR}.transform: Input should be 'ln(1+x)' or"),
+        (f"{INDICATOR}.year", "now", f"{INDICATOR}.year: Input should be a valid integer"),
+        (f"{INDICATOR}.shares_source_with", ["maps"], f"{INDICATOR}.shares_source_with.0: Input"),
+        (
+            "cities.synth.places.cells",
+            1,
+            "cities.synth.places: Value error, places: synth: cells: Input should be greater",
+        ),
+        (
+            "cities.synth.places.strength.places",
+            -1,
+            "cities.synth.places: Value error, places: synth: strength.places: Input should be g",
+        ),
+        ("answer_keys", ["nyc"], "answer_keys: Value error, 'nyc' is no city whose every layer is"),
+        ("answer_keys", ["atlantis"], "answer_keys: Value error, 'atlantis' is no city whose eve"),
+        # An answer is known where all layers tell of one and the same city.
+        *(
+            (key, value, "answer_keys: Value error, 'synth' is no city whose every layer is gener")
+            for key, value in (
+                ("cities.synth.mobility", None),
+                ("cities.synth.mobility", {"provider": "sample"}),
+                ("cities.synth.places.seed", 2),
+                ("cities.synth.indicators.bachelor_share.noise", 0.5),
+            )
+        ),
         ("answer_keys", ["synth", "synth"], "answer_keys: Value error, a city is named twice"),
         ("cities.nyc.extent", ABSENT, "cities.nyc.extent: missing"),
         ("cities.nyc.extent", BOX | {"east": -75}, "cities.nyc.extent: Value error, west must be"),
@@ -243,7 +361,10 @@ def test_further_errors_are_counted() -> None:
 
 def test_no_key_has_a_name_that_the_run_cache_of_dvc_overlooks() -> None:
     known = list(keys_of(Params))
-    assert {"seed", "west", "hidden", "minimum_trips"} <= set(known)
+    for layer, names in PROVIDERS.items():
+        for name in names:
+            known += keys_of(provider_of(layer, name).settings)
+    assert {"seed", "west", "hidden", "minimum_trips", "unit", "strength"} <= set(known)
     assert not {"size", "nfiles"} & set(known)
 
 

@@ -1,5 +1,7 @@
 """Embeddings of viewpoints and regions against loops over their images."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from musecl.step.pipeline import Declaration
 from musecl.step.tables import read_vectors, write_vectors
 from small_city import write_small_encoder
 
+KEYS = ["region_id", "view"]
 STAGES = {"remote_view": embed_remote_view, "street_view": embed_street_view}
 # More viewpoints than are embedded at once, and one region with headings missing.
 VIEWPOINTS = [2, 1, 3, 17, 12]
@@ -175,6 +178,20 @@ def test_the_stage_embeds_by_the_projection_where_asked(tmp_path, view, encoder_
     np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
     _, values = read_vectors(tmp_path / f"data/town/{view}_embeddings.parquet", "embedding")
     assert values.shape == (5, 12 if view == "street_view" else 6)
+
+
+@pytest.mark.parametrize("view", list(STAGES))
+def test_a_view_that_the_city_lacks_has_no_vectors(tmp_path, view, encoder_folder, model):
+    job = embedding_job(tmp_path, view, encoder_folder, model, None)
+    nothing = features().index.head(0)
+    shutil.rmtree(tmp_path / f"data/town/{view}_features")
+    write_features(tmp_path / f"data/town/{view}_features", nothing, [])
+    run_job(Job(job.declared, tmp_path), STAGES[view])
+    for table, columns in (("embeddings", ["region_id"]), ("view_embeddings", KEYS)):
+        for kind in ("pretrained", "embedding"):
+            keys, vectors = read_vectors(tmp_path / f"data/town/{view}_{table}.parquet", kind)
+            assert list(keys.columns) == columns
+            assert (len(keys), vectors.shape) == (0, (0, 0))
 
 
 def test_the_order_of_rows_never_matters(tmp_path, encoder_folder, model):

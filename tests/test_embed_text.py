@@ -135,7 +135,6 @@ def test_order_of_rows_changes_no_bit_of_a_sum():
 @pytest.mark.parametrize(
     ("places", "message"),
     [
-        (PLACES.iloc[:0], "holds no place"),
         (PLACES.assign(weight=[1.0, 1, 1, 1, 0, 1]), "no weight above 0"),
         (PLACES.assign(weight=[1.0, 1, 1, 1, np.nan, 1]), "no weight above 0"),
     ],
@@ -143,6 +142,14 @@ def test_order_of_rows_changes_no_bit_of_a_sum():
 def test_places_that_cannot_be_averaged_are_refused(world, places, message):
     with pytest.raises(InputError, match=message):
         world(places)
+
+
+@pytest.mark.parametrize("method", ["transformer", "word_average"])
+def test_a_city_without_places_has_no_text(world, method, capsys):
+    keys, vectors = read_vectors(world(PLACES.iloc[:0], method), "embedding")
+    assert list(keys.columns) == ["region_id"]
+    assert (len(keys), vectors.shape) == (0, (0, 0))
+    assert "text: this city has no places" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

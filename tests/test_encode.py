@@ -18,7 +18,7 @@ from musecl.encoding.features import (
     turned_index,
     write_features,
 )
-from musecl.imagery.images import write_images
+from musecl.imagery.images import write_view
 from musecl.stages import encode_remote_view, encode_street_view
 from musecl.step.errors import InputError
 from musecl.step.job import Job, run_job
@@ -64,11 +64,11 @@ def root(tmp_path_factory):
     return root
 
 
-def encode_stage(root, view, rows):
+def encode_stage(root, view, rows, imagery="rendered"):
     folder = root / f"data/town/{view}"
     if not folder.exists():
-        folder.mkdir(parents=True)
-        write_images(folder, rows.drop(columns="pixels"))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        write_view(folder, None if rows is None else rows.drop(columns="pixels"), imagery)
     declared = Declaration(
         stage=f"encode_{view}",
         city="town",
@@ -79,6 +79,16 @@ def encode_stage(root, view, rows):
     )
     run_job(Job(declared, root), STAGES[view])
     return root / f"data/town/{view}_features"
+
+
+@pytest.mark.parametrize("view", STAGES)
+def test_a_view_that_the_city_lacks_has_features_of_no_image(root, tmp_path, view):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/models").symlink_to(root / "data/models")
+    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text())
+    features = read_features(encode_stage(tmp_path, view, None, imagery=None))
+    assert list(features.index.columns) == ["region_id", "view", "orientation"]
+    assert (len(features.index), len(features.pooled), len(features.hidden)) == (0, 0, 0)
 
 
 def by_hand(encoder, pixels):

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -24,6 +25,7 @@ from musecl.evaluation.scoring import r2
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import units_of
 from musecl.geography.geo import metric_coordinates
+from musecl.imagery.images import COUNTED, write_view
 from musecl.stages import evaluate
 from musecl.step.errors import InputError
 from musecl.step.job import Job
@@ -130,8 +132,8 @@ def city(tmp_path_factory):
     hidden = generator.normal(size=(n, 3))
     build_indicators(regions, hidden, generator).to_parquet(data / "indicators.parquet")
     lots = pd.DataFrame({"region_id": regions["region_id"], "lots": generator.integers(0, 90, n)})
-    (data / "scene").mkdir()
-    lots.to_parquet(data / "scene/lot_counts.parquet")
+    for view, counted in (("remote_view", lots), ("street_view", None)):
+        write_view(data / view, None, "rendered", counted)
 
     def write(path, present, **widths):
         vectors = {
@@ -248,6 +250,9 @@ def test_shuffled_rows_give_the_same_bytes(city, results, tmp_path):
         shuffled = tmp_path / path.relative_to(city)
         shuffled.parent.mkdir(parents=True, exist_ok=True)
         read(path).sample(frac=1, random_state=3).to_parquet(shuffled, index=False)
+    for path in city.rglob("about.json"):
+        (tmp_path / path.relative_to(city)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / path.relative_to(city))
     again = run(tmp_path)
     for name in ("r2.csv", "r2.png", "coverage.csv", "metrics.json"):
         assert (again / name).read_bytes() == (results / name).read_bytes(), name
@@ -359,10 +364,49 @@ def test_indicators_known_in_the_same_regions_share_a_group():
 
 
 def test_a_region_without_a_lot_count_is_refused(tmp_path):
-    path = tmp_path / "lot_counts.parquet"
+    path = tmp_path / COUNTED
     pd.DataFrame({"region_id": ["a"], "lots": [3]}).to_parquet(path)
     with pytest.raises(InputError, match="1 regions have no lot count"):
-        evaluate.read_lot_counts(path, pd.Series(["a", "b"]))
+        evaluate.read_counted(path, pd.Series(["a", "b"]))
+
+
+def test_images_that_are_not_drawn_have_no_lot_count(tmp_path):
+    assert evaluate.read_counted(tmp_path / COUNTED, pd.Series(["a", "b"])) is None
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        (("rendered", "photographic"), "photographic+rendered"),
+        (("photographic", "photographic"), "photographic"),
+        ((None, "rendered"), "rendered"),
+        ((None, None), "none"),
+    ],
+)
+def test_modalities_that_the_city_lacks_have_no_score_and_cover_nothing(
+    city, tmp_path, views, said
+):
+    """Of a view without images no vector, no zero in its place, and what images there are named."""
+    shutil.copytree(city, tmp_path, dirs_exist_ok=True)
+    data = tmp_path / "data/nyc"
+    for view, imagery in zip(("remote_view", "street_view"), views, strict=True):
+        shutil.rmtree(data / view)
+        write_view(data / view, None, imagery)
+        if imagery is None:
+            path = data / f"{view}_embeddings.parquet"
+            pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
+    results = run(tmp_path)
+    scores = pd.read_csv(results / "r2.csv", keep_default_na=False)
+    lacking = [
+        view for view, imagery in zip(("remote_view", "street_view"), views, strict=True)
+        if imagery is None
+    ]  # fmt: skip
+    absent = {name for name in evaluate.METHODS if name.removesuffix("_pretrained") in lacking}
+    assert set(scores["method"]) == {*evaluate.METHODS} - absent - {"lot_count"}
+    assert set(scores["imagery"]) == {said}
+    coverage = pd.read_csv(results / "coverage.csv").set_index("modality")
+    for view in lacking:
+        assert coverage.loc[view, ["present", "missing"]].tolist() == [0, 84]
 
 
 def test_indicators_known_in_almost_the_same_regions_share_a_group():

@@ -134,7 +134,7 @@ def test_an_experiment_leaves_a_table_that_it_makes_stale(relay: Relay) -> None:
 
 
 def test_the_pipeline_itself_has_plots_to_compare(tmp_path: Path) -> None:
-    relay = Relay(lay_pipeline(tmp_path / "pipeline", cities={"nyc": {"sources": {}}}))
+    relay = Relay(lay_pipeline(tmp_path / "pipeline", cities={"nyc": {"boundary": {}}}))
     relay.run("git", "init", "-q")
     relay.run("dvc", "init", "-q")
     shutil.copytree(ROOT / ".dvc/plots", relay.folder / ".dvc/plots")

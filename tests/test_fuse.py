@@ -94,6 +94,36 @@ def test_a_row_per_region_that_has_anything(city, capsys):
     assert "39 of 40 regions" in capsys.readouterr().out
 
 
+def lack(city, modality):
+    """Leave every vector of a modality out, as the stages do of a city that lacks it."""
+    for name in ("embeddings", "view_embeddings"):
+        path = city / f"data/toy/{modality}_{name}.parquet"
+        if path.exists():
+            pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
+
+
+@pytest.mark.parametrize("modality", ["remote_view", "street_view", "text"])
+def test_a_modality_that_the_city_lacks_is_no_part(city, modality, capsys):
+    _, whole = read_vectors(run(city), "embedding")
+    lack(city, modality)
+    keys, embedding = read_vectors(run(city), "embedding")
+    known = {region for other in {*HAVING} - {modality} for region in HAVING[other]}
+    assert list(keys.region_id) == sorted(known)
+    assert modality not in capsys.readouterr().out.splitlines()[-1]
+    width = {"remote_view": 38 + 12, "street_view": 38 + 12, "text": 20}[modality] + 1
+    assert whole.shape[1] - embedding.shape[1] == width
+    # The last columns say which of the two that are left is present.
+    assert embedding[:, -2:].any(axis=0).all()
+    assert np.isfinite(embedding).all()
+
+
+def test_a_city_without_any_modality_is_refused(city):
+    for modality in HAVING:
+        lack(city, modality)
+    with pytest.raises(InputError, match="no modality describes any region; give the city one"):
+        run(city)
+
+
 def test_presence_and_filling_are_as_declared(city):
     keys, embedding = read_vectors(run(city), "embedding")
     for column, modality in enumerate(["remote_view", "street_view", "text"], start=-3):

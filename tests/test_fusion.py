@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from musecl.fusion.models import MODES, Alignments, Sizes, Tokens
+from musecl.fusion.models import MODES, Alignments, Tokens, rows_of
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.training import Batch, FusionTraining, Regions, disturb, draw_batch, fuse_regions
 from musecl.learning.training import train
 
-SIZES = Sizes(remote_kinds=[5, 3], street=7, text=6)
+KINDS = {"remote_view": [5, 3], "street_view": [7], "text": [6]}
 TARGET_SIZE = 10
 SETTINGS = FuseSettings(
     mode="cross_attention",
@@ -41,18 +41,25 @@ def toy_tokens(regions=30, seed=0, latent=None):
         values = signal + 0.1 * generator.normal(size=(regions, *shape, size))
         return torch.from_numpy(values.astype(np.float32))
 
-    tokens = Tokens(
-        remote=seen(8, 1),
-        remote_present=torch.ones(regions, 1, dtype=torch.bool),
-        street=seen(7, 4),
-        street_present=torch.from_numpy(generator.random((regions, 4)) < 0.7),
-        text=seen(6),
-        text_present=torch.ones(regions, dtype=torch.bool),
-    )
-    tokens.remote_present[0:2] = False
-    tokens.street_present[1:3] = False
-    tokens.text_present[2:4] = False
+    everywhere = torch.ones(regions, 1, dtype=torch.bool)
+    tokens = {
+        "remote_view": Tokens(seen(8, 1), everywhere.clone()),
+        "street_view": Tokens(seen(7, 4), torch.from_numpy(generator.random((regions, 4)) < 0.7)),
+        "text": Tokens(seen(6, 1), everywhere.clone()),
+    }
+    tokens["remote_view"].present[0:2] = False
+    tokens["street_view"].present[1:3] = False
+    tokens["text"].present[2:4] = False
     return tokens
+
+
+def changed(tokens, name, **parts):
+    """The same tokens with other `values` or `present` of a modality."""
+    return {**tokens, name: tokens[name]._replace(**parts)}
+
+
+def vectors_of(fused):
+    return [fused.fused, *fused.alone.values()]
 
 
 def toy_regions(regions=30):
@@ -65,16 +72,18 @@ def toy_regions(regions=30):
     text = np.random.default_rng(9).normal(size=(3, 10))
     target = torch.from_numpy((latent @ text).astype(np.float32))
     tokens = toy_tokens(regions, latent=latent)
-    return Regions(tokens, target, tokens.text_present.clone(), positives)
+    return Regions(tokens, target, tokens["text"].present[:, 0].clone(), positives)
 
 
 def new_fusion(mode="cross_attention"):
     torch.manual_seed(1)
-    return MODES[mode](SIZES, SETTINGS)
+    return MODES[mode](KINDS, SETTINGS)
 
 
 def new_training(fusion, settings=SETTINGS):
-    return FusionTraining(fusion, Alignments(16, TARGET_SIZE), settings)
+    return FusionTraining(
+        fusion, Alignments(16, TARGET_SIZE, ["remote_view", "street_view"]), settings
+    )
 
 
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -84,7 +93,8 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 def test_shapes(mode):
     tokens = toy_tokens()
     fused = new_fusion(mode)(tokens)
-    assert [part.shape for part in fused] == [(30, 16)] * 3
+    assert [part.shape for part in vectors_of(fused)] == [(30, 16)] * 4
+    assert list(fused.alone) == list(KINDS)
 
 
 @every_mode
@@ -92,36 +102,32 @@ def test_shapes(mode):
 def test_what_a_hidden_token_holds_changes_nothing(content, mode):
     tokens, fusion = toy_tokens(), new_fusion(mode).eval()
     before = fusion(tokens)
-    for values, present in [
-        (tokens.remote, tokens.remote_present),
-        (tokens.street, tokens.street_present),
-        (tokens.text, tokens.text_present),
-    ]:
+    for values, present in tokens.values():
         values[~present] = content
     after = fusion(tokens)
-    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    both = zip(vectors_of(before), vectors_of(after), strict=True)
+    assert all(torch.equal(one, other) for one, other in both)
 
 
 @every_mode
-@pytest.mark.parametrize("modality", ["remote", "street", "text"])
+@pytest.mark.parametrize("modality", KINDS)
 def test_hiding_a_modality_changes_the_vector(modality, mode):
     tokens, fusion = toy_tokens(), new_fusion(mode).eval()
-    nowhere = torch.zeros_like(getattr(tokens, f"{modality}_present"))
-    hidden = tokens._replace(**{f"{modality}_present": nowhere})
-    changed = (fusion(tokens).fused - fusion(hidden).fused).abs().amax(1) > 1e-4
-    present = getattr(tokens, f"{modality}_present").reshape(30, -1).any(1)
-    assert torch.equal(changed, present)
+    present = tokens[modality].present
+    hidden = changed(tokens, modality, present=torch.zeros_like(present))
+    differs = (fusion(tokens).fused - fusion(hidden).fused).abs().amax(1) > 1e-4
+    assert torch.equal(differs, present.any(1))
 
 
 @every_mode
 def test_a_hidden_viewpoint_is_as_good_as_none(mode):
     """Hidden columns that are there against a table without them: attention and means ignore."""
     tokens, fusion = toy_tokens(), new_fusion(mode).eval()
-    tokens.street_present[:, 2:] = False
-    narrow = tokens._replace(
-        street=tokens.street[:, :2], street_present=tokens.street_present[:, :2]
-    )
-    for one, other in zip(fusion(tokens), fusion(narrow), strict=True):
+    values, present = tokens["street_view"]
+    present[:, 2:] = False
+    narrow = changed(tokens, "street_view", values=values[:, :2], present=present[:, :2])
+    both = zip(vectors_of(fusion(tokens)), vectors_of(fusion(narrow)), strict=True)
+    for one, other in both:
         assert torch.allclose(one, other, atol=1e-5)
 
 
@@ -130,9 +136,9 @@ def test_a_hidden_viewpoint_is_as_good_as_none(mode):
 def test_a_region_with_nothing_else_is_finite_and_its_gradients_too(training, mode):
     """Regions 1 and 2 have no token at all, the others the street alone."""
     tokens = toy_tokens()
-    for present in (tokens.remote_present, tokens.text_present):
-        present[:] = False
-    assert not tokens.street_present[1:3].any()
+    for name in ("remote_view", "text"):
+        tokens[name].present[:] = False
+    assert not tokens["street_view"].present[1:3].any()
     fusion = new_fusion(mode).train(training)
     fused = fusion(tokens).fused
     fused.sum().backward()
@@ -145,10 +151,10 @@ def test_a_region_with_nothing_else_is_finite_and_its_gradients_too(training, mo
 def test_order_of_viewpoints_changes_nothing(mode):
     tokens, fusion = toy_tokens(), new_fusion(mode).eval()
     order = torch.tensor([2, 0, 3, 1])
-    permuted = tokens._replace(
-        street=tokens.street[:, order], street_present=tokens.street_present[:, order]
-    )
-    for one, other in zip(fusion(tokens), fusion(permuted), strict=True):
+    values, present = tokens["street_view"]
+    permuted = changed(tokens, "street_view", values=values[:, order], present=present[:, order])
+    both = zip(vectors_of(fusion(tokens)), vectors_of(fusion(permuted)), strict=True)
+    for one, other in both:
         assert torch.allclose(one, other, atol=1e-5)
 
 
@@ -156,7 +162,7 @@ def test_order_of_viewpoints_changes_nothing(mode):
 def test_a_region_depends_neither_on_its_row_nor_on_the_others(mode):
     tokens, fusion = toy_tokens(), new_fusion(mode)
     rows = torch.tensor([7, 2, 0, 29])
-    alone, among = fuse_regions(fusion, tokens.rows(rows)), fuse_regions(fusion, tokens)
+    alone, among = fuse_regions(fusion, rows_of(tokens, rows)), fuse_regions(fusion, tokens)
     assert alone == pytest.approx(among[rows], abs=1e-5)
 
 
@@ -169,11 +175,7 @@ def test_scalar_attention_against_the_formula_of_the_published_code():
     for row in range(6):
         vectors = [
             numpy(part[row][present[row]]).mean(0)
-            for part, present in [
-                (projected.remote, projected.remote_present),
-                (projected.street, projected.street_present),
-                (projected.text.unsqueeze(1), projected.text_present.unsqueeze(1)),
-            ]
+            for part, present in projected.values()
             if present[row].any()
         ]
         scores = [
@@ -188,14 +190,14 @@ def test_add_is_the_sum_and_concat_a_linear_layer_over_what_is_side_by_side():
     tokens = toy_tokens()
     add, concat = new_fusion("add").eval(), new_fusion("concat").eval()
     concat.absent.data.normal_()
-    fused, remote, street = add(tokens)
-    text = add.project(tokens).text * tokens.text_present.unsqueeze(1)
-    assert torch.allclose(fused, remote + street + text, atol=1e-6)
-    fused, remote, street = concat(tokens)
+    fused, alone = add(tokens)
+    assert torch.allclose(fused, sum(alone.values()), atol=1e-6)
+    text, present = add.project(tokens)["text"]
+    assert torch.allclose(alone["text"], (text * present.unsqueeze(2)).squeeze(1), atol=1e-6)
+    fused, alone = concat(tokens)
+    remote, street, text = (part.clone() for part in alone.values())
     assert torch.equal(remote[:2], torch.zeros(2, 16))
-    remote[:2], street[1:3] = concat.absent[0], concat.absent[1]
-    text = concat.project(tokens).text
-    text[2:4] = concat.absent[2]
+    remote[:2], street[1:3], text[2:4] = concat.absent
     beside = torch.cat([remote, street, text], 1)
     assert torch.allclose(fused, concat.combine(beside), atol=1e-6)
 
@@ -223,12 +225,12 @@ def undisturbed_batch(regions, rows):
     """All of `rows` with their first positive; the text of every other one is hidden."""
     rows = torch.tensor(rows)
     positive = regions.positives[rows, 0]
-    anchor = regions.tokens.rows(rows)
-    known = anchor.text_present.clone()
-    anchor.text_present[::2] = False
+    anchor = rows_of(regions.tokens, rows)
+    known = anchor["text"].present[:, 0].clone()
+    anchor["text"].present[::2] = False
     return Batch(
         anchor=anchor,
-        positive=regions.tokens.rows(torch.where(positive >= 0, positive, rows)),
+        positive=rows_of(regions.tokens, torch.where(positive >= 0, positive, rows)),
         anchor_row=rows,
         positive_row=positive,
         text=regions.text[rows],
@@ -283,13 +285,13 @@ def test_views_term_leaves_out_regions_that_lack_a_view():
     used = [
         row
         for row in range(20)
-        if tokens.remote_present[row].any() and tokens.street_present[row].any()
+        if tokens["remote_view"].present[row].any() and tokens["street_view"].present[row].any()
     ]
     assert 0 < len(used) < 20
     anchor = fusion(batch.anchor)
     expected = cosine_infonce(
-        numpy(training.align.remote(anchor.remote[used])),
-        numpy(training.align.street(anchor.street[used])),
+        numpy(training.align.alone["remote_view"](anchor.alone["remote_view"][used])),
+        numpy(training.align.alone["street_view"](anchor.alone["street_view"][used])),
         np.zeros((len(used), len(used)), bool),
     )
     term = training.views_term(batch, anchor)
@@ -317,7 +319,7 @@ def test_places_term_leaves_out_regions_without_a_positive():
 def test_terms_without_a_region_are_zero(alignment):
     regions, fusion = toy_regions(), new_fusion()
     regions.positives[:] = -1
-    regions.tokens.street_present[:] = False
+    regions.tokens["street_view"].present[:] = False
     regions.text_known[:] = False
     settings = SETTINGS.model_copy(update={"alignment": alignment})
     training = new_training(fusion, settings)
@@ -338,7 +340,7 @@ def test_a_batch_holds_distinct_regions_beside_their_own_positives():
 def test_a_draw_depends_on_seed_and_step_alone():
     regions = toy_regions()
     first, again = draw_batch(regions, 24, 1, 5), draw_batch(regions, 24, 1, 5)
-    assert torch.equal(first.anchor.street, again.anchor.street)
+    assert torch.equal(first.anchor["street_view"].values, again.anchor["street_view"].values)
     assert not torch.equal(first.anchor_row, draw_batch(regions, 24, 1, 6).anchor_row)
     assert not torch.equal(first.anchor_row, draw_batch(regions, 24, 2, 5).anchor_row)
 
@@ -346,11 +348,11 @@ def test_a_draw_depends_on_seed_and_step_alone():
 def test_disturbing_hides_but_never_shows_and_keeps_a_viewpoint():
     tokens = toy_tokens(2000)
     shown = disturb(tokens, np.random.default_rng(0))
-    for modality in ("street_present", "text_present"):
-        assert not (getattr(shown, modality) & ~getattr(tokens, modality)).any()
-    assert torch.equal(shown.street_present.any(1), tokens.street_present.any(1))
-    assert 0.4 < shown.text_present.sum() / tokens.text_present.sum() < 0.6
-    assert torch.equal(shown.remote_present, tokens.remote_present)
+    before, after = ({name: of[name].present for name in KINDS} for of in (tokens, shown))
+    assert not any((after[name] & ~before[name]).any() for name in KINDS)
+    assert torch.equal(after["street_view"].any(1), before["street_view"].any(1))
+    assert 0.4 < after["text"].sum() / before["text"].sum() < 0.6
+    assert torch.equal(after["remote_view"], before["remote_view"])
 
 
 def trained(tmp_path, regions, mode="cross_attention", **changes):
@@ -389,7 +391,7 @@ def test_training_finds_what_the_modalities_share(tmp_path, mode):
 def test_a_text_that_is_never_shown_is_still_aligned_to(tmp_path, mode, alignment):
     """As published: the text is the target, and no input."""
     regions = toy_regions(60)
-    regions.tokens.text_present[:] = False
+    regions.tokens["text"].present[:] = False
     terms = {"views_weight": 0.0, "places_weight": 0.0}
     history, fused = trained(tmp_path, regions, mode, alignment=alignment, steps=25, **terms)
     assert np.isfinite(fused).all()
@@ -401,3 +403,32 @@ def test_same_seed_same_bytes(tmp_path):
     _, first = trained(tmp_path / "first", regions, steps=5)
     _, again = trained(tmp_path / "again", regions, steps=5)
     assert first.tobytes() == again.tobytes()
+
+
+@every_mode
+@pytest.mark.parametrize("names", [["text"], ["street_view"], ["remote_view", "text"]])
+def test_a_city_may_have_any_modalities(tmp_path, mode, names):
+    """One alone has no others to look at; the terms that need what is absent are zero."""
+    regions = toy_regions()
+    tokens = {name: regions.tokens[name] for name in names}
+    regions = regions._replace(tokens=tokens)
+    torch.manual_seed(1)
+    fusion = MODES[mode]({name: KINDS[name] for name in names}, SETTINGS)
+    aligned = Alignments(16, TARGET_SIZE, [name for name in names if name != "text"])
+    training = FusionTraining(fusion, aligned, SETTINGS)
+    history = train(
+        training, lambda step: draw_batch(regions, 24, 1, step), 3, 1, tmp_path, 100, "toy"
+    )
+    assert np.isfinite(history.loss).all()
+    assert np.isfinite(fuse_regions(fusion, tokens)).all()
+
+
+def test_a_further_modality_needs_no_code():
+    """Vectors from elsewhere: named, sized, and aligned to the views like these to each other."""
+    tokens = toy_tokens()
+    tokens["elsewhere"] = Tokens(torch.randn(30, 1, 9), torch.ones(30, 1, dtype=torch.bool))
+    fusion = MODES["cross_attention"]({**KINDS, "elsewhere": [9]}, SETTINGS).eval()
+    fused = fusion(tokens)
+    other = changed(tokens, "elsewhere", values=tokens["elsewhere"].values + 1)
+    assert not torch.allclose(fusion(other).fused, fused.fused)
+    assert list(fused.alone)[-1] == "elsewhere"

@@ -118,5 +118,29 @@ def test_a_point_on_an_edge_lies_in_one_cell():
 
 
 @pytest.mark.parametrize("build", [disk_of_regions, lattice_of_regions])
+def test_an_unknown_position_lies_in_no_cell(build):
+    regions = build()
+    inside = regions.geometry.iloc[0].representative_point()
+    longitude = np.array([np.nan, inside.x, inside.x, np.nan])
+    latitude = np.array([inside.y, np.nan, inside.y, np.nan])
+    expected = [None, None, regions["region_id"].iloc[0], None]
+    assert list(cells_of_points(longitude, latitude, regions)) == expected
+
+
+def test_h3_cells_are_those_of_the_plain_loop():
+    generator = np.random.default_rng(0)
+    regions = disk_of_regions(3).sample(frac=0.7, random_state=1)
+    west, south, east, north = regions.total_bounds
+    longitude = generator.uniform(west - 0.1, east + 0.1, 5000)
+    latitude = generator.uniform(south - 0.1, north + 0.1, 5000)
+    known = set(regions["region_id"])
+    cells = [h3.latlng_to_cell(y, x, 8) for x, y in zip(longitude, latitude, strict=True)]
+    expected = [cell if cell in known else None for cell in cells]
+    found = cells_of_points(longitude, latitude, regions)
+    assert found.tolist() == expected
+    assert found.dtype == object
+
+
+@pytest.mark.parametrize("build", [disk_of_regions, lattice_of_regions])
 def test_no_points(build):
     assert cells_of_points(np.array([]), np.array([]), build()).shape == (0,)

@@ -25,7 +25,9 @@ def land_of(*shapes: shapely.Geometry) -> gpd.GeoSeries:
 
 
 def cover(grid: str, land: gpd.GeoSeries, spacing: float = 1000) -> list[Cell]:
-    wanted = RegionSettings(grid=grid, resolution=8, spacing_m=spacing, minimum_land_share=0)
+    wanted = RegionSettings(
+        grid=grid, resolution=8, spacing_m=spacing, minimum_block_m2=0, minimum_land_share=0
+    )
     return cells_over(land, wanted, METRIC)
 
 

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musecl.imagery import images
-from musecl.imagery.images import encode_image, iterate_images, read_image_index, write_images
+from musecl.imagery.images import (
+    ABOUT,
+    COUNTED,
+    encode_image,
+    imagery_of,
+    iterate_images,
+    read_image_index,
+    write_view,
+)
 from musecl.step.errors import InputError
 
 
@@ -34,8 +42,7 @@ def rows_of(count: int, pixels: int = 8) -> pd.DataFrame:
 
 
 def written(folder: Path, rows: pd.DataFrame) -> Path:
-    folder.mkdir()
-    write_images(folder, rows)
+    write_view(folder, rows, "rendered")
     return folder
 
 
@@ -54,7 +61,7 @@ def test_every_image_comes_back_once_and_in_order(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "SHARD_ROWS", shard)
         folder = written(tmp_path_factory.mktemp("images") / "view", shuffled)
-    assert len(list(folder.iterdir())) == -(-count // shard)
+    assert len(list(folder.glob("part-*"))) == -(-count // shard)
     pd.testing.assert_frame_equal(read_image_index(folder), rows.drop(columns="image"))
     batches = list(iterate_images(folder, batch))
     assert [len(b) for b in batches[:-1]] == [batch] * (len(batches) - 1)
@@ -86,7 +93,7 @@ def test_four_thousand_rows_make_a_shard(tmp_path: Path) -> None:
         }
     )
     folder = written(tmp_path / "view", rows)
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.glob("part-*"))
     assert names == ["part-000.parquet", "part-001.parquet"]
     assert len(pd.read_parquet(folder / "part-000.parquet")) == 4096
 
@@ -175,6 +182,41 @@ def test_the_index_names_a_damaged_shard_too(
         read_image_index(folder)
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_shard_is_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path / "view", rows_of(3))
+    (folder / "part-000.parquet").unlink()
     with pytest.raises(InputError, match="0 shards"):
-        read_image_index(tmp_path)
+        read_image_index(folder)
+    with pytest.raises(InputError, match="0 shards"):
+        next(iterate_images(folder, 4))
+
+
+@pytest.mark.parametrize("imagery", ["rendered", "photographic"])
+def test_a_folder_says_what_its_images_are(tmp_path: Path, imagery: str) -> None:
+    counted = pd.DataFrame({"region_id": ["r000", "r001"], "lots": [3, 0]})
+    write_view(tmp_path / "view", rows_of(9), imagery, counted)
+    assert imagery_of(tmp_path / "view") == imagery
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "view" / COUNTED), counted)
+    assert len(read_image_index(tmp_path / "view")) == 9
+
+
+def test_a_view_that_the_city_lacks_says_so_and_has_no_image(tmp_path: Path) -> None:
+    write_view(tmp_path / "view", None, None)
+    assert [path.name for path in (tmp_path / "view").iterdir()] == [ABOUT]
+    assert imagery_of(tmp_path / "view") is None
+    index = read_image_index(tmp_path / "view")
+    assert list(index.columns) == ["region_id", "view", "orientation", "longitude", "latitude"]
+    assert index.empty
+    assert list(iterate_images(tmp_path / "view", 4)) == []
+
+
+@pytest.mark.parametrize("said", [None, "", "{", "{}", "[]", '"rendered"'])
+def test_a_folder_that_does_not_say_what_its_images_are(tmp_path: Path, said: str | None) -> None:
+    folder = written(tmp_path / "view", rows_of(3))
+    if said is None:
+        (folder / ABOUT).unlink()
+    else:
+        (folder / ABOUT).write_text(said, encoding="utf-8")
+    with pytest.raises(InputError, match=r"about.json: not readable .*; build it again") as caught:
+        imagery_of(folder)
+    assert "\n" not in str(caught.value)

@@ -1,11 +1,18 @@
-"""Indicators of a toy city, worked out lot by lot and trip by trip."""
+"""Indicators of a toy city by the sample's measures, lot by lot and trip by trip."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from musecl.indicators.aggregation import values_by_region
+from musecl.sources.contract import Points
+from musecl.sources.sample import indicators as sample
+from musecl.sources.sample.indicators import INCOME_CLASSES, SHARES
+from musecl.sources.settings import Indicator
 from musecl.stages import indicators
-from musecl.stages.indicators import DESCRIPTIONS, INCOME_CLASSES, SHARES, count_lots
 from musecl.step.errors import InputError
 from small_city import disk_of_regions, job_in, trips_between
 
@@ -13,6 +20,8 @@ REGIONS = disk_of_regions()
 IDS = REGIONS["region_id"].tolist()
 CENTRES = REGIONS[["longitude", "latitude"]].to_numpy()
 ZONES = ["MN01", "MN02"]
+SHIPPED = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
+MEASURED = SHIPPED["cities"]["nyc"]["indicators"]
 
 
 def lots():
@@ -39,22 +48,21 @@ def census():
     return pd.DataFrame(values, index=ZONES, columns=columns)
 
 
-def run_on(root, monkeypatch, lot_table, minimum_population=500):
+def run_on(root, monkeypatch, lot_table, measured=MEASURED):
     folder = root / "data" / "toy"
-    (folder / "source").mkdir(parents=True)
+    (folder / "raw/indicators/sample").mkdir(parents=True)
     REGIONS.to_parquet(folder / "regions.parquet")
     trips = pd.concat([trips_between(REGIONS, [(0, 0), (0, None), (3, 2)], half="label"),
                        trips_between(REGIONS, [(7, 7)] * 9)])  # fmt: skip
-    monkeypatch.setattr(indicators, "read_lot_labels", lambda source, folder: lot_table)
+    monkeypatch.setattr(sample, "read_lot_labels", lambda folder: lot_table)
     table = census().rename_axis("code").reset_index().assign(other_estimate=1)
-    monkeypatch.setattr(indicators, "read_census", lambda source, folder: table)
-    monkeypatch.setattr(indicators, "read_trips", lambda source, folder: trips)
+    monkeypatch.setattr(sample, "read_census", lambda folder: table)
+    monkeypatch.setattr(sample, "read_trips", lambda folder: trips)
     job = job_in(
         root,
-        ["source", "regions.parquet"],
+        ["raw/indicators", "regions.parquet"],
         ["indicators.parquet"],
-        cities__toy__sources={"indicators": "sample"},
-        indicators={"minimum_population": minimum_population},
+        cities__toy__indicators=measured,
     )
     indicators.run(job)
     job.publish()
@@ -122,7 +130,7 @@ def test_shares_equal_a_loop_that_moves_people_lot_by_lot(table, name):
 
 
 def test_median_income_lies_between_those_of_the_neighbourhoods(table):
-    edges = np.array(indicators.INCOME_EDGES)
+    edges = np.array(sample.INCOME_EDGES)
     limits = []
     for zone in ZONES:
         counts = census().loc[zone, INCOME_CLASSES].to_numpy(dtype=float)
@@ -134,23 +142,34 @@ def test_median_income_lies_between_those_of_the_neighbourhoods(table):
 
 def test_people_without_a_census_have_no_share(tmp_path, monkeypatch):
     only_park = lots().assign(neighbourhood="PARK")
-    table = run_on(tmp_path, monkeypatch, only_park)
-    assert set(table["indicator"]) == {"population_density", "number_of_places", "mobility_count"}
+    counted = ("population_density", "number_of_places", "mobility_count")
+    table = run_on(
+        tmp_path / "counted", monkeypatch, only_park, {name: MEASURED[name] for name in counted}
+    )
+    assert set(table["indicator"]) == set(counted)
+    with pytest.raises(InputError, match="bachelor_share: no region has a value") as caught:
+        run_on(tmp_path / "all", monkeypatch, only_park)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_census_without_a_column_is_refused():
     table = census().rename_axis("code").reset_index().drop(columns=["DP03_0005E"])
     with pytest.raises(InputError, match="no column DP03_0005E"):
-        indicators.census_counts(table)
+        sample.census_counts(table)
 
 
 def test_every_row_says_where_it_comes_from(table):
-    assert set(table["indicator"]) == set(DESCRIPTIONS)
+    assert set(table["indicator"]) == set(MEASURED)
     assert set(table["city"]) == {"toy"}
     shared = table.groupby("indicator")["shares_source_with"].agg(set)
     assert shared["population_density"] == {"remote_view,street_view"}
     assert shared["mobility_count"] == {"text,pairs"}
     assert shared["poverty_share"] == {"text"}
+    assert set(table["source"]) == {sample.PROVIDER.attribution}
+    for name, about in MEASURED.items():
+        rows = table[table["indicator"] == name]
+        for key in ("unit", "year", "transform"):
+            assert set(rows[key]) == {about[key]}
     headline = table.groupby("indicator")["headline"].agg(set)
     assert {name for name, values in headline.items() if values == {True}} == {
         "population_density",
@@ -167,17 +186,48 @@ def test_the_order_of_the_lots_changes_no_bit(table, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(table, again, check_exact=True)
 
 
+def density_of(lot_table, regions=REGIONS):
+    given = Points(lot_table.rename(columns={"population": "value"}), "sum", per_km2="land")
+    return values_by_region(given, regions)
+
+
 def test_regions_without_land_have_no_density():
     dry = REGIONS.assign(land_share=[0.0, *REGIONS["land_share"][1:]])
-    none = pd.DataFrame({"region_id": [], "residential_units": [], "population": []})
-    assert count_lots(none, dry).index.tolist() == IDS[1:]
+    found = density_of(lots().iloc[:0], dry)
+    assert found.dropna().index.tolist() == IDS[1:]
+    assert (found.dropna() == 0).all()
 
 
 def test_the_order_of_many_lots_of_a_region_changes_no_bit_of_their_sum():
     people = np.random.default_rng(0).lognormal(1, 3, 2_000)
-    one = pd.DataFrame({"region_id": IDS[0], "residential_units": 1, "population": people})
-    sums = {
-        count_lots(one.sample(frac=1, random_state=order), REGIONS)["population"].sum()
-        for order in range(10)
-    }
+    longitude, latitude = CENTRES[0]
+    one = pd.DataFrame({"longitude": longitude, "latitude": latitude, "population": people})
+    sums = {density_of(one.sample(frac=1, random_state=order))[IDS[0]] for order in range(10)}
     assert len(sums) == 1
+
+
+def about(**changes):
+    return Indicator.model_validate(MEASURED["population_density"] | changes)
+
+
+def test_a_region_without_a_value_has_no_row():
+    raw = pd.Series([np.nan, 3.0, 0.0], index=IDS[:3])
+    table = indicators.describe("toy", "people", raw, about(), "somebody")
+    assert table["region_id"].tolist() == IDS[1:3]
+    assert table["value"].tolist() == pytest.approx([np.log(4), 0])
+    same = indicators.describe("toy", "people", raw, about(transform="identity"), "somebody")
+    assert same["value"].tolist() == [3, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([np.nan, np.nan], "people: no region has a value; check that its source covers the city"),
+        ([-1.0, 5.0], r"people: -1 has no ln\(1\+x\); set its transform to identity"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_in_one_line(values, message):
+    raw = pd.Series(values, index=IDS[:2])
+    with pytest.raises(InputError, match=message) as caught:
+        indicators.describe("toy", "people", raw, about(), "somebody")
+    assert "\n" not in str(caught.value)

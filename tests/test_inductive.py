@@ -13,12 +13,14 @@ from musecl.encoding.features import Features, read_features, write_features
 from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.prediction import draw_trials
 from musecl.evaluation.settings import EvaluateSettings
+from musecl.fusion import several
 from musecl.fusion.inputs import read_inputs
 from musecl.fusion.representation import FusionInputs
 from musecl.stages import inductive
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY
+from musecl.step.workers import GIVEN
 from small_city import job_in, random_trips, write_small_encoder
 from test_pairs import PAIRS
 from test_pretraining import SETTINGS
@@ -97,7 +99,7 @@ class Run:
 @pytest.fixture(scope="module")
 def done(job: Job) -> Run:
     pairs, vectors, fusions = [], [], []
-    embed, fuse = inductive.pretrain_and_embed, inductive.represent
+    embed, fuse = inductive.pretrain_and_embed, several.represent
 
     def embedding(job, view, features, of_view, *others):
         pairs.append(of_view)
@@ -110,7 +112,9 @@ def done(job: Job) -> Run:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inductive, "pretrain_and_embed", embedding)
-        patch.setattr(inductive, "represent", representing)
+        patch.setattr(several, "represent", representing)
+        # What is fused in another process is not seen in this one.
+        patch.setenv(GIVEN, "1")
         inductive.run(job)
     job.publish()
     table = pd.read_csv(job.root / "data/toy/inductive.csv")
@@ -247,14 +251,14 @@ def test_labels_change_no_vector(job, tmp_path, monkeypatch):
     group = max(groups, key=lambda one: len(one.rows))
     trials = draw_trials("random", None, len(group.rows), EvaluateSettings(**EVALUATE), seed=1)[:1]
     fused: list[np.ndarray] = []
-    original = inductive.fuse
+    original = inductive.fuse_each
 
     def recording(*arguments):
-        part = original(*arguments)
-        fused.append(part.vectors)
-        return part
+        for part in original(*arguments):
+            fused.append(part.vectors)
+            yield part
 
-    monkeypatch.setattr(inductive, "fuse", recording)
+    monkeypatch.setattr(inductive, "fuse_each", recording)
     city = inductive.read_city(job, regions)
     for name, labels in (("as", group.labels), ("permuted", group.labels[::-1])):
         predict = inductive.by_everything(job, city, tmp_path / name)

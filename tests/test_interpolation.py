@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.indicators.interpolation import interpolate_counts, median_of_classes
+from musecl.sources.sample.interpolation import interpolate_counts, median_of_classes
 
 LOT = st.tuples(
     st.sampled_from(["r1", "r2", "r3", None]),

@@ -5,17 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from closure import ROOT, code_of
+from closure import PACKAGE, ROOT, imported_modules
 from musecl.evaluation.methods import Block, Method
 from musecl.evaluation.prediction import draw_trials, predict_from_vectors
 from musecl.evaluation.scoring import summarise
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import SPLITS
-from musecl.sources.settings import Generated
-from musecl.stages.ceiling import oracle_r2
-from musecl.step.pipeline import read_stages
-from musecl.step.tables import KEY
-from musecl.synthetic.latents import (
+from musecl.sources.synth.latents import (
     MODALITIES,
     WEIGHTS,
     best_r2,
@@ -23,6 +19,10 @@ from musecl.synthetic.latents import (
     draw_latents,
     nearest_cells,
 )
+from musecl.sources.synth.settings import Generated
+from musecl.stages.ceiling import oracle_r2
+from musecl.step.pipeline import read_stages
+from musecl.step.tables import KEY
 
 MLP = MlpSettings(
     methods=[],
@@ -38,6 +38,7 @@ MLP = MlpSettings(
 
 def city(cells: int = 400, seed: int = 3, noise: float = 0.5, **strength: float) -> Generated:
     return Generated(
+        provider="synth",
         cells=cells,
         seed=seed,
         correlation_km=2.0,
@@ -121,9 +122,13 @@ def test_the_same_settings_draw_the_same_city_and_noise_touches_labels_alone() -
     assert not np.allclose(first.fields, draw_latents(city(seed=4)).fields)
 
 
-def test_no_stage_but_fetch_and_ceiling_knows_the_hidden_fields() -> None:
+def test_nothing_but_the_provider_and_ceiling_knows_the_hidden_fields() -> None:
+    hidden = {f"musecl.sources.synth.{name}" for name in ("latents", "synthesis")}
     knowing = {
-        stage for stage in read_stages(ROOT) if "workflow/musecl/synthetic" in code_of(stage)
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if hidden & imported_modules(path)
     }
-    assert knowing == {"fetch", "ceiling"}
+    provider = {f"sources/synth/{name}.py" for name in ("layers", "synthesis")}
+    assert knowing == provider | {"stages/ceiling.py"}
     assert not (set(read_stages(ROOT)["ceiling"]["do"]["outs"]) - {"results/${item}/ceiling.csv"})

@@ -35,10 +35,17 @@ def above(stage: str) -> set[str]:
 
 @pytest.mark.parametrize("stage", REPRESENTING)
 def test_no_indicator_reaches_a_representation(stage: str) -> None:
-    assert "indicators" not in above(stage)
-    assert "fetch" in above(stage)
+    assert not {"indicators", "fetch_indicators"} & above(stage)
+    assert "fetch_boundary" in above(stage)
+
+
+def test_every_other_layer_reaches_the_fusion() -> None:
+    layers = ("places", "mobility", "remote_view", "street_view")
+    assert {f"fetch_{layer}" for layer in layers} <= above("fuse")
 
 
 def test_indicators_reach_what_judges_and_nothing_else() -> None:
-    judging = {name for name in PER_CITY if "indicators" in above(name)} - {"indicators"}
-    assert judging == {"evaluate", "predict", "baselines", "ablations", "inductive"}
+    judging = {"evaluate", "predict", "baselines", "ablations", "inductive"}
+    for stage, more in (("indicators", set()), ("fetch_indicators", {"indicators"})):
+        reached = {name for name in PER_CITY if stage in above(name)} - {stage}
+        assert reached == judging | more

@@ -1,6 +1,7 @@
 """Positives and negatives of every kind: who they are, and who they never are."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,10 +24,16 @@ IDS = REGIONS["region_id"].to_list()
 NEIGHBOURS = dict(zip(IDS, map(set, REGIONS["neighbours"]), strict=True))
 TOP = 3
 PLACES = PlacePairSettings(
-    positives="similar", negatives="random", top=TOP, rings=2, ignored_categories=[]
+    positives="similar",
+    fallback="neighbours",
+    negatives="random",
+    top=TOP,
+    rings=2,
+    ignored_categories=[],
 )
 MOBILITY = MobilityPairSettings(
     positives="similar",
+    fallback="same_region",
     negatives="random",
     top=TOP,
     profile="origin_destination",
@@ -224,6 +231,28 @@ def test_mobility_pairs_are_nearest_by_the_profile_that_the_settings_name(profil
             np.testing.assert_allclose(-found, np.sort(distances)[1 : TOP + 1], atol=1e-6)
     else:
         assert table.loc[~own, "similarity"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("fallback", ["neighbours", "same_region", "random"])
+@pytest.mark.parametrize("negatives", ["random", "hard"])
+def test_a_city_that_lacks_what_is_compared_is_paired_as_the_fallback_says(fallback, negatives):
+    histogram = random_histogram(REGIONS).iloc[:0]
+    flows, od, _ = random_trips(REGIONS)
+    changes = {"fallback": fallback, "negatives": negatives}
+    tables = [
+        place_pairs(
+            PLACES.model_copy(update=changes), REGIONS, histogram, np.random.default_rng(1)
+        ),
+        mobility_pairs(
+            MOBILITY.model_copy(update=changes),
+            REGIONS,
+            flows.iloc[:0],
+            od.iloc[:0],
+            np.random.default_rng(1),
+        ),
+    ]
+    for table in tables:
+        pd.testing.assert_frame_equal(table, paired(positives=fallback))
 
 
 def test_more_positives_than_regions_are_refused():

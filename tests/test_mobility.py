@@ -1,4 +1,4 @@
-"""The mobility stage: where and when trips start, and which half of them it may see."""
+"""The mobility stage: where and when trips start, and which half of the sample's it may see."""
 
 import geopandas as gpd
 import numpy as np
@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 from shapely import Point
 
+from musecl.flows import locate
+from musecl.sources.contract import Trips
+from musecl.sources.sample import mobility as sample
 from musecl.stages import mobility
 from small_city import disk_of_regions, job_in, trips_between
 
@@ -14,12 +17,15 @@ REGIONS = disk_of_regions()
 
 def run_on(root, monkeypatch, trips):
     folder = root / "data" / "toy"
-    (folder / "source").mkdir(parents=True)
+    (folder / "raw/mobility").mkdir(parents=True)
     REGIONS.to_parquet(folder / "regions.parquet")
-    monkeypatch.setattr(mobility, "read_trips", lambda source, folder: trips)
+    monkeypatch.setattr(sample, "read_trips", lambda folder: trips)
     outputs = ["flows.parquet", "origin_destination.parquet"]
     job = job_in(
-        root, ["source", "regions.parquet"], outputs, cities__toy__sources__mobility="sample"
+        root,
+        ["raw/mobility", "regions.parquet"],
+        outputs,
+        cities__toy__mobility=None if trips is None else {"provider": "sample"},
     )
     mobility.run(job)
     job.publish()
@@ -33,7 +39,7 @@ def test_ends_lie_in_the_region_that_contains_them():
     for end in ("origin", "destination"):
         table[f"{end}_longitude"] = generator.uniform(west - 0.01, east + 0.01, 150)
         table[f"{end}_latitude"] = generator.uniform(south - 0.01, north + 0.01, 150)
-    located = mobility.locate_trips(table, REGIONS)
+    located = locate(Trips(table.assign(trips=1.0)), REGIONS)
     for end in ("origin", "destination"):
         points = gpd.points_from_xy(table[f"{end}_longitude"], table[f"{end}_latitude"])
         expected = [
@@ -60,7 +66,9 @@ def test_ends_lie_in_the_region_that_contains_them():
     ],
 )
 def test_hour_is_that_of_the_start_and_null_without_one(starts, hours):
-    located = mobility.locate_trips(trips_between(REGIONS, [(0, 1), (2, 3)], starts), REGIONS)
+    located = locate(
+        Trips(trips_between(REGIONS, [(0, 1), (2, 3)], starts).assign(trips=1.0)), REGIONS
+    )
     assert located["hour"].to_list() == hours
 
 
@@ -82,7 +90,8 @@ def test_the_stage_counts_the_input_half_and_drops_ends_outside(tmp_path, monkey
     assert flows["hour"].dtype == "Int8"
     assert pairs[["origin", "destination", "trips"]].to_numpy().tolist() == [[ids[0], ids[1], 2]]
     printed = capsys.readouterr().out
-    assert "5 of 7 trips are input; in no region lie 2 origins, 2 destinations" in printed
+    assert "5 of 7 trips are input" in printed
+    assert "5 rows; in no region lie 2 origins, 2 destinations" in printed
 
 
 def test_hours_stand_apart(tmp_path, monkeypatch):
@@ -93,8 +102,10 @@ def test_hours_stand_apart(tmp_path, monkeypatch):
     assert flows.groupby("region_id")["outflow"].sum().tolist() == [4, 0]
 
 
-def test_a_city_without_trips_has_empty_tables(tmp_path, monkeypatch):
-    flows, pairs = run_on(tmp_path, monkeypatch, trips_between(REGIONS, [(None, None)]))
+@pytest.mark.parametrize("trips", [trips_between(REGIONS, [(None, None)]), None])
+def test_a_city_without_trips_has_empty_tables(tmp_path, monkeypatch, capsys, trips):
+    flows, pairs = run_on(tmp_path, monkeypatch, trips)
+    assert ("this city has none" in capsys.readouterr().out) == (trips is None)
     assert flows.empty
     assert pairs.empty
     assert flows["hour"].dtype == "Int8"

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from drawn_city import LABELS, build_root, census_table, lots_table, run_stage
-from musecl.stages import remote_view, scene, street_view
+from musecl.stages import fetch_remote_view, fetch_street_view, remote_view, street_view
 
-STAGES = (scene, remote_view, street_view)
-OUTPUTS = ("scene", "remote_view", "street_view")
-# Says only where the images come from.
-UNCHANGED = "scene/about.json"
+STAGES = (fetch_remote_view, fetch_street_view, remote_view, street_view)
+OUTPUTS = ("raw/remote_view", "raw/street_view", "remote_view", "street_view")
+# Say only what the images are.
+UNCHANGED = {"remote_view/about.json", "street_view/about.json"}
 
 
 def images_of(root: Path, lots: pd.DataFrame, census: pd.DataFrame) -> dict[str, bytes]:
-    """Every byte that the three stages write for a city of these lots."""
+    """Every byte that the stages of both views write for a city of these lots."""
     build_root(root, lots, census)
     for stage in STAGES:
         run_stage(root, stage)
@@ -44,7 +44,9 @@ def test_labels_do_not_change_any_byte(tmp_path: Path, drawn: dict[str, bytes]) 
     figures = [column for column in census if column not in ("nta2020", "nta_code")]
     exchanged = census.assign(**{c: census[c].to_numpy()[::-1] for c in figures})
     assert images_of(tmp_path, others, exchanged) == drawn
-    assert len(drawn) == 6
+    # Of each view's raw folder raster, roads, lot counts and provenance; the shard and what it is
+    # of each view, and the lot counts beside the chips.
+    assert len(drawn) == 2 * 4 + 3 + 2
 
 
 def test_labels_out_of_all_proportion_do_not_either(
@@ -68,7 +70,7 @@ def test_moving_the_lots_changes_every_output(tmp_path: Path, drawn: dict[str, b
     lots.loc[half, "longitude"] += 50 / 84_500
     changed = images_of(tmp_path, lots, census_table())
     assert set(changed) == set(drawn)
-    assert {name for name in drawn if changed[name] == drawn[name]} == {UNCHANGED}
+    assert {name for name in drawn if changed[name] == drawn[name]} == UNCHANGED
 
 
 def test_a_second_run_gives_the_same_bytes(tmp_path: Path, drawn: dict[str, bytes]) -> None:

@@ -16,6 +16,7 @@ OUTPUTS = ["remote_view_pairs.parquet", "street_view_pairs.parquet"]
 PAIRS = {
     "remote_view": {
         "positives": "similar",
+        "fallback": "neighbours",
         "negatives": "random",
         "top": 4,
         "rings": 2,
@@ -23,6 +24,7 @@ PAIRS = {
     },
     "street_view": {
         "positives": "similar",
+        "fallback": "same_region",
         "negatives": "random",
         "top": 3,
         "profile": "origin_destination",
@@ -70,12 +72,29 @@ def test_the_stage_depends_on_the_seed_and_not_on_the_order_of_rows(tmp_path):
     assert (first[0]["negative"] != reseeded[0]["negative"]).any()
 
 
-def test_without_any_trip_every_region_is_its_own_street_view_positive(tmp_path):
+def test_without_any_trip_every_region_is_its_own_street_view_positive(tmp_path, capsys):
     regions, histogram, flows, od = tables()
-    _, by_mobility = run_on(tmp_path, [regions, histogram, flows.iloc[:0], od.iloc[:0]])
+    by_places, by_mobility = run_on(tmp_path, [regions, histogram, flows.iloc[:0], od.iloc[:0]])
     assert (by_mobility["anchor"] == by_mobility["positive"]).all()
     assert (by_mobility["reason"] == "same region").all()
     assert len(by_mobility) == 3 * len(REGIONS)
+    assert set(by_places["reason"]) == {"places"}
+    assert "no mobility; positives are same_region instead" in capsys.readouterr().out
+
+
+def test_without_any_place_a_region_is_paired_with_its_neighbours(tmp_path, capsys):
+    regions, _, flows, od = tables()
+    nowhere = pd.DataFrame({"region_id": []}, dtype=str)
+    by_places, by_mobility = run_on(tmp_path, [regions, nowhere, flows, od])
+    beside = dict(zip(regions["region_id"], map(set, regions["neighbours"]), strict=True))
+    assert set(by_places["anchor"]) == set(beside)
+    for pair in by_places.itertuples():
+        assert pair.positive in beside[pair.anchor]
+        assert pair.negative not in (pair.anchor, pair.positive)
+    assert set(by_places["reason"]) == {"neighbours"}
+    assert by_places["similarity"].isna().all()
+    assert set(by_mobility["reason"]) == {"mobility", "same region"}
+    assert "no places; positives are neighbours instead" in capsys.readouterr().out
 
 
 def test_the_stage_writes_pairs_that_no_similarity_chose(tmp_path):

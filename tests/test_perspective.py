@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.imagery.perspective import (
+from musecl.sources.sample.perspective import (
     BUILDING_M,
     EYE_M,
     FIRST_STEP_M,
@@ -14,7 +14,7 @@ from musecl.imagery.perspective import (
     TREE_M,
     render_panorama,
 )
-from musecl.imagery.scene import CEMETERY, LAND, PARK, STATION, STREET, WATER, palette
+from musecl.sources.sample.scene import CEMETERY, LAND, PARK, STATION, STREET, WATER, palette
 
 STEP = 2.5
 SIZE = 201

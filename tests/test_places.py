@@ -8,15 +8,10 @@ from shapely import Point, box
 from shapely.affinity import translate
 
 from musecl import places as domain
-from musecl.places import (
-    arrange,
-    count_categories,
-    locate_areas,
-    locate_points,
-    locate_trip_ends,
-    street_type,
-)
+from musecl.places import count_categories, locate_areas, locate_places, locate_points
+from musecl.sources.sample import places as sample
 from musecl.stages import places as stage
+from musecl.step.errors import InputError
 from small_city import disk_of_regions, job_in
 
 REGIONS = disk_of_regions()
@@ -27,6 +22,11 @@ CENTRES = REGIONS[["longitude", "latitude"]].to_numpy()
 def stations():
     rows = [("Alpha", *CENTRES[0]), ("Beta", *CENTRES[0]), ("Alpha", *CENTRES[4]), ("Far", -70, 40)]
     return pd.DataFrame(rows, columns=["name", "longitude", "latitude"])
+
+
+def points(**columns):
+    """The stations as a provider gives places."""
+    return sample.at_points(stations(), **{"category": "subway station", "text": "x"} | columns)
 
 
 def areas():
@@ -60,7 +60,8 @@ def trips():
 
 
 def test_points_lie_in_one_region_each_and_count_once():
-    rows = locate_points(stations(), REGIONS, "subway station", "Subway station {name}")
+    named = points(text="Subway station " + stations()["name"])
+    rows = locate_points(named, REGIONS)
     assert rows[["region_id", "name", "text"]].to_numpy().tolist() == [
         [IDS[0], "Alpha", "Subway station Alpha"],
         [IDS[0], "Beta", "Subway station Beta"],
@@ -99,43 +100,41 @@ def test_areas_of_another_reference_system_weigh_the_same():
     np.testing.assert_allclose(mine["weight"], locate_areas(areas(), REGIONS)["weight"], atol=2e-6)
 
 
-def test_streets_at_trip_ends_stand_once_per_region():
-    rows = arrange([locate_trip_ends(trips(), REGIONS)])
-    assert rows[["region_id", "name", "category"]].to_numpy().tolist() == [
-        [IDS[0], "Broadway", "trip end on avenue"],
-        [IDS[0], "Secret Street", "trip end on street"],
-        [IDS[1], "5th Avenue", "trip end on avenue"],
-        [IDS[5], "Secret Street", "trip end on street"],
-    ]
-    shuffled = locate_trip_ends(trips().sample(frac=1, random_state=2), REGIONS)
-    pd.testing.assert_frame_equal(rows, arrange([shuffled]))
+def test_a_name_that_is_observed_again_counts_once_per_region_where_it_was_first():
+    rows = [(name, 0, 0.001 * number) for number, name in enumerate("abaab")]
+    rows += [("a", 4, 0.0), ("a", 4, 0.001), ("far", 0, 5.0)]
+    table = pd.DataFrame(
+        [(name, CENTRES[row, 0] + shift, CENTRES[row, 1]) for name, row, shift in rows],
+        columns=["name", "longitude", "latitude"],
+    )
+    observed = sample.at_points(table, category="street", text="x", observed=True)
+    found = locate_places(observed, REGIONS)
+    expected = [[IDS[0], "a"], [IDS[0], "b"], [IDS[4], "a"]]
+    assert found[["region_id", "name"]].to_numpy().tolist() == expected
+    first = table["longitude"].iloc[[0, 1, 5]]
+    assert found["longitude"].tolist() == pytest.approx(first.tolist())
+    for unseen in (observed.assign(observed=False), observed.drop(columns="observed")):
+        assert len(locate_places(unseen, REGIONS)) == 7
+    once = observed.assign(observed=[True, False, True, False, True, True, True, True])
+    assert locate_places(once, REGIONS)["name"].tolist() == ["a", "a", "b", "b", "a"]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("5th Avenue", "avenue"),
-        ("Avenue B", "avenue"),
-        ("Park Avenue South", "avenue"),
-        ("Broadway", "avenue"),
-        ("West 57th Street", "street"),
-        ("Bridge Street", "street"),
-        ("Park Avenue Tunnel", "bridge or tunnel"),
-        ("Ed Koch Queensboro Bridge Upper Level", "bridge or tunnel"),
-        ("Queens Boulevard", "boulevard"),
-        ("JFK Access Road", "road"),
-        ("Riverside Drive", "road"),
-        ("Cathedral Parkway", "expressway or parkway"),
-        ("FDR Drive", "expressway or parkway"),
-        ("I 678 South", "expressway or parkway"),
-        ("NY 9A North", "expressway or parkway"),
-        ("Columbus Circle", "place"),
-        ("Terminal B Arrivals", "terminal"),
-        ("The Westin", "other way"),
-    ],
-)
-def test_street_type(name, kind):
-    assert street_type(name) == kind
+def test_points_of_another_reference_system_lie_in_the_same_regions():
+    mine = locate_places(points().to_crs(2263), REGIONS)
+    expected = locate_places(points(), REGIONS)
+    assert mine["region_id"].tolist() == expected["region_id"].tolist()
+    np.testing.assert_allclose(mine["longitude"], expected["longitude"], atol=1e-7)
+
+
+def test_points_and_areas_stand_together_in_one_order():
+    both = pd.concat([areas(), points()[["name", "category", "text", "geometry"]]])
+    found = locate_places(gpd.GeoDataFrame(both, crs=4326), REGIONS)
+    assert list(found.columns) == domain.COLUMNS
+    assert set(found["category"]) == {"park", "cemetery", "subway station"}
+    order = ["region_id", "category", "name", "longitude", "latitude"]
+    pd.testing.assert_frame_equal(found, found.sort_values(order, ignore_index=True))
+    mixed = gpd.GeoDataFrame(both.sample(frac=1, random_state=2), crs=4326)
+    pd.testing.assert_frame_equal(found, locate_places(mixed, REGIONS), check_exact=True)
 
 
 def test_histogram_adds_weights_and_knows_every_region():
@@ -153,7 +152,7 @@ def test_histogram_adds_weights_and_knows_every_region():
 
 def run_on(root, monkeypatch, trip_table):
     folder = root / "data" / "toy"
-    (folder / "source").mkdir(parents=True)
+    (folder / "raw/places").mkdir(parents=True)
     REGIONS.to_parquet(folder / "regions.parquet")
     middle = REGIONS.geometry.iloc[3]
     hoods = gpd.GeoDataFrame(
@@ -162,17 +161,20 @@ def run_on(root, monkeypatch, trip_table):
         crs=4326,
     )
     parks = areas()[["name", "geometry"]].assign(kind=["park", "cemetery", "other"])
-    monkeypatch.setattr(stage, "read_neighbourhoods", lambda source, folder: hoods)
-    monkeypatch.setattr(stage, "read_open_areas", lambda source, folder: parks)
-    monkeypatch.setattr(stage, "read_stations", lambda source, folder: stations())
-    monkeypatch.setattr(stage, "read_trips", lambda source, folder: trip_table)
+    monkeypatch.setattr(sample, "read_neighbourhoods", lambda folder: hoods)
+    monkeypatch.setattr(sample, "read_open_areas", lambda folder: parks)
+    monkeypatch.setattr(sample, "read_stations", lambda folder: stations())
+    monkeypatch.setattr(sample, "read_trips", lambda folder: trip_table)
+    return run_stage(root, {"provider": "sample"})
+
+
+def run_stage(root, provided):
     outputs = ["places.parquet", "place_histogram.parquet"]
-    job = job_in(
-        root, ["source", "regions.parquet"], outputs, cities__toy__sources__places="sample"
-    )
+    inputs = ["raw/places", "regions.parquet"]
+    job = job_in(root, inputs, outputs, cities__toy__places=provided)
     stage.run(job)
     job.publish()
-    return [pd.read_parquet(folder / name) for name in outputs]
+    return [pd.read_parquet(root / "data/toy" / name) for name in outputs]
 
 
 def test_the_stage_names_every_kind_and_never_the_label_half(tmp_path, monkeypatch):
@@ -202,12 +204,30 @@ def test_the_label_half_changes_no_byte(tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
-def test_a_city_may_lack_points_trips_and_areas():
-    nothing = [
-        locate_points(stations().iloc[:0], REGIONS, "subway station", "{name}"),
-        locate_areas(areas().iloc[2:], REGIONS),
-        locate_trip_ends(trips().iloc[:0], REGIONS),
-    ]
-    assert arrange(nothing).empty
-    assert list(arrange(nothing).columns) == domain.COLUMNS
-    assert count_categories(arrange(nothing), IDS)["region_id"].tolist() == IDS
+def test_a_city_may_lack_points_or_areas():
+    bare = points()[["name", "category", "text", "geometry"]]
+    for places in (bare, areas(), bare.iloc[:0], areas().iloc[2:]):
+        found = locate_places(places, REGIONS)
+        assert list(found.columns) == domain.COLUMNS
+        assert found.empty == (len(places) < 2)
+        assert count_categories(found, IDS)["region_id"].tolist() == IDS
+
+
+def test_a_city_without_places_has_empty_tables_and_no_zero(tmp_path, capsys):
+    (tmp_path / "data/toy").mkdir(parents=True)
+    REGIONS.to_parquet(tmp_path / "data/toy/regions.parquet")
+    places, histogram = run_stage(tmp_path, None)
+    assert list(places.columns) == domain.COLUMNS
+    assert list(histogram.columns) == ["region_id"]
+    assert places.empty and histogram.empty
+    assert "places: this city has none" in capsys.readouterr().out
+
+
+def test_places_that_lie_elsewhere_are_refused(tmp_path, monkeypatch):
+    far = points().iloc[[3]]
+    monkeypatch.setattr(stage, "read_layer", lambda job, layer: far)
+    (tmp_path / "data/toy").mkdir(parents=True)
+    REGIONS.to_parquet(tmp_path / "data/toy/regions.parquet")
+    with pytest.raises(InputError, match="places: none of 1 lies in a region") as caught:
+        run_stage(tmp_path, {"provider": "sample"})
+    assert "\n" not in str(caught.value)

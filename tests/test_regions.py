@@ -12,7 +12,7 @@ from shapely import LineString, MultiPolygon, Point, Polygon, box
 from shapely.affinity import rotate
 
 from musecl.geography.settings import RegionSettings
-from musecl.sources import sample
+from musecl.sources.sample.tables import BOROUGHS
 from musecl.sources.settings import Extent
 from musecl.stages import regions as stage
 from musecl.stages.regions import SCHEMA, build_regions
@@ -28,7 +28,9 @@ CORNER = Point(reversed(h3.cell_to_boundary(MIDDLE_CELL)[0]))
 
 
 def wanted(grid: str = "h3", share: float = 0.25) -> RegionSettings:
-    return RegionSettings(grid=grid, resolution=8, spacing_m=1000, minimum_land_share=share)
+    return RegionSettings(
+        grid=grid, resolution=8, spacing_m=1000, minimum_block_m2=0, minimum_land_share=share
+    )
 
 
 def boundary(*shapes: shapely.Geometry | None, crs: int | None = 4326) -> gpd.GeoDataFrame:
@@ -108,7 +110,9 @@ def test_all_land_lies_in_a_region_when_no_share_is_asked(name, grid):
 def test_long_edges_are_straight_in_degrees(grid):
     # A degree wide, a few hundred metres tall: in metres its southern edge bends by over 100 m.
     wide = box(-75.5, 40.70, -74.5, 40.703)
-    settings = RegionSettings(grid=grid, resolution=9, spacing_m=300, minimum_land_share=0)
+    settings = RegionSettings(
+        grid=grid, resolution=9, spacing_m=300, minimum_block_m2=0, minimum_land_share=0
+    )
     regions = build_regions(boundary(wide), settings)
     assert wide.difference(regions.union_all()).area < 1e-5 * wide.area
     assert shapely.intersects(regions.geometry.to_numpy(), wide).mean() > 0.99
@@ -217,8 +221,8 @@ def test_no_region_left(share, extent):
         build_regions(boundary(square(half=0.001)), wanted(share=share), extent)
 
 
-def run(root, extent=None, **section):
-    place = root / "data/toy/source" / sample.BOROUGHS
+def run(root, extent=None, roads=None, **section):
+    place = root / "data/toy/raw/boundary" / BOROUGHS
     place.parent.mkdir(parents=True, exist_ok=True)
     parts = boundary(*SHAPES["several parts"])
     parts.assign(name=[f"part {number}" for number in range(len(parts))]).to_file(
@@ -226,9 +230,10 @@ def run(root, extent=None, **section):
     )
     job = job_in(
         root,
-        ["source"],
+        ["raw/boundary", "raw/roads"],
         ["regions.parquet"],
-        cities__toy__sources__boundary="sample",
+        cities__toy__boundary={"provider": "sample"},
+        cities__toy__roads=roads,
         cities__toy__extent=extent,
         regions=wanted().model_dump() | section,
     )
@@ -260,3 +265,72 @@ def test_an_extent_that_cannot_be_is_a_wrong_parameter(tmp_path):
     extent = {"west": 1, "south": 40, "east": -73, "north": 41}
     with pytest.raises(ParameterError, match=r"extent.*west must be below east"):
         run(tmp_path, extent)
+
+
+def tracts(names: list[str] | None = None) -> gpd.GeoDataFrame:
+    """Four squares in a row, the last of two parts, the third apart by a slit of centimetres."""
+    shapes = [square(0.04 * step, half=0.02) for step in range(4)]
+    shapes[2] = box(shapes[2].bounds[0] + 1e-7, *shapes[2].bounds[1:])
+    shapes[3] = MultiPolygon([shapes[3], square(0.3, half=0.01)])
+    table = gpd.GeoDataFrame(geometry=shapes, crs=4326).to_crs(32618)
+    return table if names is None else table.assign(name=names)
+
+
+def test_polygons_of_the_boundary_are_the_regions():
+    regions = build_regions(tracts(["d", "b", "c", "a"]), wanted("polygons"))
+    assert regions["region_id"].tolist() == ["a", "b", "c", "d"]
+    around = dict(zip(regions["region_id"], regions["neighbours"], strict=True))
+    assert around == {"a": ["c"], "b": ["c", "d"], "c": ["a", "b"], "d": ["b"]}
+    assert regions["land_share"].to_numpy() == pytest.approx(1, abs=1e-3)
+    for row in regions.itertuples():
+        inside = Point(row.longitude, row.latitude)
+        assert row.geometry.contains(inside)
+        assert h3.latlng_to_cell(inside.y, inside.x, 6) == row.parent
+        assert h3.latlng_to_cell(inside.y, inside.x, 5) == row.wide_parent
+    SCHEMA.validate(regions)
+
+
+def test_polygons_of_one_name_are_one_region():
+    regions = build_regions(tracts(["x", "x", "y", "y"]), wanted("polygons"))
+    assert regions["region_id"].tolist() == ["x", "y"]
+
+
+def test_polygons_without_names_are_refused():
+    with pytest.raises(InputError, match="have no names; set `name`"):
+        build_regions(tracts(), wanted("polygons"))
+
+
+def streets(*norths: float) -> gpd.GeoDataFrame:
+    """Streets from west to east through the square, and one from south to north."""
+    lines = [
+        LineString([(LONGITUDE - 0.03, LATITUDE + n), (LONGITUDE + 0.03, LATITUDE + n)])
+        for n in norths
+    ]
+    across = LineString([(LONGITUDE, LATITUDE - 0.03), (LONGITUDE, LATITUDE + 0.03)])
+    return gpd.GeoDataFrame(geometry=[*lines, across], crs=4326).to_crs(3857)
+
+
+def test_blocks_between_roads_are_the_regions():
+    settings = wanted("blocks").model_copy(update={"minimum_block_m2": 1000.0})
+    regions = build_regions(boundary(square()), settings, roads=streets(-0.01, 0.01, 0.010001))
+    # Three rows of two; what lies between the two carriageways is no block.
+    assert len(regions) == 6
+    assert regions["land_share"].to_numpy() == pytest.approx(1, abs=1e-3)
+    whole = gpd.GeoSeries([square()], crs=4326).to_crs(32618).area.sum() / 1e6
+    assert regions["area_km2"].sum() == pytest.approx(whole, rel=1e-3)
+    assert sorted(map(len, regions["neighbours"])) == [2, 2, 2, 2, 3, 3]
+    SCHEMA.validate(regions)
+
+
+def test_blocks_need_roads(tmp_path):
+    with pytest.raises(InputError, match=r"grid is blocks, and the city has no roads; give cities"):
+        run(tmp_path, grid="blocks")
+
+
+def test_the_stage_reads_the_roads_of_the_city(tmp_path):
+    place = tmp_path / "data/toy/raw/roads"
+    place.mkdir(parents=True)
+    streets(0).to_file(place / "roads.gpkg")
+    roads = {"provider": "file", "path": "roads.gpkg"}
+    found = read_geotable(run(tmp_path, roads=roads, grid="blocks", minimum_land_share=0))
+    assert found["region_id"].str.startswith("block_").all()

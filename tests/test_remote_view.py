@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import yaml
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from rasterio.transform import from_bounds
@@ -17,9 +18,10 @@ from drawn_city import (
     regions_table,
     run_stage,
 )
-from musecl.imagery.images import iterate_images, read_image_index
-from musecl.stages import remote_view, scene
-from musecl.stages.remote_view import ChipCutter
+from musecl.imagery.chips import ChipCutter
+from musecl.imagery.images import COUNTED, imagery_of, iterate_images, read_image_index
+from musecl.sources.contract import Rasters
+from musecl.stages import fetch_remote_view, remote_view
 from musecl.step.errors import InputError
 
 UTM = CRS.from_epsg(32618)
@@ -71,8 +73,8 @@ def cut(path: Path, east_m: float = 0.0, north_m: float = 0.0) -> NDArray[np.uin
     to_utm = Transformer.from_crs(4326, UTM, always_xy=True)
     east, north = to_utm.transform(LONGITUDE, LATITUDE)
     spot = to_utm.transform(east + east_m, north + north_m, direction="INVERSE")
-    with rasterio.open(path) as raster:
-        return ChipCutter(raster, UTM, GROUND_M, PIXELS).cut(*spot)
+    (chip,) = ChipCutter(Rasters([path]), UTM, GROUND_M, PIXELS).cut([spot])
+    return chip
 
 
 CRSS = ["EPSG:32618", "EPSG:4326", "EPSG:3857", "EPSG:32617"]
@@ -203,7 +205,7 @@ def test_other_rasters_are_refused(tmp_path: Path, bands: NDArray, crs: str, sai
 def root(tmp_path: Path) -> Path:
     chips = {"remote_view": {"ground_m": GROUND_M, "pixels": PIXELS}}
     root = build_root(tmp_path, lots_table(), census_table(), **chips)
-    run_stage(root, scene)
+    run_stage(root, fetch_remote_view)
     return root
 
 
@@ -218,6 +220,10 @@ def test_every_region_of_the_drawn_city_has_a_chip(root: Path) -> None:
     )
     (chips,) = iterate_images(root / "data/tiny/remote_view", 99)
     assert chips.shape == (7, PIXELS, PIXELS, 3)
+    assert imagery_of(root / "data/tiny/remote_view") == "rendered"
+    counted = pd.read_parquet(root / "data/tiny/remote_view" / COUNTED)
+    assert counted["region_id"].tolist() == regions["region_id"].tolist()
+    assert counted["lots"].sum() > 100
 
 
 def test_regions_outside_the_raster_are_counted(
@@ -229,12 +235,22 @@ def test_regions_outside_the_raster_are_counted(
     found = len(read_image_index(root / "data/tiny/remote_view"))
     assert 7 < found < len(regions)
     said = capsys.readouterr().out
-    assert f"{found} chips, {len(regions) - found} regions outside the raster" in said
+    assert f"{found} chips, {len(regions) - found} regions have none" in said
 
 
 def test_a_raster_of_another_place_is_an_error(root: Path) -> None:
     place = (100_000.0, 5_000_000.0, 101_000.0, 5_001_000.0)
     bands = np.zeros((3, 50, 50), np.uint8)
-    write_raster(root / "data/tiny/scene/scene.tif", bands, "EPSG:32633", place)
+    write_raster(root / "data/tiny/raw/remote_view/scene.tif", bands, "EPSG:32633", place)
     with pytest.raises(InputError, match="no region has an image"):
         run_stage(root, remote_view)
+
+
+def test_a_city_without_the_view_has_none(root: Path) -> None:
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    params["cities"]["tiny"]["remote_view"] = None
+    (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    run_stage(root, fetch_remote_view)
+    run_stage(root, remote_view)
+    assert [path.name for path in (root / "data/tiny/remote_view").iterdir()] == ["about.json"]
+    assert imagery_of(root / "data/tiny/remote_view") is None

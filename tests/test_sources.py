@@ -1,4 +1,4 @@
-"""Readers of the sample, on tiny files in the real formats; whole, odd and damaged."""
+"""Readers of the sample's tables, on tiny files in the real formats; whole, odd and damaged."""
 
 import hashlib
 import json
@@ -11,29 +11,28 @@ import pandas as pd
 import pytest
 import shapely
 
-from musecl import sources
-from musecl.sources import sample
-from musecl.step.errors import InputError, ParameterError
+from musecl.sources.sample import tables
+from musecl.step.errors import InputError
 
 READERS = {
-    "boundary": sources.read_boundary,
-    "open areas": sources.read_open_areas,
-    "neighbourhoods": sources.read_neighbourhoods,
-    "stations": sources.read_stations,
-    "lots": sources.read_lots,
-    "trips": sources.read_trips,
-    "lot labels": sources.read_lot_labels,
-    "census": sources.read_census,
+    "boundary": tables.read_boundary,
+    "open areas": tables.read_open_areas,
+    "neighbourhoods": tables.read_neighbourhoods,
+    "stations": tables.read_stations,
+    "lots": tables.read_lots,
+    "trips": tables.read_trips,
+    "lot labels": tables.read_lot_labels,
+    "census": tables.read_census,
 }
 FILES = {
-    "boundary": sample.BOROUGHS,
-    "open areas": sample.NEIGHBOURHOODS,
-    "neighbourhoods": sample.NEIGHBOURHOODS,
-    "stations": sample.STOPS,
-    "lots": sample.LOTS,
-    "trips": sample.ROUTES,
-    "lot labels": sample.LOTS,
-    "census": sample.CENSUS,
+    "boundary": tables.BOROUGHS,
+    "open areas": tables.NEIGHBOURHOODS,
+    "neighbourhoods": tables.NEIGHBOURHOODS,
+    "stations": tables.STOPS,
+    "lots": tables.LOTS,
+    "trips": tables.ROUTES,
+    "lot labels": tables.LOTS,
+    "census": tables.CENSUS,
 }
 LOTS = """\
 borough,block,lot,unitsres,latitude,longitude,county_fips,nta,modzcta,ct_population_density,\
@@ -104,21 +103,21 @@ def folder(tmp_path: Path) -> Path:
     """What `fetch` writes, a few rows each."""
     for name in FILES.values():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / sample.LOTS).write_text(LOTS, encoding="utf-8")
-    (tmp_path / sample.STOPS).write_text(STOPS, encoding="utf-8")
-    (tmp_path / sample.CENSUS).write_text(CENSUS, encoding="utf-8")
-    areas(AREAS).to_file(tmp_path / sample.NEIGHBOURHOODS, driver="GeoJSON")
-    areas(dict(list(AREAS.items())[:2])).to_file(tmp_path / sample.BOROUGHS, driver="GeoJSON")
+    (tmp_path / tables.LOTS).write_text(LOTS, encoding="utf-8")
+    (tmp_path / tables.STOPS).write_text(STOPS, encoding="utf-8")
+    (tmp_path / tables.CENSUS).write_text(CENSUS, encoding="utf-8")
+    areas(AREAS).to_file(tmp_path / tables.NEIGHBOURHOODS, driver="GeoJSON")
+    areas(dict(list(AREAS.items())[:2])).to_file(tmp_path / tables.BOROUGHS, driver="GeoJSON")
     write_routes(tmp_path, [route(0), route(1)])
     return tmp_path
 
 
 def write_routes(folder: Path, records: Any) -> None:
-    (folder / sample.ROUTES).write_text(json.dumps(records), encoding="utf-8")
+    (folder / tables.ROUTES).write_text(json.dumps(records), encoding="utf-8")
 
 
 def test_areas_come_by_their_type(folder) -> None:
-    open_areas = sources.read_open_areas("sample", folder)
+    open_areas = tables.read_open_areas(folder)
     assert open_areas[["name", "kind"]].to_numpy().tolist() == [
         ["Airport", "airport"],
         ["Astoria Park", "park"],
@@ -127,12 +126,12 @@ def test_areas_come_by_their_type(folder) -> None:
         ["Rikers Island", "other"],
         ["Sunnyside Yards", "other"],
     ]
-    residential = sources.read_neighbourhoods("sample", folder)
+    residential = tables.read_neighbourhoods(folder)
     assert residential[["code", "name", "borough"]].to_numpy().tolist() == [
         ["BK0101", "Greenpoint", "BROOKLYN"],
         ["BK0102", "Williamsburg", "BROOKLYN"],
     ]
-    land = sources.read_boundary("sample", folder)
+    land = tables.read_boundary(folder)
     assert list(land.columns) == ["district", "geometry"]
     assert land["district"].is_unique
     for table in (open_areas, residential, land):
@@ -141,7 +140,7 @@ def test_areas_come_by_their_type(folder) -> None:
 
 
 def test_stations_are_those_and_not_their_platforms(folder) -> None:
-    stations = sources.read_stations("sample", folder)
+    stations = tables.read_stations(folder)
     assert list(stations.columns) == ["name", "longitude", "latitude"]
     assert stations.to_numpy().tolist() == [
         ["Van Cortlandt Park, 242 St", -73.898583, 40.889248],
@@ -150,7 +149,7 @@ def test_stations_are_those_and_not_their_platforms(folder) -> None:
 
 
 def test_lots_are_positions_without_any_label(folder, capsys) -> None:
-    lots = sources.read_lots("sample", folder)
+    lots = tables.read_lots(folder)
     assert list(lots.columns) == ["latitude", "longitude", "borough", "block", "lot"]
     assert lots.to_numpy().tolist() == [
         [40.6470537, -74.0176216, "BK", 805, 70],
@@ -161,19 +160,19 @@ def test_lots_are_positions_without_any_label(folder, capsys) -> None:
 
 
 def test_no_label_changes_what_the_reader_of_lots_returns(folder) -> None:
-    before = sources.read_lots("sample", folder)
-    table = pd.read_csv(folder / sample.LOTS)
+    before = tables.read_lots(folder)
+    table = pd.read_csv(folder / tables.LOTS)
     kept = ["latitude", "longitude", "borough", "block", "lot"]
     for name in set(table.columns) - set(kept):
         table[name] = table[name].sample(frac=1, random_state=1).to_numpy()
-    table.assign(more_people=[1, 2, 3, 4]).to_csv(folder / sample.LOTS, index=False)
-    pd.testing.assert_frame_equal(sources.read_lots("sample", folder), before)
-    table[kept].to_csv(folder / sample.LOTS, index=False)
-    pd.testing.assert_frame_equal(sources.read_lots("sample", folder), before)
+    table.assign(more_people=[1, 2, 3, 4]).to_csv(folder / tables.LOTS, index=False)
+    pd.testing.assert_frame_equal(tables.read_lots(folder), before)
+    table[kept].to_csv(folder / tables.LOTS, index=False)
+    pd.testing.assert_frame_equal(tables.read_lots(folder), before)
 
 
 def test_labels_of_lots(folder) -> None:
-    labels = sources.read_lot_labels("sample", folder)
+    labels = tables.read_lot_labels(folder)
     columns = ["latitude", "longitude", "neighbourhood", "residential_units", "population"]
     assert list(labels.columns) == columns
     assert labels["population"].tolist() == [0.0, 12.786512205213072, 3.25]
@@ -182,7 +181,7 @@ def test_labels_of_lots(folder) -> None:
 
 
 def test_the_census_has_estimates_by_code_and_no_margins(folder) -> None:
-    census = sources.read_census("sample", folder)
+    census = tables.read_census(folder)
     assert list(census.columns) == ["code", "B01001_001E", "DP03_0052E"]
     assert census["code"].tolist() == ["BK01", "BX02"]
     assert census["B01001_001E"].tolist() == [900, 400]
@@ -190,7 +189,7 @@ def test_the_census_has_estimates_by_code_and_no_margins(folder) -> None:
 
 
 def test_a_trip_goes_from_its_first_to_its_last_point(folder) -> None:
-    trips = sources.read_trips("sample", folder)
+    trips = tables.read_trips(folder)
     assert trips.loc[1].drop(["start", "half"]).to_dict() == {
         "trip_id": "uuid-1",
         "origin_longitude": -73.97 + 1 / 1000,
@@ -212,13 +211,13 @@ def test_records_without_a_way_are_left_out_and_counted(folder, capsys) -> None:
         route(4, waypoints=route(4)["waypoints"][:1]),
     ]
     write_routes(folder, [route(0), *odd, route(5)])
-    assert sources.read_trips("sample", folder)["trip_id"].tolist() == ["uuid-0", "uuid-5"]
+    assert tables.read_trips(folder)["trip_id"].tolist() == ["uuid-0", "uuid-5"]
     assert "4 of 6 routes have no way and are left out" in capsys.readouterr().out
 
 
 def test_halves_are_stable_apart_and_about_half(folder) -> None:
     write_routes(folder, [route(number) for number in range(2000)])
-    trips = sources.read_trips("sample", folder)
+    trips = tables.read_trips(folder)
     assert set(trips["half"]) == {"input", "label"}
     # Three standard deviations of a fair coin are 67.
     assert abs((trips["half"] == "input").sum() - 1000) < 67
@@ -228,7 +227,7 @@ def test_halves_are_stable_apart_and_about_half(folder) -> None:
         assert half[trip_id] == ("label" if last_of_first_byte % 2 else "input")
 
     write_routes(folder, [route(number) for number in reversed(range(0, 2000, 3))])
-    again = sources.read_trips("sample", folder).set_index("trip_id")["half"]
+    again = tables.read_trips(folder).set_index("trip_id")["half"]
     assert again.equals(half[again.index])
 
 
@@ -305,20 +304,12 @@ DAMAGES = {
 def test_a_damaged_file_is_named_in_one_line(
     folder, layer: str, damage: Callable[[Path], None]
 ) -> None:
-    READERS[layer]("sample", folder)
+    READERS[layer](folder)
     path = folder / FILES[layer]
     damage(path)
     with pytest.raises(InputError) as caught:
-        READERS[layer]("sample", folder)
+        READERS[layer](folder)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert message.endswith("; fetch it again")
     assert "\n" not in message
-
-
-@pytest.mark.parametrize("layer", READERS)
-def test_a_source_that_does_not_exist(folder, layer: str) -> None:
-    with pytest.raises(
-        ParameterError, match=f"no source 'osm' for {layer}; there is sample(, synth)?$"
-    ):
-        READERS[layer]("osm", folder)

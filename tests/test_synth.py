@@ -8,50 +8,57 @@ import h3
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from pydantic import ValidationError
 
-from bare_pipeline import contents, lay_pipeline, run
-from musecl.imagery.images import iterate_images, read_image_index
-from musecl.imagery.rendering import render_chip, render_street
-from musecl.sources.settings import Generated
-from musecl.sources.synth import FACTORS
+from bare_pipeline import lay_pipeline, run
+from generated_city import entry, generated
+from musecl.imagery.images import imagery_of, iterate_images, read_image_index
+from musecl.sources.provider import PROVENANCE
+from musecl.sources.providers import LAYERS
+from musecl.sources.synth.latents import WEIGHTS, draw_latents
+from musecl.sources.synth.layers import GeneratedIndicator
+from musecl.sources.synth.rendering import FACTORS, render_chip, render_street
+from musecl.sources.synth.settings import Generated
+from musecl.sources.synth.synthesis import CATEGORIES, table_of
 from musecl.stages import (
     ceiling,
-    fetch,
+    fetch_boundary,
+    fetch_indicators,
+    fetch_mobility,
+    fetch_places,
+    fetch_remote_view,
+    fetch_roads,
+    fetch_street_view,
     indicators,
     mobility,
     places,
     regions,
     remote_view,
-    scene,
     street_view,
 )
 from musecl.step.errors import InputError
-from musecl.synthetic.latents import MODALITIES, draw_latents
-from musecl.synthetic.synthesis import CATEGORIES, write_city
 
-STAGES = (fetch, regions, places, mobility, indicators, scene, remote_view, street_view)
+STAGES = (
+    *(
+        fetch_boundary,
+        fetch_roads,
+        regions,
+        fetch_places,
+        fetch_mobility,
+        fetch_remote_view,
+        fetch_street_view,
+    ),
+    *(fetch_indicators, places, mobility, indicators, remote_view, street_view),
+)
 CELLS = 60
-
-
-def city(noise: float = 0.3, seed: int = 1, cells: int = CELLS, **strength: float) -> Generated:
-    return Generated(
-        cells=cells,
-        seed=seed,
-        correlation_km=2.0,
-        noise=noise,
-        strength=dict.fromkeys(MODALITIES, 1.5) | strength,
-    )
 
 
 def lay(root: Path, settings: Generated) -> Path:
     """A pipeline with this city alone."""
-    params = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
-    synth = params["cities"]["synth"] | {"generated": settings.model_dump()}
     small = {"viewpoints": 2, "pixels": 48}
     return lay_pipeline(
         root,
-        cities={"synth": synth},
+        cities={"synth": entry(settings)},
         remote_view={"ground_m": 1120, "pixels": 48},
         street_view=small,
     )
@@ -59,7 +66,7 @@ def lay(root: Path, settings: Generated) -> Path:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = lay(tmp_path_factory.mktemp("synth") / "root", city())
+    root = lay(tmp_path_factory.mktemp("synth") / "root", generated())
     for stage in STAGES:
         run(root, stage, "synth")
     return root
@@ -67,7 +74,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_regions_are_the_cells_that_were_drawn(root: Path) -> None:
     table = gpd.read_parquet(root / "data/synth/regions.parquet")
-    assert table["region_id"].tolist() == draw_latents(city()).cells
+    assert table["region_id"].tolist() == draw_latents(generated()).cells
     assert table["land_share"].min() > 0.99
 
 
@@ -84,7 +91,7 @@ def test_every_table_is_of_every_region(root: Path) -> None:
     table = pd.read_parquet(data / "indicators.parquet")
     assert table.groupby("indicator").size().tolist() == [CELLS] * 5
     assert set(table["shares_source_with"]) == {""}
-    latents = draw_latents(city())
+    latents = draw_latents(generated())
     for name, rows in table.groupby("indicator"):
         np.testing.assert_array_equal(rows["value"], latents.indicators[name])
 
@@ -100,22 +107,47 @@ def test_images_are_of_every_region_in_every_heading(root: Path) -> None:
     assert len({image.tobytes() for image in first}) == 3
 
 
-def test_the_scene_says_what_it_is_and_holds_no_label(root: Path) -> None:
-    folder = root / "data/synth/scene"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "about.json",
-        "remote_view.parquet",
-        "street_view.parquet",
-    ]
-    assert json.loads((folder / "about.json").read_text())["remote_view"] == "synth"
-    columns = set(pd.read_parquet(folder / "remote_view.parquet").columns)
-    assert columns == {"longitude", "latitude", *FACTORS, "draw"}
+POSITION = {"longitude", "latitude"}
+ENDS = {f"{end}_{axis}" for end in ("origin", "destination") for axis in POSITION}
+SHOWN = POSITION | {*FACTORS, "draw"}
+HANDED_OUT = {
+    "boundary": {"geometry"},
+    "places": POSITION | {"name", "category", "text"},
+    "mobility": ENDS,
+    "remote_view": SHOWN,
+    "street_view": SHOWN,
+    "indicators/synth": POSITION | {*WEIGHTS},
+}
 
 
-def test_counts_tell_what_was_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layer", HANDED_OUT)
+def test_a_layer_holds_its_own_columns_and_no_hidden_field(root: Path, layer: str) -> None:
+    folder = root / "data/synth/raw" / layer
+    assert {path.name for path in folder.iterdir()} == {"table.parquet", PROVENANCE}
+    assert set(pd.read_parquet(folder / "table.parquet").columns) == HANDED_OUT[layer]
+    about = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+    assert about["provider"] == "synth"
+    assert [record["file"] for record in about["files"]] == ["table.parquet"]
+    asked = len(WEIGHTS) if layer == "indicators/synth" else 1
+    assert len(about["settings"]) == asked
+
+
+@pytest.mark.parametrize("view", ["remote_view", "street_view"])
+def test_a_view_says_that_it_is_rendered(root: Path, view: str) -> None:
+    assert imagery_of(root / "data/synth" / view) == "rendered"
+
+
+def test_every_indicator_can_be_asked_for_and_no_other() -> None:
+    for name in WEIGHTS:
+        GeneratedIndicator(**generated().model_dump(), measure=name)
+    with pytest.raises(ValidationError, match="measure"):
+        GeneratedIndicator(**generated().model_dump(), measure="poverty_share")
+
+
+def test_counts_tell_what_was_seen() -> None:
     """Regress x on the logarithms of counts per cell: places per category, trips in and out."""
-    latents = draw_latents(city(cells=300))
-    write_city(latents, 1, tmp_path / "source")
+    settings = generated(cells=300)
+    latents = draw_latents(settings)
 
     def counts(table: pd.DataFrame, end: str, by: pd.Series) -> np.ndarray:
         at = table[[f"{end}latitude", f"{end}longitude"]].to_numpy()
@@ -127,10 +159,10 @@ def test_counts_tell_what_was_seen(tmp_path: Path) -> None:
         error = seen - inputs @ np.linalg.lstsq(inputs, seen, rcond=None)[0]
         return 1 - error.var(axis=0) / seen.var(axis=0)
 
-    listed = pd.read_parquet(tmp_path / "source/places.parquet")
+    listed = table_of("places", settings)
     tallies = counts(listed, "", listed["category"])
     assert explained(tallies, latents.observed["places"]).min() > 0.85
-    trips = pd.read_parquet(tmp_path / "source/trips.parquet")
+    trips = table_of("mobility", settings)
     east = (trips["destination_longitude"] > 3) + 2 * (trips["destination_latitude"] > 2)
     flows = [counts(trips, "origin_", east), counts(trips, "destination_", east * 0)]
     assert explained(np.hstack(flows), latents.observed["mobility"]).min() > 0.85
@@ -139,16 +171,20 @@ def test_counts_tell_what_was_seen(tmp_path: Path) -> None:
 def test_a_second_draw_gives_the_same_bytes_and_label_noise_changes_labels_alone(
     tmp_path: Path,
 ) -> None:
-    def files(name: str, settings: Generated) -> dict[str, bytes]:
-        write_city(draw_latents(settings), settings.seed, tmp_path / name)
-        return contents(tmp_path / name)
+    def files(settings: Generated) -> dict[str, bytes]:
+        found = {}
+        for layer in set(LAYERS) - {"roads"}:
+            table_of(layer, settings).to_parquet(tmp_path / "table.parquet", index=False)
+            found[layer] = (tmp_path / "table.parquet").read_bytes()
+        return found
 
-    first = files("first", city())
-    assert files("again", city()) == first
-    noisier = files("noisier", city(noise=5))
-    assert {name for name in first if noisier[name] != first[name]} == {"indicators.parquet"}
-    deaf = files("deaf", city(places=0))
-    assert {name for name in first if deaf[name] != first[name]} == {"places.parquet"}
+    first = files(generated())
+    assert files(generated()) == first
+    noisier = files(generated(noise=5))
+    assert {name for name in first if noisier[name] != first[name]} == {"indicators"}
+    for layer in ("places", "mobility", "remote_view", "street_view"):
+        deaf = files(generated(**{layer: 0}))
+        assert {name for name in first if deaf[name] != first[name]} == {layer}
 
 
 @pytest.mark.parametrize("render", [render_chip, render_street])
@@ -174,7 +210,7 @@ def test_each_factor_shows_in_an_image_and_the_rest_says_nothing(render, factor:
 
 
 def test_the_ceiling_stands_beside_what_was_reached_on_whatever_splits(root: Path) -> None:
-    names = sorted(draw_latents(city()).indicators)
+    names = sorted(draw_latents(generated()).indicators)
     rows = [
         {
             "indicator": name,
@@ -208,5 +244,5 @@ def test_regions_of_another_grid_have_no_ceiling() -> None:
     with pytest.raises(
         InputError, match=r"set regions\.grid h3 and regions\.resolution 8"
     ) as caught:
-        ceiling.require_cells(pd.Series(["hex_1_2"]), draw_latents(city()))
+        ceiling.require_cells(pd.Series(["hex_1_2"]), draw_latents(generated()))
     assert "\n" not in str(caught.value)

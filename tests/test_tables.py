@@ -183,11 +183,13 @@ def test_damaged_vectors_are_named(tmp_path, damage) -> None:
 
 
 def test_vectors_of_no_region(tmp_path) -> None:
-    write_vectors(
-        tmp_path / "v.parquet", pd.DataFrame({"region_id": []}), embedding=np.ones((0, 4))
-    )
-    with pytest.raises(InputError, match=r"v.parquet: holds no row; build it again"):
-        read_vectors(tmp_path / "v.parquet", "embedding")
+    keys = pd.DataFrame({"region_id": []})
+    write_vectors(tmp_path / "v.parquet", keys, embedding=np.ones((0, 4)))
+    found, vectors = read_vectors(tmp_path / "v.parquet", "embedding")
+    assert list(found.columns) == ["region_id"]
+    assert (len(found), vectors.shape, vectors.dtype) == (0, (0, 0), np.float32)
+    with pytest.raises(InputError, match=r"has no column 'fused'; it has region_id, embedding"):
+        read_vectors(tmp_path / "v.parquet", "fused")
 
 
 def test_vectors_of_another_length_than_their_keys_are_refused(tmp_path) -> None:

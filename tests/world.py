@@ -16,8 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Lower and midtown Manhattan and what lies across the river; everything else as in params.yaml.
 SMALLER: dict[str, Any] = {
-    "cities": {"nyc": {"extent": {"west": -74.02, "south": 40.69, "east": -73.93, "north": 40.78}}},
-    "scene": {"metres_per_pixel": 5.0},
+    "cities": {
+        "nyc": {
+            "extent": {"west": -74.02, "south": 40.69, "east": -73.93, "north": 40.78},
+            "remote_view": {"metres_per_pixel": 5.0},
+            "street_view": {"metres_per_pixel": 5.0},
+        }
+    },
     "remote_view": {"pixels": 64},
     "street_view": {"viewpoints": 2, "pixels": 64},
     "pairs": {"remote_view": {"top": 3}, "street_view": {"top": 3}},

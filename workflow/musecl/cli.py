@@ -1,4 +1,4 @@
-"""The command line: a command per stage, `stage`, which runs one through DVC, `preset`, `costs`.
+"""The command line: a command per stage, `stage` through DVC, `preset`, `costs` and `city`.
 
 A stage's module is imported when its command runs, so that no command waits for another's
 libraries. argparse parses: Snakemake and DVC start this by the thousand, and a parser with more to
@@ -62,6 +62,13 @@ def set_preset(name: str) -> None:
     print("\n".join(changes or [f"params.yaml is as presets/{name}.yaml has it"]))
 
 
+def manage_city(action: str, arguments: list[str]) -> None:
+    """Add a city of the user's files to params.yaml, or check what they hold."""
+    from musecl.cities.command import run_city
+
+    run_city(ROOT, action, arguments)
+
+
 def print_costs() -> None:
     """Print where the time of the last runs went."""
     from musecl.costs import costs
@@ -84,11 +91,14 @@ def read_command() -> Callable[[], None]:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(command: str, text: str, run: Callable[..., None], **arguments: str) -> None:
+    def add(
+        command: str, text: str, run: Callable[..., None], **arguments: str
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(command, help=text.replace("%", "%%"), description=text)
         added.set_defaults(run=run)
         for name, described in arguments.items():
             added.add_argument(name, help=described)
+        return added
 
     for stage, entry in read_stages(ROOT).items():
         of_city = {"city": "a city of params.yaml"} if "foreach" in entry else {}
@@ -98,6 +108,11 @@ def read_command() -> Callable[[], None]:
     text = "set in params.yaml what a preset sets, and print what that changes"
     add("preset", text, set_preset, name="a file of presets/: paper, ours")
     add("costs", "print where the time of the last runs went, from Snakemake's files", print_costs)
+    text = "add a city of your own files to params.yaml, or check what its files hold"
+    city = add("city", text, manage_city)
+    city.add_argument("action", choices=["add", "check"], help="`city add --help` says more")
+    # The options of an action are read when it runs.
+    city.add_argument("arguments", nargs=argparse.REMAINDER, help="of the action")
     found = vars(parser.parse_args())
     return partial(found.pop("run"), **found)
 

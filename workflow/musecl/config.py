@@ -18,10 +18,11 @@ from musecl.encoding.settings import (
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion.settings import FuseSettings
 from musecl.geography.settings import RegionSettings
-from musecl.imagery.settings import RemoteViewSettings, SceneSettings, StreetViewSettings
-from musecl.indicators.settings import IndicatorSettings
+from musecl.imagery.settings import RemoteViewSettings, StreetViewSettings
 from musecl.pairing.settings import PairSettings
+from musecl.sources.providers import LAYERS
 from musecl.sources.settings import City, Transfer
+from musecl.sources.synth.settings import Generated
 from musecl.step.errors import ParameterError
 from musecl.step.pipeline import BETWEEN, read_yaml
 from musecl.step.section import Section
@@ -43,10 +44,8 @@ class Params(Section):
         description="by the name of its folder in results: the cities with -to- between them"
     )
     regions: RegionSettings
-    scene: SceneSettings
     remote_view: RemoteViewSettings
     street_view: StreetViewSettings
-    indicators: IndicatorSettings
     pairs: PairSettings
     encoders: EncoderSettings
     pretrain_remote_view: PretrainSettings
@@ -72,8 +71,8 @@ class Params(Section):
     def _generated_cities(cls, names: list[str], info: ValidationInfo) -> list[str]:
         cities = info.data.get("cities", {})
         for name in names:
-            if "cities" in info.data and (name not in cities or cities[name].generated is None):
-                raise ValueError(f"{name!r} is no city that is generated")
+            if "cities" in info.data and not is_generated(cities.get(name)):
+                raise ValueError(f"{name!r} is no city whose every layer is generated, and alike")
         if len(set(names)) < len(names):
             raise ValueError("a city is named twice")
         return names
@@ -93,6 +92,26 @@ class Params(Section):
             if transfer.train == transfer.predict:
                 raise ValueError(f"{name!r} is from a city to itself")
         return transfers
+
+
+# Each indicator has a provider; and no road is generated.
+OWN = {"indicators", "roads"}
+
+
+def is_generated(city: City | None) -> bool:
+    """Whether every layer of a city is generated from the same settings."""
+    if city is None:
+        return False
+    layers = [getattr(city, layer) for layer in LAYERS if layer not in OWN]
+    sources = [indicator.source for indicator in city.indicators.values()]
+    given = [dict(layer or {}) for layer in layers] + [
+        {key: value for key, value in source.items() if key != "measure"} for source in sources
+    ]
+    first = Generated.model_validate(given[0]) if given[0].get("provider") == "synth" else None
+    return first is not None and all(
+        entry.get("provider") == "synth" and Generated.model_validate(entry) == first
+        for entry in given
+    )
 
 
 def load_params(path: Path) -> Params:

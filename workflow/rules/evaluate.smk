@@ -38,7 +38,8 @@ rule evaluate:
                 "evaluate@{city}",
                 regions="data/{city}/regions.parquet",
                 indicators="data/{city}/indicators.parquet",
-                scene="data/{city}/scene",
+                remote_view="data/{city}/remote_view",
+                street_view="data/{city}/street_view",
                 remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
                 street_view_embeddings="data/{city}/street_view_embeddings.parquet",
                 text_embeddings="data/{city}/text_embeddings.parquet",
@@ -60,7 +61,6 @@ rule evaluate:
     resources:
         mem_mb=4000,
     params:
-        "cities.{city}.sources",
         "seed",
         "evaluate",
     shell:

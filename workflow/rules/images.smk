@@ -1,40 +1,13 @@
 # Imagery of each region, from above and from the street.
 
 
-rule scene:
-    input:
-        unpack(
-            RECORDED.inputs(
-                "scene@{city}",
-                source="data/{city}/source",
-                regions="data/{city}/regions.parquet",
-            )
-        ),
-    output:
-        scene=directory("data/{city}/scene"),
-    log:
-        "logs/{city}/scene.log",
-    benchmark:
-        "logs/{city}/scene.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=3000,
-    params:
-        "cities.{city}.sources.remote_view",
-        "cities.{city}.sources.street_view",
-        "scene",
-    shell:
-        f"{DO} scene@{{wildcards.city}} {TOLD}"
-
-
 rule remote_view:
     input:
         unpack(
             RECORDED.inputs(
                 "remote_view@{city}",
                 regions="data/{city}/regions.parquet",
-                scene="data/{city}/scene",
+                raw="data/{city}/raw/remote_view",
             )
         ),
     output:
@@ -49,7 +22,7 @@ rule remote_view:
     resources:
         mem_mb=2000,
     params:
-        "cities.{city}.sources.remote_view",
+        "cities.{city}.remote_view",
         "remote_view",
     shell:
         f"{DO} remote_view@{{wildcards.city}} {TOLD}"
@@ -61,7 +34,7 @@ rule street_view:
             RECORDED.inputs(
                 "street_view@{city}",
                 regions="data/{city}/regions.parquet",
-                scene="data/{city}/scene",
+                raw="data/{city}/raw/street_view",
             )
         ),
     output:
@@ -76,7 +49,7 @@ rule street_view:
     resources:
         mem_mb=3000,
     params:
-        "cities.{city}.sources.street_view",
+        "cities.{city}.street_view",
         "seed",
         "street_view",
     shell:

@@ -6,7 +6,8 @@ rule regions:
         unpack(
             RECORDED.inputs(
                 "regions@{city}",
-                source="data/{city}/source",
+                boundary="data/{city}/raw/boundary",
+                roads="data/{city}/raw/roads",
             )
         ),
     output:
@@ -20,7 +21,8 @@ rule regions:
     resources:
         mem_mb=1500,
     params:
-        "cities.{city}.sources.boundary",
+        "cities.{city}.boundary",
+        "cities.{city}.roads",
         "cities.{city}.extent",
         "regions",
     shell:
@@ -32,7 +34,7 @@ rule places:
         unpack(
             RECORDED.inputs(
                 "places@{city}",
-                source="data/{city}/source",
+                raw="data/{city}/raw/places",
                 regions="data/{city}/regions.parquet",
             )
         ),
@@ -48,7 +50,7 @@ rule places:
     resources:
         mem_mb=2000,
     params:
-        "cities.{city}.sources.places",
+        "cities.{city}.places",
     shell:
         f"{DO} places@{{wildcards.city}} {TOLD}"
 
@@ -58,7 +60,7 @@ rule mobility:
         unpack(
             RECORDED.inputs(
                 "mobility@{city}",
-                source="data/{city}/source",
+                raw="data/{city}/raw/mobility",
                 regions="data/{city}/regions.parquet",
             )
         ),
@@ -74,7 +76,7 @@ rule mobility:
     resources:
         mem_mb=1500,
     params:
-        "cities.{city}.sources.mobility",
+        "cities.{city}.mobility",
     shell:
         f"{DO} mobility@{{wildcards.city}} {TOLD}"
 
@@ -84,7 +86,7 @@ rule indicators:
         unpack(
             RECORDED.inputs(
                 "indicators@{city}",
-                source="data/{city}/source",
+                raw="data/{city}/raw/indicators",
                 regions="data/{city}/regions.parquet",
             )
         ),
@@ -99,7 +101,6 @@ rule indicators:
     resources:
         mem_mb=2500,
     params:
-        "cities.{city}.sources",
-        "indicators",
+        "cities.{city}.indicators",
     shell:
         f"{DO} indicators@{{wildcards.city}} {TOLD}"

@@ -187,7 +187,7 @@ rule ceiling:
     resources:
         mem_mb=1000,
     params:
-        "cities.{city}.generated",
+        "cities.{city}.boundary",
         "seed",
         "fuse.rings",
     shell:

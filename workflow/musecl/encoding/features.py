@@ -32,6 +32,7 @@ INDEX_SCHEMA = pa.DataFrameSchema(
     },
     strict=True,
     unique=ROW_ORDER,
+    coerce=True,
 )
 
 
@@ -122,7 +123,7 @@ def write_features(
     index: pd.DataFrame,
     batches: Iterable[tuple[NDArray[np.floating], ...]],
 ) -> None:
-    """Write features batch by batch into a new folder.
+    """Write features batch by batch into a new folder; no row where the city lacks the view.
 
     Parameters
     ----------
@@ -159,6 +160,9 @@ def write_features(
         done += len(batch[0])
     if done != len(index):
         raise InputError(f"{folder.name}: {done} images for {len(index)} rows of their index")
+    if not arrays:
+        for name in ("pooled.npy", "hidden.npy"):
+            np.save(folder / name, np.zeros((0, 0), np.float32))
     for array in arrays:
         array.flush()
 

@@ -124,7 +124,7 @@ def align(
 
 
 def read_blocks(find: Callable[[str], Path], regions: pd.Series) -> dict[str, Block]:
-    """Read every block of `VECTORS`.
+    """Read every block of `VECTORS` that the city has.
 
     Parameters
     ----------
@@ -133,9 +133,11 @@ def read_blocks(find: Callable[[str], Path], regions: pd.Series) -> dict[str, Bl
     regions : Series of str
         N region_ids, in order.
     """
+    found = {name: read_vectors(find(file), column) for name, (file, column) in VECTORS.items()}
     return {
-        name: align(regions, *read_vectors(find(file), column), where=file)
-        for name, (file, column) in VECTORS.items()
+        name: align(regions, keys, vectors, where=VECTORS[name][0])
+        for name, (keys, vectors) in found.items()
+        if len(keys)
     }
 
 
@@ -148,7 +150,8 @@ def build_methods(
     ----------
     blocks : dict of Block
         `remote_view_pretrained`, `street_view_pretrained` (frozen features), `remote_view`,
-        `street_view`, `text` (trained, and text, embeddings), `musecl` (fused beside residual).
+        `street_view`, `text` (trained, and text, embeddings), `musecl` (fused beside residual);
+        what the city lacks is not among them.
     lots : int array of shape (N,), optional
         Lots per region, where the imagery is drawn from them: the plainest thing it shows.
     perceptrons : collection of str
@@ -157,13 +160,14 @@ def build_methods(
     Returns
     -------
     list of Method
-        `concat` has all five inputs of the fusion beside each other: what `musecl` must beat to
+        `concat` has all inputs of the fusion beside each other: what `musecl` must beat to
         show that attention, and not the mere width, predicts.
     """
     single = ["remote_view_pretrained", "street_view_pretrained", "remote_view", "street_view"]
     single.append("text")
-    of_method: dict[str, tuple[Block, ...]] = {name: (blocks[name],) for name in single}
-    of_method["concat"] = tuple(blocks[name] for name in single)
+    present = [name for name in single if name in blocks]
+    of_method: dict[str, tuple[Block, ...]] = {name: (blocks[name],) for name in present}
+    of_method["concat"] = tuple(blocks[name] for name in present)
     of_method["musecl"] = (blocks["musecl"],)
     if lots is not None:
         known = np.ones(len(lots), dtype=np.bool_)

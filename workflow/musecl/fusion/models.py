@@ -1,11 +1,13 @@
-"""How the two views and the text of a region become one vector: a module per `fuse.mode`.
+"""How the modalities of a region become one vector: a module per `fuse.mode`.
 
-A region is a few tokens: its remote view, its viewpoints on the street, its text. What a modality
-holds where it is absent cannot change anything. Every mode projects the tokens in the same way and
-makes of them what `forward` of any mode returns; `MODES` chooses by name.
+A region is a few tokens of each modality: its remote view, its viewpoints on the street, its text,
+and whatever else is given. What a modality holds where it is absent cannot change anything. Every
+mode projects the tokens in the same way and makes of them what `forward` of any mode returns;
+`MODES` chooses by name.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,47 +18,48 @@ DROPOUT = 0.1
 
 
 class Tokens(NamedTuple):
-    """What B regions bring into the fusion.
+    """What B regions bring into the fusion from one modality.
 
     Attributes
     ----------
-    remote : Tensor of shape (B, C, R)
-        C chips from above; the features of each kind side by side.
-    remote_present : bool Tensor of shape (B, C)
-    street : Tensor of shape (B, V, S)
-        V viewpoints on the street, in any order; the features of each kind side by side.
-    street_present : bool Tensor of shape (B, V)
-    text : Tensor of shape (B, T)
-    text_present : bool Tensor of shape (B,)
+    values : Tensor of shape (B, n, D)
+        n tokens in any order; the features of each kind side by side.
+    present : bool Tensor of shape (B, n)
+        False where a region has fewer.
     """
 
-    remote: Tensor
-    remote_present: Tensor
-    street: Tensor
-    street_present: Tensor
-    text: Tensor
-    text_present: Tensor
+    values: Tensor
+    present: Tensor
 
-    def rows(self, index: Tensor) -> "Tokens":
-        """Take regions by row."""
-        return Tokens(*(part[index] for part in self))
+
+# By modality, in an order that the first weights are drawn in.
+Modalities: TypeAlias = dict[str, Tokens]
+# By modality, how many of a token's features are of each kind; a token is made of each.
+Kinds: TypeAlias = dict[str, list[int]]
+
+
+def rows_of(modalities: Modalities, index: Tensor) -> Modalities:
+    """Take regions by row."""
+    return {
+        name: Tokens(tokens.values[index], tokens.present[index])
+        for name, tokens in modalities.items()
+    }
 
 
 class Fused(NamedTuple):
-    """What the fusion makes of B regions, each Tensor of shape (B, D).
+    """What the fusion makes of B regions.
 
     Attributes
     ----------
-    fused : Tensor
+    fused : Tensor of shape (B, D)
         The region's vector.
-    remote, street : Tensor
-        Each view before it has seen the other: the mean of its projected tokens, zero where the
-        view is absent.
+    alone : dict of Tensors of shape (B, D)
+        Each modality before it has seen the others: the mean of its projected tokens, zero where
+        it is absent.
     """
 
     fused: Tensor
-    remote: Tensor
-    street: Tensor
+    alone: dict[str, Tensor]
 
 
 class Attention(nn.Module):
@@ -78,91 +81,69 @@ class Attention(nn.Module):
         return normalised
 
 
-class Sizes(NamedTuple):
-    """Features that the tokens of `Tokens` have.
-
-    Attributes
-    ----------
-    remote_kinds : list of int
-        How many of a chip's features are of each kind; a token is made of each.
-    street, text : int
-        Features of a viewpoint and of the text.
-    """
-
-    remote_kinds: list[int]
-    street: int
-    text: int
-
-
 class Projection(nn.Module):
-    """Each modality's tokens, brought to one size by a linear layer of its own."""
+    """Each modality's tokens, brought to one size by a linear layer per kind of feature."""
 
-    def __init__(self, sizes: Sizes, embedding_size: int) -> None:
+    def __init__(self, kinds: Kinds, embedding_size: int) -> None:
         super().__init__()
-        self.remote_kinds = sizes.remote_kinds
-        self.remote = nn.ModuleList(nn.Linear(kind, embedding_size) for kind in sizes.remote_kinds)
-        self.street = nn.Linear(sizes.street, embedding_size)
-        self.text = nn.Linear(sizes.text, embedding_size)
-
-    def forward(self, tokens: Tokens) -> Tokens:
-        """Project the tokens of B regions; a chip becomes as many tokens as it has kinds."""
-        kinds = torch.split(_hidden(tokens.remote, tokens.remote_present), self.remote_kinds, dim=2)
-        projected = [project(kind) for project, kind in zip(self.remote, kinds, strict=True)]
-        return Tokens(
-            torch.cat(projected, 1),
-            tokens.remote_present.repeat(1, len(kinds)),
-            self.street(_hidden(tokens.street, tokens.street_present)),
-            tokens.street_present,
-            self.text(_hidden(tokens.text, tokens.text_present)),
-            tokens.text_present,
+        self.kinds = kinds
+        self.linear = nn.ModuleDict(
+            {
+                name: nn.ModuleList(nn.Linear(size, embedding_size) for size in sizes)
+                for name, sizes in kinds.items()
+            }
         )
+
+    def forward(self, modalities: Modalities) -> Modalities:
+        """Project the tokens of B regions; one becomes as many as it has kinds."""
+        return {name: self._project(name, modalities[name]) for name in self.kinds}
+
+    def _project(self, name: str, tokens: Tokens) -> Tokens:
+        kinds = torch.split(_hidden(tokens.values, tokens.present), self.kinds[name], dim=2)
+        layers = cast(nn.ModuleList, self.linear[name])
+        projected = [layer(kind) for layer, kind in zip(layers, kinds, strict=True)]
+        return Tokens(torch.cat(projected, 1), tokens.present.repeat(1, len(kinds)))
 
 
 class CrossAttention(nn.Module):
-    """Two-way cross-attention between the views, both of which also look at the text.
+    """Each modality looks at the tokens of all others.
 
     Parameters
     ----------
-    sizes : Sizes
-        Of the tokens.
+    kinds : dict of list of int
+        Of the tokens, by modality.
     settings : FuseSettings
         Size of the fused vector and of every token inside; attention heads.
     """
 
-    def __init__(self, sizes: Sizes, settings: FuseSettings) -> None:
+    def __init__(self, kinds: Kinds, settings: FuseSettings) -> None:
         super().__init__()
-        size = settings.embedding_size
-        self.project = Projection(sizes, size)
-        self.remote_looks = Attention(size, settings.heads)
-        self.street_looks = Attention(size, settings.heads)
-        self.text_looks = Attention(size, settings.heads)
+        size, count = settings.embedding_size, len(kinds)
+        self.project = Projection(kinds, size)
+        self.looks = nn.ModuleDict({name: Attention(size, settings.heads) for name in kinds})
         # Stands where a modality is absent; learned, so that absence is no point among the data.
-        self.absent = nn.Parameter(torch.zeros(3, size))
+        self.absent = nn.Parameter(torch.zeros(count, size))
         self.combine = nn.Sequential(
-            nn.Linear(3 * size, 2 * size), nn.GELU(), nn.Dropout(DROPOUT), nn.Linear(2 * size, size)
+            nn.Linear(count * size, 2 * size),
+            nn.GELU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(2 * size, size),
         )
 
-    def forward(self, tokens: Tokens) -> Fused:
+    def forward(self, modalities: Modalities) -> Fused:
         """Fuse the tokens of B regions."""
-        projected = self.project(tokens)
-        remote, remote_present, street, street_present, *_ = projected
-        text, text_present = projected.text.unsqueeze(1), projected.text_present.unsqueeze(1)
-        remote_seen = self.remote_looks(
-            remote, torch.cat([street, text], 1), torch.cat([street_present, text_present], 1)
-        )
-        street_seen = self.street_looks(
-            street, torch.cat([remote, text], 1), torch.cat([remote_present, text_present], 1)
-        )
-        text_seen = self.text_looks(
-            text, torch.cat([remote, street], 1), torch.cat([remote_present, street_present], 1)
-        )
-        parts = [
-            mean_of_present(remote_seen, remote_present, self.absent[0]),
-            mean_of_present(street_seen, street_present, self.absent[1]),
-            mean_of_present(text_seen, text_present, self.absent[2]),
-        ]
+        projected = self.project(modalities)
+        parts = []
+        for place, (name, tokens) in enumerate(projected.items()):
+            others = [other for kind, other in projected.items() if kind != name]
+            nothing = Tokens(tokens.values[:, :0], tokens.present[:, :0])
+            values, present = (
+                torch.cat(part, 1) for part in zip(*(others or [nothing]), strict=True)
+            )
+            seen = self.looks[name](tokens.values, values, present)
+            parts.append(mean_of_present(seen, tokens.present, self.absent[place]))
         vectors, _ = by_modality(projected)
-        return Fused(self.combine(torch.cat(parts, 1)), vectors[:, 0], vectors[:, 1])
+        return Fused(self.combine(torch.cat(parts, 1)), named(vectors, projected))
 
 
 class ScalarAttention(nn.Module):
@@ -174,25 +155,25 @@ class ScalarAttention(nn.Module):
 
     Parameters
     ----------
-    sizes : Sizes
-        Of the tokens.
+    kinds : dict of list of int
+        Of the tokens, by modality.
     settings : FuseSettings
         Size of the fused vector.
     """
 
-    def __init__(self, sizes: Sizes, settings: FuseSettings) -> None:
+    def __init__(self, kinds: Kinds, settings: FuseSettings) -> None:
         super().__init__()
-        self.project = Projection(sizes, settings.embedding_size)
+        self.project = Projection(kinds, settings.embedding_size)
         self.transform = nn.Linear(settings.embedding_size, settings.embedding_size)
         self.context = nn.Linear(settings.embedding_size, 1, bias=False)
 
-    def forward(self, tokens: Tokens) -> Fused:
+    def forward(self, modalities: Modalities) -> Fused:
         """Fuse the tokens of B regions; zero where a region has none."""
-        vectors, present = by_modality(self.project(tokens))
+        vectors, present = by_modality(self.project(modalities))
         scores = self.context(torch.tanh(self.transform(vectors))).squeeze(2)
         # Not -inf: of a region that has nothing, a softmax over nothing is NaN.
         weights = scores.masked_fill(~present, torch.finfo(scores.dtype).min).softmax(1)
-        return Fused((weights.unsqueeze(2) * vectors).sum(1), vectors[:, 0], vectors[:, 1])
+        return Fused((weights.unsqueeze(2) * vectors).sum(1), named(vectors, modalities))
 
 
 class Add(nn.Module):
@@ -200,20 +181,20 @@ class Add(nn.Module):
 
     Parameters
     ----------
-    sizes : Sizes
-        Of the tokens.
+    kinds : dict of list of int
+        Of the tokens, by modality.
     settings : FuseSettings
         Size of the fused vector.
     """
 
-    def __init__(self, sizes: Sizes, settings: FuseSettings) -> None:
+    def __init__(self, kinds: Kinds, settings: FuseSettings) -> None:
         super().__init__()
-        self.project = Projection(sizes, settings.embedding_size)
+        self.project = Projection(kinds, settings.embedding_size)
 
-    def forward(self, tokens: Tokens) -> Fused:
+    def forward(self, modalities: Modalities) -> Fused:
         """Fuse the tokens of B regions; zero where a region has none."""
-        vectors, _ = by_modality(self.project(tokens))
-        return Fused(vectors.sum(1), vectors[:, 0], vectors[:, 1])
+        vectors, _ = by_modality(self.project(modalities))
+        return Fused(vectors.sum(1), named(vectors, modalities))
 
 
 class Concat(nn.Module):
@@ -221,23 +202,24 @@ class Concat(nn.Module):
 
     Parameters
     ----------
-    sizes : Sizes
-        Of the tokens.
+    kinds : dict of list of int
+        Of the tokens, by modality.
     settings : FuseSettings
         Size of the fused vector.
     """
 
-    def __init__(self, sizes: Sizes, settings: FuseSettings) -> None:
+    def __init__(self, kinds: Kinds, settings: FuseSettings) -> None:
         super().__init__()
-        self.project = Projection(sizes, settings.embedding_size)
-        self.absent = nn.Parameter(torch.zeros(3, settings.embedding_size))
-        self.combine = nn.Linear(3 * settings.embedding_size, settings.embedding_size)
+        self.project = Projection(kinds, settings.embedding_size)
+        size, count = settings.embedding_size, len(kinds)
+        self.absent = nn.Parameter(torch.zeros(count, size))
+        self.combine = nn.Linear(count * size, size)
 
-    def forward(self, tokens: Tokens) -> Fused:
+    def forward(self, modalities: Modalities) -> Fused:
         """Fuse the tokens of B regions."""
-        vectors, present = by_modality(self.project(tokens))
+        vectors, present = by_modality(self.project(modalities))
         filled = torch.where(present.unsqueeze(2), vectors, self.absent)
-        return Fused(self.combine(filled.flatten(1)), vectors[:, 0], vectors[:, 1])
+        return Fused(self.combine(filled.flatten(1)), named(vectors, modalities))
 
 
 MODES: dict[str, type[CrossAttention | ScalarAttention | Add | Concat]] = {
@@ -257,40 +239,45 @@ class Alignments(nn.Module):
         Of the fused vector.
     target_size : int
         Of the text vectors that the fused ones are aligned to.
+    modalities : iterable of str
+        Those that are aligned to each other: all but the text.
     """
 
-    def __init__(self, embedding_size: int, target_size: int) -> None:
+    def __init__(self, embedding_size: int, target_size: int, modalities: Iterable[str]) -> None:
         super().__init__()
         self.fused = nn.Linear(embedding_size, embedding_size)
         self.text = nn.Linear(target_size, embedding_size)
-        self.remote = nn.Linear(embedding_size, embedding_size)
-        self.street = nn.Linear(embedding_size, embedding_size)
+        self.alone = nn.ModuleDict(
+            {name: nn.Linear(embedding_size, embedding_size) for name in modalities}
+        )
         self.regress_text = nn.Linear(embedding_size, target_size)
 
 
-def by_modality(projected: Tokens) -> tuple[Tensor, Tensor]:
-    """Average the projected tokens of each modality.
+def by_modality(projected: Modalities) -> tuple[Tensor, Tensor]:
+    """Average the projected tokens of each of M modalities.
 
     Parameters
     ----------
-    projected : Tokens
+    projected : dict of Tokens
         As `Projection` makes them, of B regions.
 
     Returns
     -------
-    vectors : Tensor of shape (B, 3, D)
-        Remote view, street view, text; zero where absent.
-    present : bool Tensor of shape (B, 3)
+    vectors : Tensor of shape (B, M, D)
+        Zero where absent.
+    present : bool Tensor of shape (B, M)
     """
-    remote, remote_present, street, street_present, text, text_present = projected
-    nothing = torch.zeros_like(text[0])
     means = [
-        mean_of_present(remote, remote_present, nothing),
-        mean_of_present(street, street_present, nothing),
-        mean_of_present(text.unsqueeze(1), text_present.unsqueeze(1), nothing),
+        mean_of_present(values, present, torch.zeros_like(values[0, 0]))
+        for values, present in projected.values()
     ]
-    present = [remote_present.any(1), street_present.any(1), text_present]
-    return torch.stack(means, 1), torch.stack(present, 1)
+    here = [tokens.present.any(1) for tokens in projected.values()]
+    return torch.stack(means, 1), torch.stack(here, 1)
+
+
+def named(vectors: Tensor, modalities: Iterable[str]) -> dict[str, Tensor]:
+    """Name the vectors (B, M, D) of M modalities."""
+    return dict(zip(modalities, vectors.unbind(1), strict=True))
 
 
 def mean_of_present(tokens: Tensor, present: Tensor, absent: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ tell, population for one; the residual keeps it. Its columns are components: sca
 not each to variance 1.
 
 A region that lacks a modality holds, in that part, the mean of the regions that have it, and the
-last three columns of the residual say which of remote view, street view and text are present (1) or
-absent (0). Where `rings` is set, the mean of each ring of neighbours' columns stands beside a
-region's own: what a place is like depends on what is around it.
+last columns of the residual, one per modality, say which are present (1) or absent (0). Where
+`rings` is set, the mean of each ring of neighbours' columns stands beside a region's own: what a
+place is like depends on what is around it.
 """
 
 from collections.abc import Iterable
@@ -25,9 +25,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from musecl.fusion.models import MODES, Alignments, Sizes, Tokens
+from musecl.fusion.models import MODES, Alignments, Kinds, Modalities, Tokens
 from musecl.fusion.settings import FuseSettings
-from musecl.fusion.training import FusionTraining, Regions, draw_batch, fuse_regions
+from musecl.fusion.training import TEXT, FusionTraining, Regions, draw_batch, fuse_regions
 from musecl.geography.rings import means_of_rings
 from musecl.learning.training import train
 from musecl.step.errors import InputError
@@ -55,9 +55,8 @@ class Views(NamedTuple):
     kinds: dict[str, Vectors]
 
 
-#: What a city without a modality has of it: one feature that no region holds.
+#: What a city without texts has to align to: one feature that no region holds.
 NO_TEXT = Part([], np.zeros((0, 1), np.float32))
-NO_VIEWS = Views([], {"absent": NO_TEXT.vectors})
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,12 @@ class FusionInputs:
     region_ids : list of str
         The regions to represent, sorted.
     parts : dict of Part
-        Vectors per region, as they stand in the residual: `remote_view pretrained`,
-        `remote_view embedding`, the same of `street_view`, `text`. A modality may be absent.
+        Vectors per region, as they stand in the residual, by modality and kind:
+        `remote_view pretrained`, `remote_view embedding`, the same of `street_view`, `text`. What
+        the city lacks is not among them; what else describes it may be.
     views : dict of Views
-        By view, its chips or viewpoints, of the same kinds and regions as its parts.
+        By modality but the text, its chips or viewpoints, of the same kinds and regions as its
+        parts.
     positives : DataFrame
         `anchor`, `positive`: regions with alike places.
     neighbours : dict of list of str
@@ -85,8 +86,13 @@ class FusionInputs:
     positives: pd.DataFrame
     neighbours: dict[str, list[str]]
 
+    @property
+    def modalities(self) -> list[str]:
+        """Name the modalities, in the order of `parts`."""
+        return list(dict.fromkeys(name.split()[0] for name in self.parts))
+
     def without(self, modality: str) -> "FusionInputs":
-        """Leave out `remote_view`, `street_view` or `text` everywhere; all regions stay.
+        """Leave out a modality everywhere; all regions stay.
 
         The pairs of alike places stay, too: leave them out by `places_weight` 0.
 
@@ -95,8 +101,8 @@ class FusionInputs:
         InputError
             There is no such modality.
         """
-        if modality not in MODALITIES:
-            raise InputError(f"no modality {modality!r}; there are {', '.join(MODALITIES)}")
+        if modality not in self.modalities:
+            raise InputError(f"no modality {modality!r}; there are {', '.join(self.modalities)}")
         return replace(
             self,
             parts={name: part for name, part in self.parts.items() if name.split()[0] != modality},
@@ -172,22 +178,18 @@ def represent(
     for name, part in inputs.parts.items():
         if not set(fitted) & set(part.region_ids):
             raise InputError(f"{name}: none of the {len(fitted)} regions to fit to has a vector")
-    views, text = _scale_tokens(inputs, fitted)
-    target = inputs.parts.get("text", NO_TEXT)
+    scaled = _scale_tokens(inputs, fitted)
+    target = inputs.parts.get(TEXT, NO_TEXT)
     laid, known = fill(target, fitted)
+    tokens = lay_tokens(scaled, fitted, settings.text_token)
     regions = Regions(
-        lay_tokens(views, text, fitted, settings.text_token),
+        tokens,
         torch.from_numpy(laid),
         torch.from_numpy(known),
         positive_rows(inputs.positives, fitted),
     )
-    sizes = Sizes(
-        remote_kinds=[values.shape[1] for values in views["remote_view"].kinds.values()],
-        street=regions.tokens.street.shape[-1],
-        text=regions.tokens.text.shape[-1],
-    )
-    fusion = train_fusion(regions, sizes, settings, seed, scratch)
-    fused = fuse_regions(fusion, lay_tokens(views, text, inputs.region_ids, settings.text_token))
+    fusion = train_fusion(regions, kinds_of(scaled, tokens), settings, seed, scratch)
+    fused = fuse_regions(fusion, lay_tokens(scaled, inputs.region_ids, settings.text_token))
     embedding = beside_residual(fused, inputs, fitted) if settings.residual else fused
     around = means_of_rings(
         embedding, inputs.region_ids, inputs.neighbours, settings.rings, set(fitted)
@@ -195,41 +197,45 @@ def represent(
     return fused, np.concatenate([embedding, *around], axis=1)
 
 
-def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> tuple[dict[str, Views], Part]:
+def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> dict[str, Views]:
     """Reduce the single views of each kind, and the text, to what tokens are made of."""
-    views = dict.fromkeys(VIEWS, NO_VIEWS)
-    for view, (region_ids, kinds) in inputs.views.items():
+    views = dict(inputs.views)
+    if TEXT in inputs.parts:
+        region_ids, vectors = inputs.parts[TEXT]
+        views[TEXT] = Views(region_ids, {"embedding": vectors})
+    scaled = {}
+    for modality, (region_ids, kinds) in views.items():
         fit = pd.Index(region_ids).isin(fitted)
         reduced = {kind: reduce(values, TOKEN_SIZE, fit) for kind, values in kinds.items()}
-        views[view] = Views(region_ids, reduced)
-    if "text" not in inputs.parts:
-        return views, NO_TEXT
-    region_ids, vectors = inputs.parts["text"]
-    fit = pd.Index(region_ids).isin(fitted)
-    return views, Part(region_ids, reduce(vectors, TOKEN_SIZE, fit))
+        scaled[modality] = Views(region_ids, reduced)
+    return scaled
 
 
-def lay_tokens(
-    views: dict[str, Views], text: Part, region_ids: list[str], text_token: bool
-) -> Tokens:
+def lay_tokens(scaled: dict[str, Views], region_ids: list[str], text_token: bool) -> Modalities:
     """Lay out the tokens of `region_ids`; the text is hidden in all where `text_token` is not."""
-    (remote, remote_present), (street, street_present) = (
-        lay_out(
-            views[view].region_ids,
-            np.concatenate(list(views[view].kinds.values()), axis=1),
-            region_ids,
+    tokens = {
+        modality: Tokens(
+            *lay_out(views.region_ids, np.concatenate(list(views.kinds.values()), 1), region_ids)
         )
-        for view in VIEWS
-    )
-    values, present = fill(text, region_ids)
-    return Tokens(
-        remote,
-        remote_present,
-        street,
-        street_present,
-        torch.from_numpy(values),
-        torch.from_numpy(present & text_token),
-    )
+        for modality, views in scaled.items()
+    }
+    if TEXT in tokens and not text_token:
+        values, present = tokens[TEXT]
+        tokens[TEXT] = Tokens(values, torch.zeros_like(present))
+    return tokens
+
+
+def kinds_of(scaled: dict[str, Views], tokens: Modalities) -> Kinds:
+    """Tell which features a token is made of: each kind, or all where a region has several views.
+
+    A chip becomes a token per kind; with as many tokens again for each viewpoint on the street,
+    attention would see little else.
+    """
+    kinds = {}
+    for modality, views in scaled.items():
+        sizes = [values.shape[1] for values in views.kinds.values()]
+        kinds[modality] = sizes if tokens[modality].values.shape[1] == 1 else [sum(sizes)]
+    return kinds
 
 
 def reduce(vectors: Vectors, size: int, fit: NDArray[np.bool_]) -> Vectors:
@@ -348,12 +354,14 @@ def positive_rows(pairs: pd.DataFrame, region_ids: list[str]) -> Tensor:
 
 
 def train_fusion(
-    regions: Regions, sizes: Sizes, settings: FuseSettings, seed: int, scratch: Path
+    regions: Regions, kinds: Kinds, settings: FuseSettings, seed: int, scratch: Path
 ) -> nn.Module:
     """Train the fusion that `settings.mode` names on all of `regions`."""
     torch.manual_seed(seed)
-    fusion = MODES[settings.mode](sizes, settings)
-    alignments = Alignments(settings.embedding_size, regions.text.shape[-1])
+    fusion = MODES[settings.mode](kinds, settings)
+    alignments = Alignments(
+        settings.embedding_size, regions.text.shape[-1], [name for name in kinds if name != TEXT]
+    )
     train(
         FusionTraining(fusion, alignments, settings),
         lambda step: draw_batch(regions, settings.batch, seed, step),
@@ -379,7 +387,7 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> 
         scaled /= np.sqrt(scaled.shape[1])
         columns.append(fill(Part(part.region_ids, scaled), region_ids)[0])
     have = {name.split()[0]: part.region_ids for name, part in inputs.parts.items()}
-    presence = [pd.Index(region_ids).isin(have.get(modality, [])) for modality in MODALITIES]
+    presence = [pd.Index(region_ids).isin(have[modality]) for modality in inputs.modalities]
     return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
 
 

@@ -2,9 +2,10 @@
 
 Follows MuseCL's Algorithm 1, step 3 (Yong and Zhou, IJCAI 2024): the fused vector of a region is
 aligned to its text by a contrastive loss. Two further terms keep what the text does not tell: the
-two views of a region are aligned to each other, and regions with alike places.
+views of a region are aligned to each other, and regions with alike places.
 """
 
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from musecl.fusion.models import Alignments, Fused, Tokens
+from musecl.fusion.models import Alignments, Fused, Modalities, Tokens, rows_of
 from musecl.fusion.settings import FuseSettings
 from musecl.learning.losses import false_negatives, infonce
 
+TEXT = "text"
 DRAWS = 7
 NOISE = 0.1
 SHOWN_VIEWPOINTS = 0.6
@@ -30,8 +32,8 @@ class Regions(NamedTuple):
 
     Attributes
     ----------
-    tokens : Tokens
-        Of N regions.
+    tokens : dict of Tokens
+        By modality, of N regions.
     text : Tensor of shape (N, E)
         What fused vectors are aligned to; not read where `text_known` is False.
     text_known : bool Tensor of shape (N,)
@@ -40,7 +42,7 @@ class Regions(NamedTuple):
         Rows of the regions with the most alike places; -1 fills up.
     """
 
-    tokens: Tokens
+    tokens: Modalities
     text: Tensor
     text_known: Tensor
     positives: Tensor
@@ -51,7 +53,7 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    anchor, positive : Tokens
+    anchor, positive : dict of Tokens
         With noise, and with viewpoints and texts hidden at random. Where a region has no
         positive, `positive` holds the region itself.
     anchor_row, positive_row : int64 Tensor of shape (B,)
@@ -61,8 +63,8 @@ class Batch(NamedTuple):
     text_known : bool Tensor of shape (B,)
     """
 
-    anchor: Tokens
-    positive: Tokens
+    anchor: Modalities
+    positive: Modalities
     anchor_row: Tensor
     positive_row: Tensor
     text: Tensor
@@ -93,9 +95,9 @@ def draw_batch(regions: Regions, size: int, seed: int, step: int) -> Batch:
     choice = torch.from_numpy(generator.integers(0, count.clamp(min=1).numpy()))
     positive = candidates.gather(1, choice.unsqueeze(1)).squeeze(1)
     return Batch(
-        anchor=disturb(regions.tokens.rows(anchor), generator),
+        anchor=disturb(rows_of(regions.tokens, anchor), generator),
         positive=disturb(
-            regions.tokens.rows(torch.where(positive >= 0, positive, anchor)), generator
+            rows_of(regions.tokens, torch.where(positive >= 0, positive, anchor)), generator
         ),
         anchor_row=anchor,
         positive_row=positive,
@@ -104,28 +106,32 @@ def draw_batch(regions: Regions, size: int, seed: int, step: int) -> Batch:
     )
 
 
-def disturb(tokens: Tokens, generator: np.random.Generator) -> Tokens:
-    """Add noise to the views and hide viewpoints and texts, so that no single token suffices.
+def disturb(modalities: Modalities, generator: np.random.Generator) -> Modalities:
+    """Add noise, and hide viewpoints and texts, so that no single token suffices.
 
-    Every region keeps one viewpoint at least. Half of the texts are hidden: only where the text
-    is hidden does aligning the fused vector to it teach anything.
+    Of a modality with several tokens a region keeps one at least. Half of the texts are hidden:
+    only where the text is hidden does aligning the fused vector to it teach anything.
     """
+    shown = {name: tokens.present for name, tokens in modalities.items()}
+    for name, present in shown.items():
+        if name != TEXT and present.shape[1] > 1:
+            draws = torch.from_numpy(generator.random(present.shape))
+            # The token with the smallest draw stays, whatever the draw.
+            draws = draws.masked_fill(~present, 2.0)
+            kept = (draws < SHOWN_VIEWPOINTS) | (draws == draws.amin(1, keepdim=True))
+            shown[name] = present & kept
+    if TEXT in shown:
+        texts = torch.from_numpy(generator.random(len(shown[TEXT])) < SHOWN_TEXTS)
+        shown[TEXT] = shown[TEXT] & texts.unsqueeze(1)
 
     def noisy(values: Tensor) -> Tensor:
         noise = generator.standard_normal(values.shape, dtype=np.float32)
         return values + NOISE * torch.from_numpy(noise)
 
-    draws = torch.from_numpy(generator.random(tokens.street_present.shape))
-    # The viewpoint with the smallest draw stays, whatever the draw.
-    draws = draws.masked_fill(~tokens.street_present, 2.0)
-    kept = (draws < SHOWN_VIEWPOINTS) | (draws == draws.amin(1, keepdim=True))
-    texts = torch.from_numpy(generator.random(len(tokens.text_present)) < SHOWN_TEXTS)
-    return tokens._replace(
-        remote=noisy(tokens.remote),
-        street=noisy(tokens.street),
-        street_present=tokens.street_present & kept,
-        text_present=tokens.text_present & texts,
-    )
+    return {
+        name: Tokens(tokens.values if name == TEXT else noisy(tokens.values), shown[name])
+        for name, tokens in modalities.items()
+    }
 
 
 class FusionTraining(nn.Module):
@@ -158,7 +164,9 @@ class FusionTraining(nn.Module):
 
     def text_term(self, batch: Batch, anchor: Fused) -> Tensor:
         """Align fused vectors to texts that they have not seen; alike texts are no negatives."""
-        rows = batch.text_known & ~batch.anchor.text_present
+        rows = batch.text_known
+        if TEXT in batch.anchor:
+            rows = rows & ~batch.anchor[TEXT].present.any(1)
         fused, text = anchor.fused[rows], batch.text[rows]
         if self.settings.alignment == "mse":
             error: Tensor = (self.align.regress_text(fused) - text).square().sum()
@@ -169,20 +177,25 @@ class FusionTraining(nn.Module):
         )
 
     def views_term(self, batch: Batch, anchor: Fused) -> Tensor:
-        """Align the two views of a region to each other."""
-        rows = batch.anchor.remote_present.any(1) & batch.anchor.street_present.any(1)
-        return self._contrast(
-            self.align.remote(anchor.remote[rows]),
-            self.align.street(anchor.street[rows]),
-            None,
-        )
+        """Align the views of a region to each other: the mean over pairs of modalities.
+
+        The text is none of them.
+        """
+        pairs = list(combinations(self.align.alone, 2))
+        terms = [anchor.fused.new_zeros(())]
+        for one, other in pairs:
+            rows = batch.anchor[one].present.any(1) & batch.anchor[other].present.any(1)
+            first = self.align.alone[one](anchor.alone[one][rows])
+            second = self.align.alone[other](anchor.alone[other][rows])
+            terms.append(self._contrast(first, second, None))
+        return torch.stack(terms).sum() / max(len(pairs), 1)
 
     def places_term(self, batch: Batch, anchor: Fused) -> Tensor:
         """Align the fused vectors of regions that have alike places."""
         rows = batch.positive_row >= 0
         if not rows.any():
             return anchor.fused.new_zeros(())
-        positive = self.fusion(batch.positive.rows(rows)).fused
+        positive = self.fusion(rows_of(batch.positive, rows)).fused
         return self._contrast(
             self.align.fused(anchor.fused[rows]),
             self.align.fused(positive),
@@ -202,7 +215,7 @@ class FusionTraining(nn.Module):
 
 
 @torch.inference_mode()
-def fuse_regions(fusion: nn.Module, tokens: Tokens) -> NDArray[np.float32]:
+def fuse_regions(fusion: nn.Module, modalities: Modalities) -> NDArray[np.float32]:
     """Fuse N regions, undisturbed and with every text shown: an array of shape (N, D)."""
-    fused: NDArray[np.float32] = fusion.eval()(tokens).fused.numpy()
+    fused: NDArray[np.float32] = fusion.eval()(modalities).fused.numpy()
     return fused

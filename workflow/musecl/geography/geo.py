@@ -1,10 +1,13 @@
 """Coordinate systems, and which region a point lies in."""
 
+from itertools import repeat
+
 import geopandas as gpd
 import h3
 import numpy as np
 import pandas as pd
 import shapely
+from h3.api.basic_int import latlng_to_cell
 from numpy.typing import NDArray
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
@@ -93,7 +96,7 @@ def cells_of_points(
     Parameters
     ----------
     longitude, latitude : array of shape (N,)
-        Points in degrees, EPSG:4326.
+        Points in degrees, EPSG:4326; nan where unknown.
     regions : GeoDataFrame
         The region table, EPSG:4326.
 
@@ -102,20 +105,36 @@ def cells_of_points(
     array of object, shape (N,)
         `region_id`, or None where a point lies in no region of the table.
     """
-    known = set(regions[KEY])
-    first = next(iter(sorted(known)), "")
-    if h3.is_valid_cell(first):
-        resolution = h3.get_resolution(first)
-        cells = (
-            h3.latlng_to_cell(north, east, resolution)
-            for north, east in zip(latitude, longitude, strict=True)
-        )
-        return np.array([cell if cell in known else None for cell in cells], dtype=object)
-    points = gpd.GeoDataFrame(geometry=gpd.points_from_xy(longitude, latitude), crs=DEGREES)
-    joined = points.sjoin(regions[[KEY, "geometry"]], how="left", predicate="intersects")
+    if h3.is_valid_cell(min(regions[KEY], default="")):
+        return _h3_cells_of_points(longitude, latitude, regions[KEY].to_numpy(dtype=object))
+    ordered = regions.sort_values(KEY)
+    shapes = shapely.STRtree(ordered.geometry.to_numpy())
+    points = shapely.points(longitude, latitude)
+    point, region = shapes.query(points, predicate="intersects")
     # A point on an edge lies in two cells: the first by name has it.
-    named = joined[KEY].groupby(level=0).min().reindex(points.index)
-    return np.array([None if pd.isna(name) else name for name in named], dtype=object)
+    found = np.full(len(points), len(ordered))
+    np.minimum.at(found, point, region)
+    names = np.array([*ordered[KEY], None], dtype=object)
+    return names.take(found)
+
+
+def _h3_cells_of_points(
+    longitude: NDArray[np.float64], latitude: NDArray[np.float64], names: NDArray[np.object_]
+) -> NDArray[np.object_]:
+    """Name the cell of each point, or None; a name is written once a cell, not once a point."""
+    resolution = h3.get_resolution(min(names))
+    known = np.array([h3.str_to_int(name) for name in names], dtype=np.uint64)
+    order = np.argsort(known)
+    known, names = known[order], np.array([*names[order], None], dtype=object)
+    finite = np.isfinite(longitude) & np.isfinite(latitude)
+    cells = np.zeros(len(longitude), dtype=np.uint64)
+    cells[finite] = np.fromiter(
+        map(latlng_to_cell, latitude[finite], longitude[finite], repeat(resolution)),
+        dtype=np.uint64,
+        count=int(finite.sum()),
+    )
+    place = np.minimum(np.searchsorted(known, cells), len(known) - 1)
+    return names.take(np.where(known[place] == cells, place, len(known)))
 
 
 def metric_coordinates(regions: pd.DataFrame) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ class Cell:
     """One cell: its name, its outline (EPSG:4326), its centre, its neighbours, its parents."""
 
     name: str
-    outline: Polygon
+    outline: Polygon | MultiPolygon
     longitude: float
     latitude: float
     neighbours: tuple[str, ...]

@@ -1,9 +1,12 @@
 """Images on disk: Parquet shards of encoded images, each image with the region it shows.
 
 A folder holds `part-000.parquet`, `part-001.parquet`, ...; their rows together are sorted by
-region, view and orientation, and every reader keeps that order.
+region, view and orientation, and every reader keeps that order. `about.json` says what the images
+are, `rendered` or `photographic`, and that there are none where the city lacks the view; where the
+images are drawn from counted things, `counted.parquet` holds how many of them a region has.
 """
 
+import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,6 +24,7 @@ from musecl.step.errors import InputError
 from musecl.step.tables import KEY, write_table
 
 SHARD_ROWS = 4096
+ABOUT, COUNTED = "about.json", "counted.parquet"
 ROW_ORDER = [KEY, "view", "orientation"]
 
 INDEX_SCHEMA = pa.DataFrameSchema(
@@ -45,6 +49,53 @@ def encode_image(image: NDArray[np.uint8]) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, 92]
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return encoded.tobytes()
+
+
+def write_view(
+    folder: Path,
+    rows: pd.DataFrame | None,
+    imagery: str | None,
+    counted: pd.DataFrame | None = None,
+) -> None:
+    """Write the images of a view into a new folder, and what they are.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made.
+    rows : DataFrame or None
+        As `write_images` takes them; None where the city lacks the view.
+    imagery : str or None
+        `rendered` or `photographic`; None where the city lacks the view.
+    counted : DataFrame, optional
+        `region_id` and counts of what the images are drawn from.
+
+    Raises
+    ------
+    InputError
+        As `write_images`.
+    """
+    folder.mkdir()
+    (folder / ABOUT).write_text(json.dumps({"imagery": imagery}) + "\n", encoding="utf-8")
+    if rows is not None:
+        write_images(folder, rows)
+    if counted is not None:
+        counted.to_parquet(folder / COUNTED, index=False)
+
+
+def imagery_of(folder: Path) -> str | None:
+    """Read what the images of a folder are; None where the city lacks the view.
+
+    Raises
+    ------
+    InputError
+        The folder does not say it.
+    """
+    try:
+        said: str | None = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["imagery"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{folder / ABOUT}: not readable ({error}); build it again") from error
+    return said
 
 
 def write_images(folder: Path, rows: pd.DataFrame) -> None:
@@ -72,19 +123,21 @@ def write_images(folder: Path, rows: pd.DataFrame) -> None:
 
 
 def read_image_index(folder: Path) -> pd.DataFrame:
-    """Read which image each row is: every column but `image`, in row order.
+    """Read which image each row is: every column but `image`, in row order; no row without a view.
 
     Raises
     ------
     InputError
         The folder holds no shard, or a shard is damaged or of other columns; the message names it.
     """
+    if imagery_of(folder) is None:
+        return pd.DataFrame(columns=list(INDEX_SCHEMA.columns))
     shards = [_read_index(path) for path in _shards(folder)]
     return pd.concat(shards, ignore_index=True)
 
 
 def iterate_images(folder: Path, batch: int) -> Iterator[NDArray[np.uint8]]:
-    """Decode the images of a folder, a batch at a time, in row order.
+    """Decode the images of a folder, a batch at a time, in row order; none without a view.
 
     Parameters
     ----------
@@ -104,6 +157,8 @@ def iterate_images(folder: Path, batch: int) -> Iterator[NDArray[np.uint8]]:
         A shard is damaged, or an image in it cannot be decoded or has another size than the
         first; the message names the shard.
     """
+    if imagery_of(folder) is None:
+        return
     images = _decoded(_shards(folder))
     while chunk := list(islice(images, batch)):
         yield np.stack(chunk)

@@ -1,14 +1,8 @@
-"""`scene`, `remote_view`, `street_view`: the sample's drawn city and the images of a city."""
+"""`remote_view`, `street_view`: the images of a city."""
 
 from pydantic import Field
 
 from musecl.step.section import Section
-
-
-class SceneSettings(Section):
-    """The georeferenced raster that the sample's images are rendered from."""
-
-    metres_per_pixel: float = Field(ge=1, le=20, description="of its raster")
 
 
 class RemoteViewSettings(Section):
@@ -19,7 +13,7 @@ class RemoteViewSettings(Section):
 
 
 class StreetViewSettings(Section):
-    """Panoramas at points sampled along roads, each cut into four headings of 90 degrees."""
+    """Viewpoints on the streets, each a photograph or a panorama of four headings."""
 
     viewpoints: int = Field(ge=1, le=64, description="at most so many per region")
     pixels: int = Field(ge=32, le=1024, description="side of a view")

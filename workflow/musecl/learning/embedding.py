@@ -14,6 +14,7 @@ from musecl.step.job import Job
 from musecl.step.tables import KEY, write_vectors
 
 VIEWPOINTS_AT_ONCE = 32
+KINDS = ("pretrained", "embedding")
 
 
 def average_pooled(features: Features) -> NDArray[np.float32]:
@@ -125,6 +126,8 @@ def embed_kinds(
 def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     """Run the embedding stage of a view: before and after pretraining, per viewpoint and region.
 
+    Of a city that lacks the view both tables are empty.
+
     Parameters
     ----------
     job : Job
@@ -139,6 +142,12 @@ def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
     model = read_encoder(job.input(f"{view}_encoder"), encoder)
     features = read_features(job.input(f"{view}_features"))
+    if features.index.empty:
+        absent = pd.DataFrame(columns=[KEY, "view"])
+        nothing = dict.fromkeys(KINDS, np.zeros((0, 0)))
+        write_vectors(job.output(f"{view}_view_embeddings.parquet"), absent, **nothing)
+        write_vectors(job.output(f"{view}_embeddings.parquet"), absent[[KEY]], **nothing)
+        return
     keys, vectors = embed_kinds(model, features, job.declared.stage, output)
     write_vectors(job.output(f"{view}_view_embeddings.parquet"), keys, **vectors)
     averaged = {

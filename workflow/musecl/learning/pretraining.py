@@ -303,16 +303,21 @@ def pretrain_view(job: Job, view: str, whole_viewpoints: bool, draws: int) -> No
     pairs = read_table(job.input(f"{view}_pairs.parquet"))
     seed = int(job.value("seed"))
     with job.scratch() as scratch:
-        model, history = pretrain(
-            encoder,
-            features,
-            pairs,
-            settings,
-            whole_viewpoints,
-            (seed, draws),
-            scratch,
-            job.declared.stage,
-        )
+        if features.index.empty:
+            print(f"{view}: this city has none; its encoder stays as it was pretrained")
+            model = ContrastiveEncoder(encoder, settings.embedding_size, seed, settings.pooling)
+            history = pd.DataFrame(columns=["step", "loss"])
+        else:
+            model, history = pretrain(
+                encoder,
+                features,
+                pairs,
+                settings,
+                whole_viewpoints,
+                (seed, draws),
+                scratch,
+                job.declared.stage,
+            )
         folder = job.output(f"{view}_encoder")
         folder.mkdir()
         write_encoder(folder, model, {**frozen.model_dump(), **settings.model_dump()})

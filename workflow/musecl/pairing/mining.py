@@ -51,7 +51,12 @@ def place_pairs(
     histogram: pd.DataFrame,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """Pair regions for the remote view; see `place_profiles` for the tables, `pair_regions`."""
+    """Pair regions for the remote view; see `place_profiles` for the tables, `pair_regions`.
+
+    Of a city without places `settings.fallback` chooses.
+    """
+    if histogram.empty:
+        return fallen_back(settings, regions, "places", generator)
     profiles = place_profiles(histogram, regions, settings.ignored_categories, settings.rings)
     known = np.ones(len(profiles), dtype=np.bool_)
     return pair_regions(
@@ -68,14 +73,31 @@ def mobility_pairs(
 ) -> pd.DataFrame:
     """Pair regions for the street view; see `mobility_profiles` for the tables, `pair_regions`.
 
-    A region with too few trips has no profile that says enough.
+    A region with too few trips has no profile that says enough. Of a city without mobility
+    `settings.fallback` chooses.
     """
+    if flows.empty:
+        return fallen_back(settings, regions, "mobility", generator)
     profiles, trips = mobility_profiles(settings.profile, regions, flows, origin_destination)
     of_distance = np.negative if settings.profile == "flows" else cosine
     known = trips >= settings.minimum_trips
     return pair_regions(
         settings, regions, Similarity("mobility", profiles, known, of_distance), generator
     )
+
+
+def fallen_back(
+    settings: PlacePairSettings | MobilityPairSettings,
+    regions: pd.DataFrame,
+    lacking: str,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """Pair regions of a city that lacks what they should be compared by; see `pair_regions`."""
+    print(f"pairs: this city has no {lacking}; positives are {settings.fallback} instead")
+    changed = settings.model_copy(update={"positives": settings.fallback, "negatives": "random"})
+    unknown = np.zeros(len(regions), dtype=np.bool_)
+    nothing = Similarity(lacking, np.zeros((len(regions), 1)), unknown, np.negative)
+    return pair_regions(changed, regions, nothing, generator)
 
 
 def cosine(distances: Values) -> Values:

@@ -7,6 +7,7 @@ from pydantic import Field
 from musecl.step.section import Section
 
 Positives = Literal["similar", "neighbours", "same_region", "random"]
+Fallback = Literal["neighbours", "same_region", "random"]
 Negatives = Literal["random", "hard"]
 MobilityProfile = Literal["origin_destination", "origin_destination_rows", "flows"]
 
@@ -14,6 +15,7 @@ POSITIVES = (
     "`similar` in {} (the paper), adjacent regions (Tile2Vec, Urban2Vec), another image of the "
     "region, or any region (an ablation)"
 )
+FALLBACK = "the positives of a city that has no {}"
 NEGATIVES = (
     "any region that is neither the anchor nor a positive (the paper), or of the most similar ones "
     "that are no positives (ours)"
@@ -25,6 +27,7 @@ class PlacePairSettings(Section):
     """Remote view pairs, by similarity of places."""
 
     positives: Positives = Field(description=POSITIVES.format("places"))
+    fallback: Fallback = Field(description=FALLBACK.format("places"))
     negatives: Negatives = Field(description=NEGATIVES)
     top: int = Field(ge=1, description=TOP)
     rings: int = Field(
@@ -41,6 +44,7 @@ class MobilityPairSettings(Section):
     """Street view pairs, by similarity of mobility."""
 
     positives: Positives = Field(description=POSITIVES.format("mobility"))
+    fallback: Fallback = Field(description=FALLBACK.format("mobility"))
     negatives: Negatives = Field(description=NEGATIVES)
     top: int = Field(ge=1, description=TOP)
     profile: MobilityProfile = Field(

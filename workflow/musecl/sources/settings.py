@@ -1,21 +1,14 @@
 """`cities`: which cities there are, and where each layer of each city comes from."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from musecl.sources.providers import chosen
+from musecl.step.errors import ParameterError
 from musecl.step.section import Section
 
-
-class Sources(Section):
-    """A source per layer: `sample`, New York data inside packages, or `synth`, a generated city."""
-
-    boundary: Literal["sample", "synth"] = Field(description="land of the city")
-    remote_view: Literal["sample", "synth"] = Field(description="imagery from above")
-    street_view: Literal["sample", "synth"] = Field(description="imagery from the street")
-    places: Literal["sample", "synth"] = Field(description="points of interest")
-    mobility: Literal["sample", "synth"] = Field(description="trips between places")
-    indicators: Literal["sample", "synth"] = Field(description="what is to be predicted")
+Input = Literal["places", "mobility", "remote_view", "street_view", "text", "pairs"]
 
 
 class Extent(Section):
@@ -33,41 +26,79 @@ class Extent(Section):
         return self
 
 
-class Strength(Section):
-    """How strongly each modality sees the hidden fields, beside noise of variance 1."""
+class Indicator(Section):
+    """What is to be known of an indicator; its provider's settings stand beside these keys."""
 
-    remote_view: float = Field(ge=0, le=100, description="0: chips show noise alone")
-    street_view: float = Field(ge=0, le=100, description="0: street views show noise alone")
-    places: float = Field(ge=0, le=100, description="0: places tell of noise alone")
-    mobility: float = Field(ge=0, le=100, description="0: trips tell of noise alone")
-
-
-class Generated(Section):
-    """How a city whose sources are `synth` is drawn (docs/synth.md); null for any other."""
-
-    cells: int = Field(ge=20, le=5000, description="H3 cells of resolution 8")
-    seed: int = Field(ge=0, description="of the city, apart from the seed of all else")
-    correlation_km: float = Field(
-        gt=0, le=100, description="over which the hidden fields' correlation falls to 1/e"
+    unit: str = Field(description="of a value before it is transformed")
+    year: int = Field(description="that it tells of; 0 where none is known")
+    transform: Literal["ln(1+x)", "identity"] = Field(description="what is fitted and scored")
+    headline: bool = Field(description="whether it counts in the mean that is told first")
+    shares_source_with: tuple[Input, ...] = Field(
+        description="inputs that come from the same source as its values"
     )
-    noise: float = Field(ge=0, le=100, description="of the indicators, beside a signal of 1")
-    strength: Strength
+    source: dict[str, Any] = Field(description="provider, and its settings")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _provider_beside(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        keys = set(cls.model_fields) - {"source"}
+        about = {key: value for key, value in given.items() if key in keys}
+        return {"source": {key: given[key] for key in given if key not in about}, **about}
+
+    @field_validator("source")
+    @classmethod
+    def _known_provider(cls, source: dict[str, Any]) -> dict[str, Any]:
+        _checked("indicators", source)
+        return source
+
+
+def _checked(layer: str, given: dict[str, Any]) -> Section:
+    """Check a provider's settings; pydantic says of a ValueError which key it belongs to."""
+    try:
+        return chosen(layer, given)[1]
+    except ParameterError as error:
+        raise ValueError(error) from error
+
+
+def _chooser(layer: str) -> BeforeValidator:
+    """Read a layer as the settings of the provider that its entry names, or null."""
+
+    def choose(given: Any) -> Any:
+        if not isinstance(given, dict):
+            raise ValueError("name a provider: {provider: ...}, or null")
+        return _checked(layer, given)
+
+    return BeforeValidator(choose)
+
+
+Boundary = Annotated[Section, _chooser("boundary")]
+Roads = Annotated[Section, _chooser("roads")]
+Places = Annotated[Section, _chooser("places")]
+Mobility = Annotated[Section, _chooser("mobility")]
+RemoteView = Annotated[Section, _chooser("remote_view")]
+StreetView = Annotated[Section, _chooser("street_view")]
 
 
 class City(Section):
-    """A city: its sources, and the part of it to work on (all of it where extent is null)."""
+    """A city: a provider for each layer, null for one that it lacks."""
 
-    sources: Sources
-    extent: Extent | None
-    generated: Generated | None
+    extent: Extent | None = Field(description="the part of it to work on; all of it where null")
+    boundary: Boundary = Field(description="land of the city")
+    roads: Roads | None = Field(description="that regions are divided along, where grid is blocks")
+    places: Places | None = Field(description="points of interest")
+    mobility: Mobility | None = Field(description="trips between places")
+    remote_view: RemoteView | None = Field(description="imagery from above")
+    street_view: StreetView | None = Field(description="imagery from the street")
+    indicators: dict[str, Indicator] = Field(
+        min_length=1, description="what is to be predicted, by name"
+    )
 
     @model_validator(mode="after")
-    def _generated_as_a_whole(self) -> "City":
-        kinds = set(self.sources.model_dump().values())
-        if "synth" in kinds and (kinds != {"synth"} or self.generated is None):
-            raise ValueError("a city with a source synth needs all six synth, and `generated`")
-        if "synth" not in kinds and self.generated is not None:
-            raise ValueError("`generated` must be null where no source is synth")
+    def _something_to_learn_from(self) -> "City":
+        if self.places is None and self.remote_view is None and self.street_view is None:
+            raise ValueError("one of places, remote_view and street_view must not be null")
         return self
 
 

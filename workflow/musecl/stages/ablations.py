@@ -24,7 +24,6 @@ from musecl.evaluation.prediction import Answers, Trial, predict_from_vectors
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion.inputs import read_inputs, sorted_part
 from musecl.fusion.representation import (
-    MODALITIES,
     FusionInputs,
     Vectors,
     without_fused,
@@ -89,7 +88,7 @@ def variants(job: Job, inputs: FusionInputs) -> dict[str, tuple[FusionInputs, di
         positive=generator.permutation(inputs.positives["positive"].to_numpy())
     )
     changed: dict[str, tuple[FusionInputs, dict[str, str]]] = {
-        f"without_{modality}": (inputs.without(modality), {}) for modality in MODALITIES
+        f"without_{modality}": (inputs.without(modality), {}) for modality in inputs.modalities
     }
     changed["random_place_pairs"] = (replace(random_pairs("remote_view"), positives=shuffled), {})
     changed["random_mobility_pairs"] = (random_pairs("street_view"), {})

@@ -26,11 +26,11 @@ from sklearn.model_selection import KFold, cross_val_predict
 
 from musecl.evaluation.scoring import r2
 from musecl.geography.rings import means_of_rings
-from musecl.sources.settings import Generated
+from musecl.sources.synth.latents import Latents, best_r2, draw_latents
+from musecl.sources.synth.settings import Generated
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_geotable, read_table, write_csv
-from musecl.synthetic.latents import Latents, best_r2, draw_latents
 
 # Per row of the table: the modalities it knows, and the method of r2.csv that predicts from them.
 ROWS = {
@@ -60,7 +60,7 @@ CEILINGS = pa.DataFrameSchema(
 
 def run(job: Job) -> None:
     """Write ceiling.csv and print it."""
-    settings = job.settings("cities.{city}.generated", Generated)
+    settings = job.settings("cities.{city}.boundary", Generated)
     latents = draw_latents(settings)
     regions = read_geotable(job.input("regions.parquet"))
     indicators = read_table(job.input("indicators.parquet"))

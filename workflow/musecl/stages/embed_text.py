@@ -37,7 +37,10 @@ def run(job: Job) -> None:
     tokenizer, model = load_text_encoder(job.input("models/text"))
     places = read_table(job.input("places.parquet"))
     if places.empty:
-        raise InputError("places.parquet: holds no place; choose a source that covers the city")
+        print("text: this city has no places")
+        nothing = pd.DataFrame(columns=["region_id"])
+        write_vectors(job.output("text_embeddings.parquet"), nothing, embedding=np.zeros((0, 0)))
+        return
     if method == "transformer":
         regions, weights, texts = weights_of_passages(join_texts(places))
         vectors = weights @ embed_texts(texts, tokenizer, model)

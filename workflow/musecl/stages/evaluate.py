@@ -30,13 +30,14 @@ from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, possible_splits, units_of
 from musecl.figures import plot_r2
 from musecl.geography.geo import metric_coordinates
+from musecl.imagery.images import COUNTED, imagery_of
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_by_region, write_csv
 
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
 # The perceptron takes most of a run's time; the other splits are judged by ridge.
 NETWORK_SPLITS = ("random", "spatial", "paper")
-RENDERED, PHOTOGRAPHIC = "rendered", "photographic"
+IMAGERY = ("none", "photographic", "photographic+rendered", "rendered")
 
 SCORES = pa.DataFrameSchema(
     {
@@ -52,7 +53,7 @@ SCORES = pa.DataFrameSchema(
         "n_regions": pa.Column(int),
         "n_seeds": pa.Column(int),
         "shares_source_with": pa.Column(str),
-        "imagery": pa.Column(str, pa.Check.isin([RENDERED, PHOTOGRAPHIC])),
+        "imagery": pa.Column(str, pa.Check.isin(IMAGERY)),
     },
     strict=True,
     unique=["indicator", "method", "predictor", "split"],
@@ -62,16 +63,15 @@ SCORES = pa.DataFrameSchema(
 def run(job: Job) -> None:
     """Evaluate one city."""
     settings = job.settings("evaluate", EvaluateSettings)
-    sources = job.value("cities.{city}.sources")
     regions, groups, headline, shares_source_with = read_labelled(job)
     blocks = read_blocks(job.input, regions[KEY])
-    rendered = bool({"sample", "synth"} & {sources["remote_view"], sources["street_view"]})
-    lot_counts = job.input("scene") / "lot_counts.parquet"
-    lots = read_lot_counts(lot_counts, regions[KEY]) if lot_counts.exists() else None
+    views = [job.input(f"{job.city}/{view}") for view in ("remote_view", "street_view")]
+    imagery = {imagery_of(view) for view in views} - {None}
+    lots = read_counted(views[0] / COUNTED, regions[KEY])
 
     scores = score(groups, regions, blocks, lots, settings, job.value("seed"))
     scores["shares_source_with"] = scores["indicator"].map(shares_source_with)
-    scores["imagery"] = RENDERED if rendered else PHOTOGRAPHIC
+    scores["imagery"] = "+".join(sorted(map(str, imagery))) or "none"
     scores.insert(0, "city", job.city)
     table = scores[list(SCORES.columns)]
     write_csv(table, job.output("r2.csv"), SCORES)
@@ -81,8 +81,13 @@ def run(job: Job) -> None:
     job.output("metrics.json").write_text(metrics + "\n", encoding="utf-8")
 
 
-def read_lot_counts(path: Path, regions: pd.Series) -> NDArray[np.int64]:
-    """Read the lots of each region, in the order of the region table; see `read_by_region`."""
+def read_counted(path: Path, regions: pd.Series) -> NDArray[np.int64] | None:
+    """Read the lots that the images of each region are drawn from; None where they are not drawn.
+
+    In the order of the region table; see `read_by_region`.
+    """
+    if not path.exists():
+        return None
     return read_by_region(path, regions, "lot count")["lots"].to_numpy().astype(np.int64)
 
 
@@ -161,16 +166,24 @@ def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage(city: str, blocks: dict[str, Block]) -> pd.DataFrame:
-    """Count the regions that each modality has a vector of, and those it has none of."""
+    """Count the regions that each modality has a vector of, and those it has none of.
+
+    A modality that the city lacks has none of any.
+    """
+    regions = len(blocks["musecl"].present)
+    counts = {
+        name: int(blocks[name].present.sum()) if name in blocks else 0
+        for name in ("remote_view", "street_view", "text", "musecl")
+    }
     return pd.DataFrame(
         [
             {
                 "city": city,
                 "modality": name,
-                "present": int(blocks[name].present.sum()),
-                "missing": int((~blocks[name].present).sum()),
+                "present": present,
+                "missing": regions - present,
             }
-            for name in ("remote_view", "street_view", "text", "musecl")
+            for name, present in counts.items()
         ]
     )
 

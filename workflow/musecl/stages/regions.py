@@ -6,10 +6,12 @@ import pandas as pd
 import pandera.pandas as pa
 import shapely
 
+from musecl.geography.blocks import blocks_over
 from musecl.geography.geo import DEGREES, area_within, equal_area_crs, metric_crs
 from musecl.geography.grid import cells_over
+from musecl.geography.polygons import cells_of_polygons
 from musecl.geography.settings import RegionSettings
-from musecl.sources import read_boundary
+from musecl.sources.layers import read_layer
 from musecl.sources.settings import Extent
 from musecl.step.errors import InputError
 from musecl.step.job import Job
@@ -36,19 +38,23 @@ SCHEMA = pa.DataFrameSchema(
 
 def run(job: Job) -> None:
     """Divide the city's land into regions and write `regions.parquet`."""
-    source = job.value("cities.{city}.sources.boundary")
     whole = job.value("cities.{city}.extent") is None
+    settings = job.settings("regions", RegionSettings)
     regions = build_regions(
-        read_boundary(source, job.input("source")),
-        job.settings("regions", RegionSettings),
+        read_layer(job, "boundary"),
+        settings,
         None if whole else job.settings("cities.{city}.extent", Extent),
+        read_layer(job, "roads") if settings.grid == "blocks" else None,
     )
     print(f"{len(regions)} regions, {regions['parent'].nunique()} parents", flush=True)
     write_table(regions, SCHEMA, job.output("regions.parquet"))
 
 
 def build_regions(
-    boundary: gpd.GeoDataFrame, settings: RegionSettings, extent: Extent | None = None
+    boundary: gpd.GeoDataFrame,
+    settings: RegionSettings,
+    extent: Extent | None = None,
+    roads: gpd.GeoDataFrame | None = None,
 ) -> gpd.GeoDataFrame:
     """Divide the land of a city into cells.
 
@@ -56,11 +62,13 @@ def build_regions(
     ----------
     boundary : GeoDataFrame
         Polygons of land, in any CRS; holes and several parts are land's own. A column `district`
-        names parts of the city, such as boroughs.
+        names parts of the city, such as boroughs; `name` each polygon, where they are the regions.
     settings : RegionSettings
         The grid, and the least share of land that a cell must have.
     extent : Extent, optional
         Keep cells whose centre lies in this box (degrees).
+    roads : GeoDataFrame, optional
+        Lines in any CRS, that blocks lie between.
 
     Returns
     -------
@@ -73,11 +81,21 @@ def build_regions(
     Raises
     ------
     InputError
-        The boundary is empty, invalid or without CRS, or no cell is left.
+        The boundary is empty, invalid or without CRS, there are no roads for the blocks that are
+        asked for, or no cell is left.
     """
     # An edge is straight in degrees: with corners along it, it is the same line in metres.
     land = check_boundary(boundary).segmentize(EDGE)
-    cells = cells_over(land, settings, metric_crs(land))
+    if settings.grid == "polygons":
+        cells = list(cells_of_polygons(boundary, settings.resolution))
+    elif settings.grid == "blocks":
+        if roads is None:
+            raise InputError(
+                "regions.grid is blocks, and the city has no roads; give cities.*.roads a provider"
+            )
+        cells = blocks_over(land, roads.geometry, settings.minimum_block_m2, settings.resolution)
+    else:
+        cells = cells_over(land, settings, metric_crs(land))
     regions = gpd.GeoDataFrame(
         {
             KEY: [cell.name for cell in cells],

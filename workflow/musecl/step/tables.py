@@ -172,15 +172,17 @@ def write_vectors(path: Path, keys: pd.DataFrame, **vectors: NDArray[np.floating
 def read_vectors(path: Path, name: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """Read what `write_vectors` wrote: the keys (N rows) and one column as an (N, D) array.
 
+    Of a modality that the city lacks, N and D are 0.
+
     Raises
     ------
     InputError
-        The file is damaged, has no such column or no row.
+        The file is damaged or has no such column.
     """
     frame = read_table(path)
-    if frame.empty:
-        raise InputError(f"{path}: holds no row; build it again")
     if name not in frame.columns:
         raise InputError(f"{path}: has no column {name!r}; it has {', '.join(frame.columns)}")
     keys = frame[[column for column in frame.columns if column in (KEY, "view", "orientation")]]
+    if frame.empty:
+        return keys, np.zeros((0, 0), np.float32)
     return keys, np.stack(frame[name].to_list()).astype(np.float32)

@@ -1,0 +1,101 @@
+"""The table of providers: which there are for each layer, and where each stands.
+
+Adding a provider is its module and a line here. A module is imported when params.yaml names it.
+"""
+
+import importlib
+from typing import Any
+
+from pydantic import ValidationError
+
+from musecl.sources.provider import Provider
+from musecl.step.errors import ParameterError
+from musecl.step.section import Section
+
+LAYERS = ("boundary", "roads", "places", "mobility", "remote_view", "street_view", "indicators")
+PROVIDERS: dict[str, dict[str, str]] = {
+    "boundary": {
+        "file": "boundary_file:PROVIDER",
+        "osm": "osm.boundary:ONLINE",
+        "osm_extract": "osm.boundary:EXTRACT",
+        "sample": "sample.boundary:PROVIDER",
+        "synth": "synth.layers:BOUNDARY",
+    },
+    "roads": {
+        "file": "roads_file:PROVIDER",
+        "osm": "osm.roads:ONLINE",
+        "osm_extract": "osm.roads:EXTRACT",
+    },
+    "places": {
+        "table": "places_table:PROVIDER",
+        "osm": "osm.places:ONLINE",
+        "osm_extract": "osm.places:EXTRACT",
+        "sample": "sample.places:PROVIDER",
+        "synth": "synth.layers:PLACES",
+    },
+    "mobility": {
+        "trips": "mobility_trips:PROVIDER",
+        "flows": "mobility_flows:PROVIDER",
+        "sample": "sample.mobility:PROVIDER",
+        "synth": "synth.layers:MOBILITY",
+    },
+    "remote_view": {
+        "raster": "remote_view_raster:PROVIDER",
+        "sample": "sample.remote_view:PROVIDER",
+        "synth": "synth.layers:REMOTE_VIEW",
+    },
+    "street_view": {
+        "folder": "street_view_folder:PROVIDER",
+        "sample": "sample.street_view:PROVIDER",
+        "synth": "synth.layers:STREET_VIEW",
+    },
+    "indicators": {
+        "points": "indicator_points:PROVIDER",
+        "polygons": "indicator_polygons:PROVIDER",
+        "raster": "indicator_raster:PROVIDER",
+        "table": "indicator_table:PROVIDER",
+        "sample": "sample.indicators:PROVIDER",
+        "synth": "synth.layers:INDICATORS",
+    },
+}
+
+
+def provider_of(layer: str, name: Any) -> Provider:
+    """Look a provider up.
+
+    Raises
+    ------
+    ParameterError
+        There is none of this name for the layer.
+    """
+    if not isinstance(name, str) or name not in PROVIDERS[layer]:
+        raise ParameterError(
+            f"no provider {name!r} for {layer}; there is {', '.join(PROVIDERS[layer])}"
+        )
+    module, _, constant = PROVIDERS[layer][name].partition(":")
+    found: Provider = getattr(importlib.import_module(f"musecl.sources.{module}"), constant)
+    return found
+
+
+def chosen(layer: str, given: dict[str, Any]) -> tuple[Provider, Section]:
+    """Read what params.yaml says of a layer: the provider, and its settings.
+
+    Parameters
+    ----------
+    layer : str
+        One of `LAYERS`.
+    given : dict
+        `provider`, and the settings of that provider.
+
+    Raises
+    ------
+    ParameterError
+        There is no such provider, or a setting is missing, unknown or wrong.
+    """
+    provider = provider_of(layer, given.get("provider"))
+    try:
+        return provider, provider.settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ParameterError(f"{layer}: {provider.name}: {where}: {first['msg']}") from error

@@ -1,0 +1,170 @@
+"""Photographs in a folder of the user's: where each was taken stands in it, or in a table.
+
+`photographs.csv` beside them names those that can be used.
+"""
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Literal, cast
+
+import pandas as pd
+from PIL import Image
+from pydantic import Field
+
+from musecl.sources.contract import Photographs
+from musecl.sources.photograph import MOST_PIXELS, Header, can_be_decoded, read_header
+from musecl.sources.provider import Provider, Request
+from musecl.step.errors import InputError
+from musecl.step.section import Section
+from musecl.step.workers import in_pieces
+
+RECORD = "photographs.csv"
+COLUMNS = ["path", "longitude", "latitude", "heading", "taken", "panorama"]
+HEIC = (".heic", ".heif")
+YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+BROKEN, LARGE, NOWHERE = "broken or no photograph", "too large", "without a position"
+
+
+class FolderSettings(Section):
+    """Photographs below `inputs/{city}/street_view`."""
+
+    provider: Literal["folder"]
+    path: str = Field(description="file or pattern, such as **/*.jpg")
+    table: str | None = Field(
+        default=None,
+        description="CSV of file, longitude, latitude; and heading, taken, panorama if known",
+    )
+    megapixels: float = Field(
+        default=200,
+        gt=0,
+        le=MOST_PIXELS / 1e6,
+        description="a larger photograph is left out, not decoded",
+    )
+
+
+def fetch(request: Request) -> None:
+    """Copy the photographs and list those that can be used; the others are counted.
+
+    Raises
+    ------
+    InputError
+        There is no photograph, or none that can be used; one is HEIC; the table lacks a column.
+    """
+    settings = cast(FolderSettings, request.settings)
+    found = request.find(settings.path)
+    for path in found:
+        if path.suffix.lower() in HEIC:
+            raise InputError(f"{path}: HEIC is not read; save the photographs as JPEG")
+    given = None
+    if settings.table is not None:
+        (table,) = request.take(settings.table)
+        given = _read_positions(table)
+    taken = request.take(settings.path)
+    names = [path.relative_to(request.folder).as_posix() for path in taken]
+
+    def look(path: Path) -> Header | str:
+        return _header(path, settings.megapixels)
+
+    headers = dict(zip(names, in_pieces(look, taken), strict=True))
+    usable = {name: header for name, header in headers.items() if isinstance(header, Header)}
+    rows = _locate(usable, given)
+    left_out = Counter(reason for reason in headers.values() if isinstance(reason, str))
+    left_out[NOWHERE] = len(usable) - len(rows)
+    said = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()) if count)
+    if rows.empty:
+        raise InputError(
+            f"{request.inputs / settings.path}: none of {len(taken)} photographs can be used "
+            f"({said}); give a table of positions, or others"
+        )
+    if said:
+        print(f"{len(taken)} photographs, left out: {said}")
+    file = request.folder / RECORD
+    rows.to_csv(file, index=False, lineterminator="\n")
+    request.record(file, source="computed")
+
+
+def read(folder: Path, settings: FolderSettings) -> Photographs:
+    """Read which photographs there are, and where each was taken.
+
+    Raises
+    ------
+    InputError
+        The folder lacks its record.
+    """
+    path = folder / RECORD
+    try:
+        table = pd.read_csv(path, dtype={"path": str, "panorama": bool}, parse_dates=["taken"])
+        table[["longitude", "latitude", "heading"]] = table[
+            ["longitude", "latitude", "heading"]
+        ].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not readable as CSV ({error}); fetch it again") from error
+    table["taken"] = pd.to_datetime(table["taken"])
+    return Photographs(table[COLUMNS], folder)
+
+
+def _header(path: Path, megapixels: float) -> Header | str:
+    """Read what a photograph says of itself, or say why it is left out."""
+    try:
+        header = read_header(path, megapixels * 1e6)
+    # Pillow's readers have no common error for what is broken.
+    except Exception as error:
+        return LARGE if isinstance(error, Image.DecompressionBombError) else BROKEN
+    return header if can_be_decoded(path) else BROKEN
+
+
+def _read_positions(path: Path) -> pd.DataFrame:
+    """Read the table of positions: indexed by file, what is known of each; nan where blank."""
+    try:
+        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig", skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as CSV in UTF-8 ({error})") from error
+    missing = [name for name in ("file", "longitude", "latitude") if name not in table.columns]
+    if missing:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)} among {', '.join(table.columns)}; name the "
+            "columns file, longitude, latitude, heading, taken, panorama"
+        )
+    table = table.dropna(subset=["file"])
+    table["file"] = [str(PurePosixPath(name.strip())) for name in table["file"]]
+    twice = table.loc[table["file"].duplicated(), "file"]
+    if not twice.empty:
+        raise InputError(f"{path}: names {twice.iloc[0]} twice; leave one row for each photograph")
+    known = table.set_index("file").reindex(columns=COLUMNS[1:])
+    for name in ("longitude", "latitude", "heading"):
+        known[name] = pd.to_numeric(known[name], errors="coerce")
+    known["taken"] = pd.to_datetime(known["taken"], errors="coerce", format="ISO8601")
+    # A column that the table lacks is of no text.
+    known["panorama"] = known["panorama"].astype("string").str.strip().str.lower().map(YES_OR_NO)
+    return known
+
+
+def _locate(headers: dict[str, Header], given: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows of `COLUMNS` of those with a position; what the table knows stands above the EXIF."""
+    said = pd.DataFrame(
+        {name: [getattr(one, name) for one in headers.values()] for name in COLUMNS[1:]},
+        index=pd.Index(headers, name="path"),
+    )
+    said["taken"] = pd.to_datetime(said["taken"])
+    if given is not None:
+        told = given.reindex(said.index)
+        both = told["longitude"].notna() & told["latitude"].notna()
+        for name in COLUMNS[1:]:
+            known = told[name].notna() & (both if name in ("longitude", "latitude") else True)
+            said[name] = said[name].where(~known, told[name])
+    here = said["longitude"].between(-180, 180) & said["latitude"].between(-90, 90)
+    here &= (said["longitude"] != 0) | (said["latitude"] != 0)
+    said["heading"] %= 360
+    said["panorama"] = said["panorama"].astype(bool)
+    return said[here].reset_index()[COLUMNS]
+
+
+PROVIDER = Provider(
+    "folder",
+    "street_view",
+    FolderSettings,
+    fetch,
+    read,
+    "photographs of your own, flat or panoramas, with positions in their EXIF or in a table",
+    imagery="photographic",
+)

@@ -1,0 +1,1 @@
+"""A generated city as a provider of every layer."""

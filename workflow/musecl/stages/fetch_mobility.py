@@ -1,0 +1,9 @@
+"""`fetch_mobility`: the bytes of the city's layer `mobility` as its provider gives them."""
+
+from musecl.sources.layers import fetch_layer
+from musecl.step.job import Job
+
+
+def run(job: Job) -> None:
+    """Fill `raw/mobility`."""
+    fetch_layer(job, "mobility")

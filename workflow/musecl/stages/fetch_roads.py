@@ -1,0 +1,9 @@
+"""`fetch_roads`: the bytes of the city's layer `roads` as its provider gives them."""
+
+from musecl.sources.layers import fetch_layer
+from musecl.step.job import Job
+
+
+def run(job: Job) -> None:
+    """Fill `raw/roads`."""
+    fetch_layer(job, "roads")

@@ -1,0 +1,9 @@
+"""`fetch_street_view`: the bytes of the city's layer `street_view` as its provider gives them."""
+
+from musecl.sources.layers import fetch_layer
+from musecl.step.job import Job
+
+
+def run(job: Job) -> None:
+    """Fill `raw/street_view`."""
+    fetch_layer(job, "street_view")

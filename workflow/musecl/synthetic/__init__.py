@@ -1,1 +1,0 @@
-"""A generated city whose best reachable R2 is known."""
