@@ -1,18 +1,18 @@
 """A boundary out of OpenStreetMap: asked online (`osm`), or read of an extract (`osm_extract`)."""
 
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
 import geopandas as gpd
 from pydantic import Field, model_validator
 
-from musecl.sources.osm.places import (
+from musecl.sources.osm.taking import (
     ATTRIBUTION,
     CUT,
     LICENCE,
     NOMINATIM,
     OVERPASS,
+    answered,
     find_extract,
     record_answer,
     record_cut,
@@ -95,12 +95,8 @@ def fetch_online(request: Request) -> None:
 
 def read_online(folder: Path, settings: OnlineBoundary) -> gpd.GeoDataFrame:
     """Read the land of the city, EPSG:4326, by `district` where they were asked for."""
-    from musecl.sources.osm.answers import write_file
-
     place = gpd.read_file(folder / PLACE)
-    with tempfile.TemporaryDirectory(prefix="musecl-") as temporary:
-        path = Path(temporary) / CUT
-        write_file((folder / "overpass").glob("*.json"), path)
+    with answered(folder) as path:
         return _land(path, place, settings.district_level)
 
 
