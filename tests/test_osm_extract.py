@@ -20,6 +20,7 @@ from musecl.sources.osm.collectors import Boundaries, Places, Roads
 from musecl.sources.osm.extract import BATCH, scan
 from musecl.sources.osm.land import find_boundary, on_land
 from musecl.sources.osm.places import EXTRACT as PLACES
+from musecl.sources.osm.roads import EXTRACT as ROADS
 from musecl.sources.osm.tags import describe
 from musecl.sources.packages import fetch_members
 from musecl.sources.provider import Request
@@ -228,6 +229,23 @@ def test_fetching_places_cuts_them_out(tmp_path, capsys):
     assert "6 in town.osm.pbf" in capsys.readouterr().out
     ids = {f"{o.type_str()}{o.id}" for o in osmium.FileProcessor(request.folder / "cut.osm.pbf")}
     assert ids == {"n30", "n31", "n34", "n36", "n37", "n41", "n42", "n43", "w44"}
+
+
+def test_roads_are_cut_out_and_reach_beyond_the_city(tmp_path, capsys):
+    write_town(tmp_path / "inputs", *places(), *roads())
+    table, request = asked(tmp_path, ROADS, AREA)
+    every = Roads()
+    scan(tmp_path / "inputs/town.osm.pbf", every)
+    assert table["osm_id"].tolist() == every.table()["osm_id"].tolist()
+    assert set(table.geom_type) <= {"LineString", "MultiLineString"}
+    assert f"roads: {len(table)} in town.osm.pbf" in capsys.readouterr().out
+    assert request.records[0]["source"] == "town.osm.pbf"
+
+
+def test_a_town_without_roads_is_one_line(tmp_path):
+    write_town(tmp_path / "inputs", *places())
+    with pytest.raises(InputError, match="no road of it lies in the city"):
+        asked(tmp_path, ROADS, AREA)
 
 
 def test_a_part_of_a_place_outside_is_no_place(tmp_path):

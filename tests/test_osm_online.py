@@ -17,6 +17,7 @@ from musecl.sources.osm.boundary import ONLINE as BOUNDARY
 from musecl.sources.osm.collectors import Places, Roads
 from musecl.sources.osm.extract import scan
 from musecl.sources.osm.places import ONLINE as PLACES
+from musecl.sources.osm.roads import ONLINE as STREETS
 from musecl.sources.osm.tags import ROADS
 from musecl.sources.provider import Request
 from musecl.sources.providers import chosen
@@ -114,6 +115,16 @@ def test_all_of_the_city_is_asked_for_with_few_corners(tmp_path, services):
     outline = asked_for(parse_qs(services.asked[-1][2])["data"][0])
     assert outline.contains(city)
     assert shapely.get_num_coordinates(outline) < 30
+
+
+def test_roads_are_asked_for_beyond_the_city(tmp_path, services):
+    services.interpreter = [answer(roads())]
+    table, _ = asked(tmp_path, STREETS, services, AREA)
+    assert len(table)
+    assert set(table.geom_type) <= {"LineString", "MultiLineString"}
+    query = parse_qs(services.asked[-1][2])["data"][0]
+    assert "highway" in query
+    assert asked_for(query).contains(AREA.buffer(0.004))
 
 
 def test_what_is_there_is_not_asked_for_again(tmp_path, services):
