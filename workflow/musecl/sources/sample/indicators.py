@@ -117,6 +117,27 @@ def census_of_regions(
     folder: Path, regions: gpd.GeoDataFrame, minimum_population: int
 ) -> pd.DataFrame:
     """Carry the census over to regions that have so many people: a column per measure."""
+    if folder not in _carried or _carried[folder][0] is not regions:
+        _carried[folder] = (regions, *carry_over(folder, regions))
+    _, values, people = _carried[folder]
+    populated = people.index[people >= minimum_population]
+    return values.reindex(values.index.intersection(populated))
+
+
+# What was carried over last: six measures ask for the same of the same regions, one by one.
+_carried: dict[Path, tuple[gpd.GeoDataFrame, pd.DataFrame, pd.Series]] = {}
+
+
+def carry_over(folder: Path, regions: gpd.GeoDataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Carry the census over to regions.
+
+    Returns
+    -------
+    values : DataFrame
+        A column per measure, indexed by `region_id`.
+    people : Series
+        Of every region with land, by `region_id`.
+    """
     lots = lots_of(folder)
     place = cells_of_points(lots["longitude"].to_numpy(), lots["latitude"].to_numpy(), regions)
     lots = lots.assign(region_id=place)
@@ -125,9 +146,8 @@ def census_of_regions(
     population = ordered.groupby("region_id")["population"].sum()
     on_land = regions.loc[regions["land_share"] > 0, "region_id"]
     people = population.reindex(on_land, fill_value=0.0)
-    populated = people.index[people >= minimum_population]
     counts = interpolate_counts(lots, census_counts(read_census(folder)))
-    return census_values(counts.reindex(counts.index.intersection(populated)))
+    return census_values(counts), people
 
 
 def census_counts(census: pd.DataFrame) -> pd.DataFrame:
