@@ -785,9 +785,7 @@ def test_a_check_that_finds_something_wrong_ends_with_status_1(root: Path, files
     "more",
     [
         {"panorama": "no"},
-        pytest.param(
-            {},
-        ),
+        {},
     ],
 )
 def test_photographs_are_sampled_and_read_by_their_provider(

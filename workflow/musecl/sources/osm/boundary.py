@@ -1,23 +1,22 @@
 """A boundary out of OpenStreetMap: asked online (`osm`), or read of an extract (`osm_extract`)."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import geopandas as gpd
 from pydantic import Field, model_validator
 
 from musecl.sources.osm.taking import (
-    ATTRIBUTION,
     CUT,
-    LICENCE,
     NOMINATIM,
     OVERPASS,
     answered,
     find_extract,
+    osm_provider,
     record_answer,
     record_cut,
 )
-from musecl.sources.provider import Provider, Request
+from musecl.sources.provider import Request
 from musecl.step.section import Section
 
 PLACE = "place.geojson"
@@ -139,18 +138,16 @@ def _land(path: Path, boundary: gpd.GeoDataFrame, level: int | None) -> gpd.GeoD
     return land_within(boundary, districts, coast)
 
 
-def _provider(**more: Any) -> Provider:
-    return Provider(layer="boundary", licence=LICENCE, attribution=ATTRIBUTION, **more)
-
-
-ONLINE = _provider(
+ONLINE = osm_provider(
+    layer="boundary",
     name="osm",
     settings=OnlineBoundary,
     fetch=fetch_online,
     read=read_online,
     says="a place of OpenStreetMap by name or number, asked by Nominatim; the water cut off",
 )
-EXTRACT = _provider(
+EXTRACT = osm_provider(
+    layer="boundary",
     name="osm_extract",
     settings=ExtractBoundary,
     fetch=fetch_extract,

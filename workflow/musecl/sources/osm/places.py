@@ -1,21 +1,19 @@
 """Places out of OpenStreetMap: asked online (`osm`), or read of an extract (`osm_extract`)."""
 
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 
 from musecl.sources.osm.taking import (
-    ATTRIBUTION,
     CUT,
-    LICENCE,
     Extract,
     Online,
     answered,
     ask,
     cut_out,
+    osm_provider,
 )
-from musecl.sources.provider import Provider, Request
+from musecl.sources.provider import Request
 
 
 def fetch_online(request: Request) -> None:
@@ -58,18 +56,16 @@ def _read(path: Path) -> gpd.GeoDataFrame:
     return table.set_geometry(inside)
 
 
-def _provider(**more: Any) -> Provider:
-    return Provider(layer="places", licence=LICENCE, attribution=ATTRIBUTION, **more)
-
-
-ONLINE = _provider(
+ONLINE = osm_provider(
+    layer="places",
     name="osm",
     settings=Online,
     fetch=fetch_online,
     read=read_online,
     says="OpenStreetMap as it is today, asked by the Overpass API",
 )
-EXTRACT = _provider(
+EXTRACT = osm_provider(
+    layer="places",
     name="osm_extract",
     settings=Extract,
     fetch=fetch_extract,

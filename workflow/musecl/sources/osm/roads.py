@@ -1,22 +1,20 @@
 """Roads out of OpenStreetMap: asked online (`osm`), or read of an extract (`osm_extract`)."""
 
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 from shapely.geometry.base import BaseGeometry
 
 from musecl.sources.osm.taking import (
-    ATTRIBUTION,
     CUT,
-    LICENCE,
     Extract,
     Online,
     answered,
     ask,
     cut_out,
+    osm_provider,
 )
-from musecl.sources.provider import Provider, Request
+from musecl.sources.provider import Request
 
 # Degrees, some hundred metres: a road that ends at the edge of the land would divide nothing.
 BEYOND = 0.005
@@ -61,18 +59,16 @@ def _read(path: Path) -> gpd.GeoDataFrame:
     return roads.table()
 
 
-def _provider(**more: Any) -> Provider:
-    return Provider(layer="roads", licence=LICENCE, attribution=ATTRIBUTION, **more)
-
-
-ONLINE = _provider(
+ONLINE = osm_provider(
+    layer="roads",
     name="osm",
     settings=Online,
     fetch=fetch_online,
     read=read_online,
     says="OpenStreetMap's roads for cars as they are today, asked by the Overpass API",
 )
-EXTRACT = _provider(
+EXTRACT = osm_provider(
+    layer="roads",
     name="osm_extract",
     settings=Extract,
     fetch=fetch_extract,

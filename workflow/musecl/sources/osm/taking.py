@@ -4,13 +4,14 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from shapely.geometry.base import BaseGeometry
 
-from musecl.sources.provider import Request
+from musecl.sources.provider import Provider, Request
 from musecl.step.errors import InputError
 from musecl.step.section import Section
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LICENCE = "ODbL 1.0"
 ATTRIBUTION = "(c) OpenStreetMap contributors, openstreetmap.org/copyright"
+# A provider of OpenStreetMap, whatever else is said of it.
+osm_provider = partial(Provider, licence=LICENCE, attribution=ATTRIBUTION)
 CUT = "cut.osm.pbf"
 OVERPASS = "https://overpass-api.de/api"
 NOMINATIM = "https://nominatim.openstreetmap.org"
