@@ -3,11 +3,10 @@
 import pandas as pd
 
 from musecl.fusion.representation import VIEWS, FusionInputs, Part, Vectors, Views
+from musecl.learning.embedding import KINDS
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
-
-KINDS = ("pretrained", "embedding")
 
 
 def read_inputs(job: Job) -> FusionInputs:

@@ -23,11 +23,11 @@ from musecl.evaluation.prediction import fit_ridge
 from musecl.evaluation.scoring import score_once
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import Fold, parts_of
-from musecl.fusion.inputs import KINDS, sorted_part
+from musecl.fusion.inputs import sorted_part
 from musecl.fusion.representation import VIEWS, FusionInputs, Vectors, Views, represent
 from musecl.fusion.settings import FuseSettings
 from musecl.learning.contrastive import read_encoder
-from musecl.learning.embedding import average_regions, embed_kinds
+from musecl.learning.embedding import KINDS, average_regions, embed_kinds
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import BETWEEN
