@@ -4,8 +4,9 @@ An indicator is fitted as it is or as ln(1 + x). A bound of an interval is a qua
 the unit is the back-transformed one. A prediction is a mean, and the exponential of a mean
 logarithm lies below the mean: summed over a city, people are missing. The ratio of totals
 (Snowdon 1991) corrects that: the sum of 1 + x observed, over the sum of 1 + x as it is predicted
-from left-out residuals of the training fold. Over Duan's smearing (1983), the mean of the
-exponentials of the residuals, it was chosen by what was measured: docs/method.md has the figures.
+from left-out residuals of the training fold. Values per km2 are summed with the land of their
+regions. Over Duan's smearing (1983), the mean of the exponentials of the residuals, it was chosen
+by what was measured: docs/method.md has the figures.
 """
 
 from collections.abc import Sequence
@@ -13,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 # Of either precision.
 Array = NDArray[Any]
 
 LOGARITHM = "ln(1+x)"
-# Nothing that is counted has a larger logarithm; below it sums of exponentials stay finite.
-LARGEST = 300.0
+PER_AREA = (" per km2 of land", " per km2")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Scale:
         """Whether the logarithm is fitted."""
         return self.transform == LOGARITHM
 
+    @property
+    def per_area(self) -> bool:
+        """Whether a value times the land of its region can be summed over a city."""
+        return self.unit.endswith(PER_AREA)
+
     def original(self, fitted: Array) -> Array:
         """Bring labels back to the unit, as they were before they were transformed."""
         with np.errstate(over="ignore"):
@@ -56,47 +62,56 @@ class Scale:
         """Bring predictions back to the unit, within what is possible; quantiles stay such."""
         return np.asarray(np.clip(self.original(fitted), self.minimum, self.maximum))
 
-    def ratio_of_totals(self, observed: Array, predicted: Array) -> float:
-        """Compare what was observed with what was predicted without looking.
+    def corrected(self, fitted: Array, observed: Array, left_out: Array, land: Array) -> Array:
+        """Shift predictions on the fitted scale so that they come back to the unit as means.
+
+        Above the largest training label a prediction is held there: the exponential of what lies
+        beyond all that was seen would weigh as much as a district. Where no logarithm is fitted,
+        nothing changes.
 
         Parameters
         ----------
-        observed, predicted : arrays of shape (n,)
-            Fitted values of n training regions; each is predicted without its part of the fold.
+        fitted : array of shape (rows,)
+            Predictions to shift.
+        observed, left_out : arrays of shape (n,)
+            Of n training regions: the labels, and what was predicted without their part.
+        land : array of shape (n,)
+            Their land in km2.
 
         Returns
         -------
-        float
-            Sum of 1 + x observed over that predicted; 1 where no logarithm is fitted, since a mean
-            needs no correction there.
+        array of shape (rows,)
+            On the fitted scale still.
         """
         if not self.logarithmic:
-            return 1.0
-        seen, said = np.minimum(observed, LARGEST), np.minimum(predicted, LARGEST)
-        return float(np.exp(seen).sum() / np.exp(said).sum())
+            return fitted
+        largest = observed.max()
+        weights = land if self.per_area else np.ones(len(observed))
+        seen, said = np.exp(observed), np.exp(np.minimum(left_out, largest))
+        ratio = (weights @ seen) / (weights @ said)
+        return np.asarray(np.minimum(fitted, largest) + np.log(ratio))
 
-    def mean(self, fitted: Array, ratio: float) -> Array:
-        """Bring predictions back to the unit as means; `ratio` is that of `ratio_of_totals`."""
-        return self.back(fitted + np.log(ratio))
 
-
-def means(scales: Sequence[Scale], fitted: Array, observed: Array, left_out: Array) -> Array:
-    """Bring predictions of several indicators back to their units as means.
+def correct_each(
+    scales: Sequence[Scale], fitted: Array, observed: Array, left_out: Array, land: Array
+) -> Array:
+    """Correct the predictions of T indicators, a column each; see `Scale.corrected`.
 
     Parameters
     ----------
     scales : sequence of T Scale
     fitted : array of shape (rows, T)
-        Predictions on the fitted scale.
     observed, left_out : arrays of shape (n, T)
-        Of the training regions: what was observed, and what was predicted without looking.
+    land : array of shape (n,)
 
     Returns
     -------
     array of shape (rows, T)
     """
-    columns = [
-        scale.mean(said, scale.ratio_of_totals(seen, unseen))
-        for scale, said, seen, unseen in zip(scales, fitted.T, observed.T, left_out.T, strict=True)
-    ]
-    return np.column_stack(columns)
+    columns = zip(scales, fitted.T, observed.T, left_out.T, strict=True)
+    return np.column_stack([scale.corrected(*values, land) for scale, *values in columns])
+
+
+def land_of(regions: pd.DataFrame) -> NDArray[np.float64]:
+    """Land of each region (N,) in km2."""
+    return (regions["area_km2"] * regions["land_share"]).to_numpy(dtype=float)
