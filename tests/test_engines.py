@@ -20,6 +20,8 @@ EVERYTHING = {
     for stage in ("fetch", "tile", "places", "fuse", "evaluate")
     for city in ("nyc", "bos")
 }
+# Each of another kind (tests/test_leftovers.py has them all).
+LEFT = (".digest.py.swp", "digest.py~", ".DS_Store", "._digest.py", ".nfs0001", "Thumbs.db")
 
 
 @pytest.fixture
@@ -148,6 +150,26 @@ def test_a_further_dependency_makes_its_stage_stale_and_no_other_that_reads_it(
     # What comes out is the same, so that it ends there.
     assert stages_run_by(relay, "snakemake") == {"places@nyc", "places@bos"}
     assert_agreement(relay, set())
+
+
+def test_what_editors_and_disks_leave_makes_nothing_stale(relay: Relay) -> None:
+    for folder in ("workflow/musecl/shared", "data/nyc/tiles"):
+        for name in LEFT:
+            (relay.folder / folder / name).write_text("left")
+        (relay.folder / folder / ".#digest.py").symlink_to("somebody@a-machine.123:456")
+        (relay.folder / folder / ".ipynb_checkpoints").mkdir()
+        (relay.folder / folder / ".ipynb_checkpoints/digest.py").write_text("left")
+    assert_agreement(relay, set())
+    edit_parameter(relay, "fuse.dim", 64)
+    assert stages_run_by(relay, "snakemake") == {
+        f"{stage}@{city}" for stage in ("fuse", "evaluate") for city in ("nyc", "bos")
+    }
+    assert_agreement(relay, set())
+
+
+def test_a_link_that_points_nowhere_is_one_line(relay: Relay) -> None:
+    (relay.folder / "data/nyc/tiles/9.txt").symlink_to("/disk/that/is/not/mounted.txt")
+    assert_one_line(relay.snakemake("-n", check=False), "tiles/9.txt", "/disk/that/is/not")
 
 
 def test_an_edited_output_is_restored_and_not_computed(relay: Relay) -> None:

@@ -253,6 +253,24 @@ def test_what_changes_in_mid_run_is_named_and_nothing_is_published(
     assert outputs(root) == AFTER
 
 
+def test_what_an_editor_leaves_in_mid_run_is_no_change(root) -> None:
+    def stage(job: Job) -> None:
+        write_all(job)
+        for name in ("data/toy/source/a/.b.csv.swp", "data/toy/source/.DS_Store"):
+            (root / name).write_bytes(b"left")
+        (root / "data/toy/source/a/.#b.csv").symlink_to("somebody@a-machine.123:456")
+
+    run(root, stage)
+    assert outputs(root) == AFTER
+
+
+def test_a_link_that_points_nowhere_is_named_before_the_stage_runs(root) -> None:
+    (root / "data/toy/source/a/c.csv").symlink_to("/disk/that/is/not/mounted.csv")
+    with pytest.raises(InputError, match=r"^data/toy/source/a/c.csv: a link to /disk/that/is/not/"):
+        Job(DECLARED, root)
+    assert outputs(root) == BEFORE
+
+
 def test_what_the_job_does_not_read_may_change(root) -> None:
     def stage(job: Job) -> None:
         write_all(job)

