@@ -22,7 +22,7 @@ from musecl.config import CITY_NAME, TAKEN_NAMES, check_params
 from musecl.sources.providers import LAYERS
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.leftovers import without_leftovers
-from musecl.step.pipeline import read_yaml
+from musecl.step.plain_yaml import read_yaml
 
 # Files that belong to another of the same stem: the parts of a shapefile, a raster's world file.
 PARTS = {".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".tfw", ".tifw", ".wld"}

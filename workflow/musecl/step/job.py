@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from musecl.step.errors import DeclarationError, InputError, ParameterError
 from musecl.step.leftovers import without_leftovers
-from musecl.step.pipeline import Declaration, read_yaml
-from musecl.step.section import Section
+from musecl.step.pipeline import Declaration
+from musecl.step.plain_yaml import read_yaml
+from musecl.step.section import Section, explain
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -109,9 +110,7 @@ class Job:
         try:
             return section.model_validate(self.value(key))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join([key, *(str(part) for part in first["loc"])])
-            raise ParameterError(f"params.yaml: {where}: {first['msg']}") from error
+            raise ParameterError(f"params.yaml: {explain(error, section, key)}") from error
 
     def value(self, key: str) -> Any:
         """Read a single declared value of params.yaml; `{city}` in the key stands for the city.
