@@ -15,7 +15,7 @@ RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@grep -hE '^[a-z%/-]+[^:]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
+	@awk -F ':.*## ' '/^[a-z%\/-]+[^:]*:.*## / { printf "%-22s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 results/%: $(READY) FORCE ## build any result with all its inputs: make results/nyc/r2.csv
 	@$(RUN) snakemake --cores all $@

@@ -18,10 +18,12 @@ DO = "MUSECL_WORKERS={threads} exec python workflow/musecl stage"
 TOLD = "> >(tee {log}) 2>&1"
 
 
+# Any name: of one that params.yaml does not have, the bridge says which there are. The models are of
+# no city, and between the two of a transfer stands -to-.
 wildcard_constraints:
-    city="|".join(PARAMS.cities),
-    source="|".join(PARAMS.cities),
-    target="|".join(PARAMS.cities),
+    city=r"(?!models/)(?![^/]*-to-)[^/]+",
+    source=r"(?:(?!-to-)[^/])+",
+    target=r"[^/]+",
 
 
 localrules:

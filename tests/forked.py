@@ -15,6 +15,7 @@ import importlib
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -150,6 +151,8 @@ def enter(program: str, arguments: list[str]) -> None:
     else:
         sys.argv = [str(binaries / program), *arguments]
         first = [str(binaries)]
+    # What starts others by its own interpreter has them forked, too.
+    sys.executable = shutil.which("python") or sys.executable
     sys.orig_argv = [sys.executable, *sys.argv]
     named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [*first, *named, *sys.path[1:]]

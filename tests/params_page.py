@@ -133,18 +133,26 @@ def shown(value: Any) -> str:
 
 def allowed(field: FieldInfo) -> str:
     """Type and limits in words."""
+    return ", ".join([kind_of(field.annotation), *bounds_of(field.metadata)])
+
+
+def bounds_of(metadata: Iterable[Any]) -> list[str]:
+    """Limits in words."""
     bounds = []
-    for limit in field.metadata:
+    for limit in metadata:
         for sign, kind in (("≥", "ge"), ("≤", "le"), (">", "gt"), ("<", "lt")):
             if hasattr(limit, kind) and isinstance(
                 limit, (limits.Ge, limits.Le, limits.Gt, limits.Lt)
             ):
-                bounds.append(f"{sign} {getattr(limit, kind)}")
-    return ", ".join([kind_of(field.annotation), *bounds])
+                bounds.append(f"{sign} {getattr(limit, kind):,}")
+    return bounds
 
 
 def kind_of(annotation: Any) -> str:
     """Name a type as a reader of YAML would."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        kind, about = typing.get_args(annotation)
+        return ", ".join([f"{kind_of(kind)}s", *bounds_of(about.metadata)])
     if typing.get_origin(annotation) is typing.Literal:
         return one_of(typing.get_args(annotation))
     if typing.get_origin(annotation) in (list, tuple):

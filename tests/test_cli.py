@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,12 @@ def write(root: Path, name: str, text: str) -> None:
         (
             lambda root: None,
             ("toy", "atlantis"),
-            "musecl: params.yaml: cities.atlantis: missing; add it\n",
+            "musecl: params.yaml: cities has no 'atlantis'; there is bos, nyc\n",
+        ),
+        (
+            lambda root: write(root, "params.yaml", "seed: 3\ncitys: {bos: 1}\n"),
+            ("alone",),
+            "musecl: params.yaml: citys: unknown key; did you mean cities?\n",
         ),
         (
             lambda root: write(root, "params.yaml", "cities: {bos: 1}\n"),
@@ -163,7 +169,17 @@ def write(root: Path, name: str, text: str) -> None:
             "musecl: dvc.yaml: not readable as YAML in line 2\n",
         ),
     ],
-    ids=["input", "absent", "city", "parameter", "elsewhere", "no params", "no yaml", "bad dvc"],
+    ids=[
+        "input",
+        "absent",
+        "city",
+        "section",
+        "parameter",
+        "elsewhere",
+        "no params",
+        "no yaml",
+        "bad dvc",
+    ],
 )
 def test_an_error_for_the_user_is_one_line_and_status_1(
     root, break_it, arguments, message: str
@@ -174,6 +190,29 @@ def test_an_error_for_the_user_is_one_line_and_status_1(
     done = musecl(root, *arguments)
     assert (done.returncode, done.stderr) == (1, message)
     assert contents(root / "data") == before
+
+
+def test_a_python_without_the_libraries_says_how_to_get_them(root) -> None:
+    variables = {**os.environ, "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-IS", "workflow/musecl", "toy", "bos"],
+        cwd=root,
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"musecl: {sys.executable} lacks ")
+    assert "`source .venv/bin/activate`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_notebooks_backend_of_matplotlib_is_not_asked_for(root) -> None:
+    stage = root / "workflow/musecl/stages/alone.py"
+    stage.write_text("import matplotlib\n" + STAGE, encoding="utf-8")
+    backend = "module://no_such_package.backend_inline"
+    done = musecl(root, "alone", anew=True, MPLBACKEND=backend)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_mistake_in_the_code_shows_where_it_is(root) -> None:

@@ -1,7 +1,10 @@
 """Snakemake and DVC on the relay: the same view of what is stale, whatever happened before."""
 
+import os
 import re
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,8 @@ EVERYTHING = {
     for stage in ("fetch", "tile", "places", "fuse", "evaluate")
     for city in ("nyc", "bos")
 }
+# Each of another kind (tests/test_leftovers.py has them all).
+LEFT = (".digest.py.swp", "digest.py~", ".DS_Store", "._digest.py", ".nfs0001", "Thumbs.db")
 
 
 @pytest.fixture
@@ -150,6 +155,26 @@ def test_a_further_dependency_makes_its_stage_stale_and_no_other_that_reads_it(
     assert_agreement(relay, set())
 
 
+def test_what_editors_and_disks_leave_makes_nothing_stale(relay: Relay) -> None:
+    for folder in ("workflow/musecl/shared", "data/nyc/tiles"):
+        for name in LEFT:
+            (relay.folder / folder / name).write_text("left")
+        (relay.folder / folder / ".#digest.py").symlink_to("somebody@a-machine.123:456")
+        (relay.folder / folder / ".ipynb_checkpoints").mkdir()
+        (relay.folder / folder / ".ipynb_checkpoints/digest.py").write_text("left")
+    assert_agreement(relay, set())
+    edit_parameter(relay, "fuse.dim", 64)
+    assert stages_run_by(relay, "snakemake") == {
+        f"{stage}@{city}" for stage in ("fuse", "evaluate") for city in ("nyc", "bos")
+    }
+    assert_agreement(relay, set())
+
+
+def test_a_link_that_points_nowhere_is_one_line(relay: Relay) -> None:
+    (relay.folder / "data/nyc/tiles/9.txt").symlink_to("/disk/that/is/not/mounted.txt")
+    assert_one_line(relay.snakemake("-n", check=False), "tiles/9.txt", "/disk/that/is/not")
+
+
 def test_an_edited_output_is_restored_and_not_computed(relay: Relay) -> None:
     (relay.folder / "results/nyc/r2.csv").write_text("x")
     assert_agreement(relay, {"evaluate@nyc"})
@@ -237,6 +262,7 @@ def test_a_job_on_a_node_pulls_what_the_plan_left_out(relay: Relay, tmp_path: Pa
         (["--workflow-profile", "none"], "profiles/default"),
         (["--consider-ancient", "evaluate=fused"], "--consider-ancient"),
         (["--max-checksum-file-size", "100"], "profiles/default"),
+        (["--cores", "0"], "--cores 0: nothing could run"),
     ],
 )
 def test_settings_that_would_part_the_engines_are_refused(relay, arguments, named) -> None:
@@ -256,3 +282,123 @@ def test_a_broken_dvc_yaml_is_one_line(relay: Relay, text: str) -> None:
     (relay.folder / "dvc.yaml").write_text(text)
     said = relay.snakemake("-n", check=False)
     assert_one_line(said)
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("results/ncy/r2.csv", "cities has no 'ncy'; did you mean nyc?"),
+        ("data/delft/tiles", "cities has no 'delft'; there is nyc, bos"),
+        ("results/NYC/compare.csv", "cities has no 'NYC'"),
+    ],
+)
+def test_a_city_that_there_is_not_is_one_line(relay: Relay, target: str, named: str) -> None:
+    assert_one_line(relay.snakemake("-n", target, check=False), f"params.yaml: {named}")
+
+
+@pytest.mark.parametrize(
+    ("stage", "named"),
+    [
+        ("evaluate@ncy", "params.yaml: cities has no 'ncy'; did you mean nyc?"),
+        ("evaluates@nyc", "dvc.yaml has no stage 'evaluates'; it has fetch, tile"),
+        ("evaluate", "evaluate: name a city"),
+    ],
+)
+def test_a_stage_that_there_is_not_is_one_line(relay: Relay, stage: str, named: str) -> None:
+    assert_one_line(relay.run("python", "workflow/musecl", "stage", stage, check=False), named)
+
+
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_a_misspelt_section_is_one_line_in_both_engines(relay: Relay, engine: str) -> None:
+    with (relay.folder / "params.yaml").open("a") as file:
+        file.write("fuze: {dim: 64}\n")
+    edit_parameter(relay, "fuse.dim", 64)
+    command = ["snakemake", "--cores", "1"] if engine == "snakemake" else ["dvc", "repro"]
+    text = relay.run(*command, check=False)
+    assert "musecl: params.yaml: fuze: unknown key; did you mean fuse?" in text
+    assert "Traceback" not in text
+
+
+def test_a_key_that_stands_twice_is_one_line(relay: Relay) -> None:
+    with (relay.folder / "params.yaml").open("a") as file:
+        file.write("fuse:\n  dim: 64\n")
+    job = ("python", "workflow/musecl", "stage", "fuse@nyc")
+    assert_one_line(relay.run(*job, check=False), "the key fuse stands there twice")
+
+
+def test_what_is_run_is_what_is_recorded_however_a_number_is_written(relay: Relay) -> None:
+    path = relay.folder / "params.yaml"
+    path.write_text(path.read_text().replace("dim: 32", "dim: 040"))
+    relay.snakemake()
+    assert_true_lock(relay)
+    assert relay.entries()["fuse@nyc"]["params"]["params.yaml"] == {"fuse": {"dim": 40}}
+    assert_agreement(relay, set())
+
+
+def test_outputs_from_the_future_hide_no_edit(relay: Relay) -> None:
+    later = time.time() + 2 * 86400
+    outputs = [path for top in ("data", "results") for path in (relay.folder / top).rglob("*")]
+    for path in outputs:
+        os.utime(path, (later, later))
+    edit_parameter(relay, "fuse.dim", 64)
+    below = {f"{stage}@{city}" for stage in ("fuse", "evaluate") for city in ("nyc", "bos")}
+    assert_agreement(relay, below)
+    assert stages_run_by(relay, "snakemake") == below
+    assert_agreement(relay, set())
+
+
+def test_programs_of_an_environment_that_is_not_active_run_its_python(relay: Relay) -> None:
+    edit_parameter(relay, "fuse.dim", 64)
+    without = {**environment(anew=True), "PATH": "/usr/bin:/bin"}
+    program = str(Path(sys.executable).parent / "snakemake")
+    status, text = run_program((program, "--cores", "1"), relay.folder, without)
+    assert status == 0, text
+    edit_parameter(relay, "fuse.dim", 65)
+    job = (sys.executable, "workflow/musecl", "stage", "fuse@nyc")
+    status, text = run_program(job, relay.folder, without)
+    assert status == 0, text
+
+
+def test_a_login_shell_that_lets_nobody_in_runs_a_job_all_the_same(relay: Relay) -> None:
+    edit_parameter(relay, "fuse.dim", 64)
+    variables = {**environment(), "SHELL": "/usr/sbin/nologin"}
+    status, text = run_program(("snakemake", "--cores", "1"), relay.folder, variables)
+    assert status == 0, text
+
+
+def test_the_folder_may_be_reached_by_a_link(relay: Relay, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(relay.folder)
+    through = ("-s", str(tmp_path / "link/Snakefile"), "-d", str(tmp_path / "link"))
+    edit_parameter(relay, "evaluate.folds", 3)
+    text = relay.snakemake(*through)
+    assert set(re.findall(r"Running stage '([^']+)'", text)) == {"evaluate@nyc", "evaluate@bos"}
+    assert_agreement(relay, set())
+
+
+@pytest.mark.parametrize("linked", ["data", "results", "data/nyc"])
+def test_a_folder_of_outputs_that_is_a_link_is_one_line_at_planning(
+    relay: Relay, tmp_path: Path, linked: str
+) -> None:
+    (relay.folder / linked).rename(tmp_path / "elsewhere")
+    (relay.folder / linked).symlink_to(tmp_path / "elsewhere")
+    edit_parameter(relay, "fuse.dim", 64)
+    way_out = ("dvc config --local cache.dir PATH", "cache.type symlink")
+    assert_one_line(relay.snakemake("-n", check=False), f"{linked} is a link to", *way_out)
+    job = ("python", "workflow/musecl", "stage", "fuse@nyc")
+    assert_one_line(relay.run(*job, check=False), f"{linked} is a link to")
+
+
+def test_the_content_may_lie_on_another_disk(relay: Relay, tmp_path: Path) -> None:
+    relay.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "disk/cache"))
+    relay.run("dvc", "config", "--local", "cache.type", "symlink")
+    edit_parameter(relay, "fuse.dim", 64)
+    relay.snakemake()
+    assert (relay.folder / "data/nyc/fused.txt").readlink().is_relative_to(tmp_path / "disk")
+    assert_agreement(relay, set())
+
+
+@pytest.mark.parametrize("target", [".git", ".dvc"])
+def test_a_folder_without_git_or_dvc_says_how_to_go_on(relay: Relay, target: str) -> None:
+    shutil.rmtree(relay.folder / target)
+    way_out = {".git": "git init", ".dvc": "git checkout .dvc"}[target]
+    assert_one_line(relay.snakemake("-n", check=False), way_out)

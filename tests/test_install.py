@@ -1,12 +1,17 @@
 """The environment: pip's configuration reaches uv; no machine gets a PyTorch that it cannot use."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
+from musecl.bridge.environment import TESTED, untested_versions
 from registry import build_wheel, pin
 from relay_race import ROOT
 
@@ -157,3 +162,56 @@ def test_what_cannot_be_imported_is_told(
     with pytest.raises(SystemExit, match="cannot import"):
         install.import_all()
     assert "nothing_of_that_name" in capfd.readouterr().err
+
+
+def pins_of(lines: list[str]) -> dict[str, str]:
+    """Requirements by name; the version that is pinned, or nothing."""
+    parts = [re.split(r" *== *", line.strip()) for line in lines]
+    return {
+        re.sub(r"\[.*\]", "", name).replace(".", "-"): version[0] if version else ""
+        for name, *version in parts
+    }
+
+
+def test_conda_gets_the_same_and_the_engines_that_were_tried() -> None:
+    document = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *_, packages = document["dependencies"]
+    # Snakemake copies the file alone: nothing in it may name another.
+    assert not [line for line in packages["pip"] if line.startswith("-") or "/" in line]
+    named = pins_of(packages["pip"])
+    wanted = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+    needed = set(pins_of([line for line in wanted if line.strip() and line[0] != "#"]))
+    locked = pins_of(re.findall(r"^[\w.-]+==[^ ;\\]+", install.LOCK.read_text("utf-8"), re.M))
+    assert set(named) == needed | set(TESTED) | {"torch", "ruamel-yaml"}
+    pinned = {name: version for name, version in named.items() if version and name != "torch"}
+    assert pinned.items() <= locked.items()
+    assert set(TESTED) | {"dvc-s3", "dvc-ssh", "ruamel-yaml-clib"} <= set(pinned)
+    assert {name: locked[name] for name in TESTED} == TESTED
+    assert f"torch=={named['torch']}" == install.TORCH
+
+
+def test_an_engine_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert untested_versions() == []
+    monkeypatch.setitem(TESTED, "dvc", "3.0.0")
+    found = metadata.version("dvc")
+    assert untested_versions() == [f"dvc {found} (tested: 3.0.0)"]
+
+
+def test_git_leaves_every_file_as_it_is(tmp_path: Path) -> None:
+    """Whatever the machine is set up for, such as core.autocrlf on Windows: code is hashed."""
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    for command in (["init", "-q"], ["config", "core.autocrlf", "true"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    (tmp_path / "code.py").write_bytes(b"a = 1\nb = 2\n")
+    subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
+    (tmp_path / "code.py").unlink()
+    subprocess.run(["git", "checkout", "-q", "--", "."], cwd=tmp_path, check=True)
+    assert (tmp_path / "code.py").read_bytes() == b"a = 1\nb = 2\n"
+
+
+def test_the_front_door_lists_its_targets() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert "help                  list these targets" in lines
+    assert any(line.startswith("results/%             build any result") for line in lines)
+    assert all(line[21] == " " and line[22] != " " for line in lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from dvc.utils.serialize import load_yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
@@ -253,6 +254,24 @@ def test_what_changes_in_mid_run_is_named_and_nothing_is_published(
     assert outputs(root) == AFTER
 
 
+def test_what_an_editor_leaves_in_mid_run_is_no_change(root) -> None:
+    def stage(job: Job) -> None:
+        write_all(job)
+        for name in ("data/toy/source/a/.b.csv.swp", "data/toy/source/.DS_Store"):
+            (root / name).write_bytes(b"left")
+        (root / "data/toy/source/a/.#b.csv").symlink_to("somebody@a-machine.123:456")
+
+    run(root, stage)
+    assert outputs(root) == AFTER
+
+
+def test_a_link_that_points_nowhere_is_named_before_the_stage_runs(root) -> None:
+    (root / "data/toy/source/a/c.csv").symlink_to("/disk/that/is/not/mounted.csv")
+    with pytest.raises(InputError, match=r"^data/toy/source/a/c.csv: a link to /disk/that/is/not/"):
+        Job(DECLARED, root)
+    assert outputs(root) == BEFORE
+
+
 def test_what_the_job_does_not_read_may_change(root) -> None:
     def stage(job: Job) -> None:
         write_all(job)
@@ -324,8 +343,9 @@ def test_a_stage_for_all_cities_has_no_city(root) -> None:
     [
         ("steps: 10", "steps: 0", "fuse.steps: Input should be greater than or equal to 1"),
         ("steps: 10", "steps: ten", "fuse.steps: Input should be a valid integer"),
-        ("steps: 10,", "", "fuse.steps: Field required"),
-        ("rate: 0.1", "rate: 0.1, more: 1", "fuse.more: Extra inputs are not permitted"),
+        ("steps: 10,", "", "fuse.steps: missing; add it"),
+        ("rate: 0.1", "rate: 0.1, more: 1", "fuse.more: unknown key; there is steps, rate"),
+        ("steps: 10", "step: 10", "fuse.step: unknown key; did you mean steps?"),
         ("\nfuse:", "\nfuses:", "fuse: missing; add it"),
         ("toy:", "boston:", "cities.toy.extent: missing; add it"),
         ("extent: {west: 1.5}", "extents: 1", "cities.toy.extent: missing; add it"),
@@ -339,6 +359,16 @@ def test_a_wrong_parameter_is_named(root, old: str, new: str, message: str) -> N
         Job(DECLARED, root).settings("fuse", FuseSettings)
     assert str(caught.value).startswith(f"params.yaml: {message}")
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_read_as_dvc_records_them(root) -> None:
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("seed: 1", "seed: 010").replace("steps: 10", "steps: 040")
+    (root / "params.yaml").write_text(text, encoding="utf-8")
+    job = Job(DECLARED, root)
+    recorded = load_yaml(str(root / "params.yaml"))
+    assert (job.value("seed"), job.value("fuse")) == (recorded["seed"], recorded["fuse"])
+    assert (job.value("seed"), job.settings("fuse", FuseSettings).steps) == (10, 40)
 
 
 def note(job: Job, seen: list[str]) -> None:

@@ -105,7 +105,7 @@ def test_comments_and_cities_stay(root: Path) -> None:
         ("fuse: {heads: 3}\n", "broken.yaml: fuse: Value error, 3 heads do not divide"),
         ("fuse: [3\n", "broken.yaml: not readable as YAML"),
         ("", "broken.yaml: holds no keys"),
-        ("seed: 1\nseed: 2\n", "broken.yaml: not readable as YAML"),
+        ("seed: 1\nseed: 2\n", "broken.yaml: the key seed stands there twice"),
     ],
 )
 def test_a_preset_that_is_wrong_leaves_the_file_as_it_is(

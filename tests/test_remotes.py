@@ -259,14 +259,24 @@ def test_what_a_full_remote_did_not_take_is_pushed_later(relay: Relay) -> None:
 
 
 @pytest.mark.parametrize("level", [[], ["--local"]], ids=["shared", "one's own"])
-def test_a_remote_whose_objects_are_not_hashed_is_refused(relay: Relay, level: list[str]) -> None:
+def test_a_plan_says_how_dvc_itself_hashes_what_comes(relay: Relay, level: list[str]) -> None:
     relay.run("dvc", "remote", "add", *level, "other", "../other")
     command = ["dvc", "remote", "modify", *level, "other", "verify", "true"]
-    assert_one_line(fails(relay, "snakemake", "-n"), " ".join(command))
-    job = ("python", "workflow/musecl", "stage", "fuse@nyc")
-    assert_one_line(fails(relay, *job), " ".join(command))
+    said = f"note: what comes is hashed; for `dvc pull`, too: `{' '.join(command)}`"
+    assert relay.snakemake("-n").count(said) == 1
     relay.run(*command)
-    relay.run(*job)
+    assert "note: " not in relay.snakemake("-n")
+
+
+def test_what_a_remote_sends_is_hashed_whatever_its_settings_say(relay: Relay) -> None:
+    with pushed(relay, "directory"):
+        clone = clone_of(relay)
+        clone.run("dvc", "remote", "modify", "--local", "shared", "verify", "false")
+        recorded = relay.entries()["fuse@nyc"]["outs"][0]["md5"]
+        damage(relay.folder.parent / "remote", recorded)
+        text = fails(clone, "python", "workflow/musecl", "stage", "evaluate@nyc")
+        assert_one_line(text, "data/nyc/fused.txt: damaged or incomplete in the remote")
+        assert not (clone.folder / "data/nyc/fused.txt").exists()
 
 
 def damage(store: Path, value: str, at: int = 7) -> None:

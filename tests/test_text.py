@@ -6,7 +6,15 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from musecl import text as text_module
-from musecl.text import embed_texts, embed_words, mean_of_tokens
+from musecl.step.errors import InputError
+from musecl.text import (
+    check_text_model,
+    embed_texts,
+    embed_words,
+    load_text_encoder,
+    longest_input,
+    mean_of_tokens,
+)
 
 WORDS = ["park", "station", "street", "avenue", "bridge", "museum", "the", "of", "north", "a"]
 
@@ -108,3 +116,123 @@ def test_a_word_is_the_mean_of_its_pieces_as_the_model_takes_them(tmp_path, enco
         table[vocabulary.index("[UNK]")],
     ]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def byte_tokenizer(**tokens):
+    """A tokenizer that knows every text, byte by byte."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    names = ["<s>", "</s>", "<pad>", "<unk>", *alphabet]
+    inner = Tokenizer(models.BPE({name: place for place, name in enumerate(names)}, []))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=inner, **tokens), len(names)
+
+
+PADDED = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def roberta(size):
+    from transformers import RobertaConfig, RobertaModel
+
+    config = RobertaConfig(
+        vocab_size=size, max_position_embeddings=66, pad_token_id=2, intermediate_size=16, **SMALL
+    )
+    return RobertaModel(config)
+
+
+def mpnet(size):
+    from transformers import MPNetConfig, MPNetModel
+
+    return MPNetModel(MPNetConfig(vocab_size=size, max_position_embeddings=66, **SMALL))
+
+
+def gpt2(size):
+    from transformers import GPT2Config, GPT2Model
+
+    return GPT2Model(GPT2Config(vocab_size=size, n_positions=64, n_embd=16, n_layer=2, n_head=2))
+
+
+def t5(size):
+    from transformers import T5Config, T5Model
+
+    return T5Model(
+        T5Config(vocab_size=size, d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2)
+    )
+
+
+def clip(size):
+    from transformers import CLIPConfig, CLIPModel
+
+    seen = {"image_size": 32, "patch_size": 16, "intermediate_size": 16}
+    read = {"vocab_size": size, "max_position_embeddings": 64, "intermediate_size": 16}
+    return CLIPModel(CLIPConfig(text_config=SMALL | read, vision_config=SMALL | seen))
+
+
+@pytest.mark.parametrize("build", [roberta, mpnet, gpt2, t5, clip])
+@pytest.mark.parametrize("tokens", [PADDED, {"eos_token": "</s>"}], ids=["padding", "none"])
+def test_any_text_model_reads_texts_of_any_length(tmp_path, build, tokens):
+    torch.manual_seed(1)
+    tokenizer, size = byte_tokenizer(**tokens)
+    build(size).eval().half().save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    check_text_model(tmp_path, "w")
+    tokenizer, model = load_text_encoder(tmp_path)
+    texts = ["museum", "the park " * 400, "a bridge of the north"]
+    together = embed_texts(texts, tokenizer, model)
+    assert together.dtype == np.float32
+    for text, found in zip(texts, together, strict=True):
+        np.testing.assert_allclose(found, embed_texts([text], tokenizer, model)[0], atol=1e-4)
+    assert np.ptp(together, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize(("build", "most"), [(roberta, 63), (gpt2, 64), (t5, 1024)])
+def test_the_longest_input_is_what_the_model_reads(build, most):
+    tokenizer, size = byte_tokenizer(**PADDED)
+    model = build(size).eval()
+    assert longest_input(tokenizer, model.get_encoder() if build is t5 else model) == most
+
+
+@pytest.mark.parametrize("build", [roberta, BertModel])
+def test_a_model_whose_tokenizer_knows_no_word_is_refused(tmp_path, build):
+    made = build(300) if build is roberta else build(BertConfig(intermediate_size=16, **SMALL))
+    made.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"^w: its tokenizer knows no word; save it") as caught:
+        check_text_model(tmp_path, "w")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_text_model_that_hears_no_text_is_refused(tmp_path, encoder):
+    tokenizer, model = encoder
+    deaf = BertModel(model.config).eval()
+    torch.nn.init.zeros_(deaf.embeddings.word_embeddings.weight)
+    torch.nn.init.zeros_(deaf.embeddings.position_embeddings.weight)
+    deaf.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"^w: gives two texts the same vector; choose"):
+        check_text_model(tmp_path, "w")
+
+
+def test_a_vision_model_is_no_text_model(tmp_path, encoder):
+    from transformers import ViTConfig, ViTModel
+
+    ViTModel(ViTConfig(image_size=32, intermediate_size=16, **SMALL)).save_pretrained(tmp_path)
+    encoder[0].save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"^w: does not give vectors of texts|no text model"):
+        check_text_model(tmp_path, "w")
+
+
+def test_a_text_model_of_half_the_weights_is_refused(tmp_path, encoder):
+    from safetensors.torch import load_file, save_file
+
+    tokenizer, model = encoder
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["encoder.layer.1.output.dense.weight"]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"holds no weights of encoder.layer.1.output"):
+        check_text_model(tmp_path, "w")

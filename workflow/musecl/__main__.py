@@ -14,7 +14,15 @@ from musecl.step.lifetime import end_with_parent  # noqa: E402
 # Before the other libraries are imported, for that takes longer than many an engine has to live.
 end_with_parent()
 
-from musecl.cli import main  # noqa: E402
-
 if __name__ == "__main__":
-    main()
+    try:
+        from musecl.cli import main
+
+        main()
+    except ModuleNotFoundError as error:
+        if (error.name or "musecl").partition(".")[0] == "musecl":
+            raise
+        sys.exit(
+            f"musecl: {sys.executable} lacks {error.name}; `source .venv/bin/activate`, which "
+            "`make environment` makes, and run the same command again"
+        )

@@ -9,6 +9,7 @@ import argparse
 import errno
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from musecl.step.errors import MuseclError
-from musecl.step.pipeline import declaration, read_stages
+from musecl.step.pipeline import asked_for, read_stages
 from musecl.step.workers import hold_libraries_to_one_thread
 
 ROOT = Path()
@@ -39,7 +40,9 @@ def run_stage(stage: str, city: str | None = None) -> None:
     with importing():
         from musecl.step.job import Job, run_job
 
-    job = Job(declaration(ROOT, stage, city), ROOT)
+    # A notebook names a backend of its own here, which matplotlib has not without its kernel.
+    os.environ["MPLBACKEND"] = "Agg"
+    job = Job(asked_for(ROOT, stage, city), ROOT)
     hold_libraries_to_one_thread()
     with importing():
         module = importlib.import_module(f"musecl.stages.{stage}")

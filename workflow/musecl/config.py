@@ -24,8 +24,9 @@ from musecl.sources.providers import LAYERS
 from musecl.sources.settings import City, Transfer
 from musecl.sources.synth.settings import Generated
 from musecl.step.errors import ParameterError
-from musecl.step.pipeline import BETWEEN, read_yaml
-from musecl.step.section import Section
+from musecl.step.pipeline import BETWEEN
+from musecl.step.plain_yaml import read_yaml
+from musecl.step.section import Section, explain
 
 CITY_NAME = r"[a-z][a-z0-9_]*"
 # DVC's run cache takes no account of parameters named size or nfiles; data/models is the encoders'.
@@ -35,7 +36,8 @@ TAKEN_NAMES = {"size", "nfiles", "models"}
 class Params(Section):
     """Every section of params.yaml."""
 
-    seed: int = Field(strict=True, ge=0, description="of every random draw")
+    # PyTorch holds it in 64 bits.
+    seed: int = Field(strict=True, ge=0, lt=2**63, description="of every random draw")
     cities: dict[str, City] = Field(min_length=1)
     answer_keys: list[str] = Field(
         description="generated cities whose scores are compared with the best reachable ones"
@@ -141,15 +143,4 @@ def check_params(values: Any, path: Path) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise ParameterError(f"{path}: {explain(error)}") from error
-
-
-def explain(error: ValidationError) -> str:
-    """Say in one line which key is wrong and why: the first of the errors, and how many more."""
-    first, *others = error.errors()
-    key = ".".join(str(part) for part in first["loc"]) or "the file"
-    reason = {
-        "extra_forbidden": "unknown key; see docs/params.md for those that exist",
-        "missing": "missing; add it",
-    }.get(first["type"], f"{first['msg']}, got {first['input']!r}")
-    return f"{key}: {reason}" + (f" (and {len(others)} more)" if others else "")
+        raise ParameterError(f"{path}: {explain(error, Params)}") from error

@@ -12,7 +12,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from musecl.config import check_params
 from musecl.step.errors import ParameterError
-from musecl.step.pipeline import read_yaml
+from musecl.step.plain_yaml import read_yaml
 
 
 def apply_preset(root: Path, name: str) -> list[str]:

@@ -4,7 +4,9 @@ A sentence's is the mean of its tokens as the last layer has them, of unit lengt
 mean of its pieces as the first layer takes them: a table of word vectors, as word2vec's is one.
 """
 
+import bisect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,149 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from musecl.step.errors import InputError
 from musecl.step.workers import in_pieces
 
 TEXTS_PER_BATCH = 32
+# More than a passage holds; a model of longer texts would need much memory to no end.
+MOST_TOKENS = 1024
+# Two short texts of other words and of unlike length, in several scripts: a tokenizer knows some.
+PAIRS = (
+    ("the north bridge", "a park of the museum"),
+    ("старый мост", "парк у городского музея"),  # noqa: RUF001
+    ("北桥", "博物馆的公园"),
+    ("الجسر", "حديقة المتحف"),
+)
+
+
+def load_text_encoder(folder: Path) -> tuple[Any, Any]:
+    """Load the text encoder of a transformers model from a folder, reading safetensors only.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds config.json, tokenizer files and model.safetensors.
+
+    Returns
+    -------
+    tokenizer, model
+        The model in evaluation mode, in single precision.
+
+    Raises
+    ------
+    InputError
+        The folder lacks a file or a weight, or holds no text model.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model, report = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    except Exception as error:  # transformers raises errors of many libraries
+        reason = _first_line(error)
+        raise InputError(f"{folder}: no text model ({reason}); run fetch_models again") from error
+    encoder = _encoder_of(model)
+    own = {id(parameter) for parameter in encoder.parameters()}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if name in report["missing_keys"] and id(parameter) in own and "pooler" not in name:
+            raise InputError(f"{folder}: holds no weights of {name}; take a complete model")
+    if tokenizer.pad_token is None:
+        # What stands there is masked, whatever it is.
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer, encoder.eval()
+
+
+def _encoder_of(model: Any) -> Any:
+    """Take of a model the part that reads text: T5 also writes, CLIP also sees."""
+    if getattr(model.config, "is_encoder_decoder", False):
+        return model.get_encoder()
+    return getattr(model, "text_model", model)
+
+
+def check_text_model(folder: Path, said: str) -> None:
+    """Refuse a text model whose vectors are no use, by what it does with two texts.
+
+    Parameters
+    ----------
+    folder : Path
+        As `load_text_encoder` takes it.
+    said : str
+        What chose the model, for the message.
+
+    Raises
+    ------
+    InputError
+        The model cannot be loaded; or its tokenizer knows no word; or it fails, or gives one text
+        two vectors, two texts the same, a text another one beside others, or numbers that are
+        none.
+    """
+    tokenizer, model = load_text_encoder(folder)
+    pair = next((pair for pair in PAIRS if _are_told_apart(pair, tokenizer)), None)
+    if pair is None:
+        raise InputError(
+            f"{said}: its tokenizer knows no word; save it beside the model: "
+            "`tokenizer.save_pretrained(FOLDER)`"
+        )
+    try:
+        first, again = (torch.from_numpy(embed_texts(pair, tokenizer, model)) for _ in range(2))
+        alone = torch.cat(
+            [torch.from_numpy(embed_texts([text], tokenizer, model)) for text in pair]
+        )
+        words = embed_words(pair[1].split(), tokenizer, model)
+    except Exception as error:  # a model raises whatever it likes
+        raise InputError(
+            f"{said}: does not give vectors of texts ({_first_line(error)}); choose another model"
+        ) from error
+    faults = {
+        "gives numbers that are not finite": not (
+            first.isfinite().all() and np.isfinite(words).all()
+        ),
+        "gives one text another vector each time": not torch.allclose(first, again, 1e-3, 1e-4),
+        "gives two texts the same vector": torch.allclose(first[0], first[1], 1e-4, 1e-6),
+        "gives a text another vector beside others": not torch.allclose(first, alone, 1e-2, 1e-3),
+    }
+    for fault, found in faults.items():
+        if found:
+            raise InputError(f"{said}: {fault}; choose another model")
+
+
+def _are_told_apart(pair: tuple[str, str], tokenizer: Any) -> bool:
+    """Tell whether a tokenizer knows words of both texts, and not the same ones."""
+    special = set(tokenizer.all_special_ids)
+    one, other = (set(tokenizer(text)["input_ids"]) - special for text in pair)
+    return bool(one) and bool(other) and one != other
+
+
+def longest_input(tokenizer: Any, model: Any) -> int:
+    """Find out by trying how many tokens a model reads: not every configuration says it."""
+    said = getattr(model.config, "max_position_embeddings", None) or MOST_TOKENS
+    most = int(min(tokenizer.model_max_length, said, MOST_TOKENS))
+    # Any but padding, which has no place of its own.
+    token = int(getattr(model.config, "pad_token_id", None) == 0)
+
+    @torch.inference_mode()
+    def reads(length: int) -> bool:
+        tokens = torch.full((1, length), token)
+        try:
+            model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+        except (IndexError, RuntimeError, ValueError):
+            return False
+        return True
+
+    if reads(most):
+        return most
+    return bisect.bisect_left(range(1, most), True, key=lambda length: not reads(length))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def mean_of_tokens(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -58,7 +200,7 @@ def embed_texts(texts: Sequence[str], tokenizer: Any, model: Any) -> NDArray[np.
     # Texts of like length side by side need little padding; the text itself breaks ties, so that
     # batches, and with them the last bit of a vector, do not depend on the order given.
     distinct = sorted(set(texts), key=lambda text: (len(text), text))
-    longest = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    longest = longest_input(tokenizer, model)
     batches = [
         distinct[start : start + TEXTS_PER_BATCH]
         for start in range(0, len(distinct), TEXTS_PER_BATCH)

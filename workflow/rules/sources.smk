@@ -3,7 +3,14 @@
 
 rule fetch_models:
     input:
-        unpack(RECORDED.inputs("fetch_models")),
+        unpack(
+            RECORDED.inputs(
+                "fetch_models",
+                own_remote_view="inputs/models/remote_view",
+                own_street_view="inputs/models/street_view",
+                own_text="inputs/models/text",
+            )
+        ),
     output:
         remote_view=directory("data/models/remote_view"),
         street_view=directory("data/models/street_view"),
@@ -15,7 +22,7 @@ rule fetch_models:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
     params:
         "encoders.remote_view.weights",
         "encoders.street_view.weights",

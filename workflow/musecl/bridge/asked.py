@@ -11,7 +11,8 @@ from typing import Any
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from musecl.step.errors import ParameterError
-from musecl.step.pipeline import declared_in, makers, read_tables, read_yaml
+from musecl.step.pipeline import declared_in, makers, read_tables
+from musecl.step.plain_yaml import read_yaml
 
 ASKED = "tables/asked.yaml"
 

@@ -6,7 +6,6 @@ run. docs/engines.md tells why each of Snakemake's own ways would break the agre
 
 import os
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, reduce
@@ -14,10 +13,11 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from musecl.bridge.environment import inherit_this_interpreter, untested_versions
+from musecl.bridge.markers import mark_stale
 from musecl.step.errors import EngineError, MuseclError
-from musecl.step.pipeline import Declaration, declared_in, makers, read_stages
-
-MARKERS = Path(".snakemake/stale")
+from musecl.step.pipeline import Declaration, check_target, declared_in, makers, read_stages
+from musecl.step.plain_yaml import read_yaml
 
 
 class Recorded:
@@ -37,10 +37,12 @@ class Recorded:
         self.workflow = workflow
         self.config = config
         self.ancient = ancient
-        self.root = Path(workflow.basedir)
-        replace_protected_outputs()
+        self.root = Path(workflow.basedir).resolve()
+        inherit_this_interpreter()
+        look_past_modes_and_times()
         self._written = read_stages(self.root)
         self._stages: Mapping[str, Any] = {}
+        self._known: list[str] = []
         self._maker_of: dict[str, str] = {}
         self._repo: Any = None
         self._stale: dict[str, bool] = {}
@@ -85,7 +87,7 @@ class Recorded:
                 }
                 inputs["code"] = [self.ancient(path) for path in self._code(name)]
                 if stale:
-                    inputs["stale"] = self._marker(name)
+                    inputs["stale"] = mark_stale(self.root, name, self._declaration(name).outputs)
                 return inputs
 
         return for_wildcards
@@ -94,6 +96,7 @@ class Recorded:
         """Tell whether DVC would run a stage: it or one above it changed, or an output is lost."""
         if name not in self._stale:
             self._open()
+            self._check_name(name)
             above = [self.stale(maker) for maker in self._makers(name)]
             self._stale[name] = any(above) or self._changed(name)
         return self._stale[name]
@@ -107,14 +110,25 @@ class Recorded:
         if self._repo is not None:
             return
         check_settings(self.workflow, self.config)
+        if untested := untested_versions():
+            print(f"note: not the engines that were tried: {', '.join(untested)}", file=sys.stderr)
         from musecl.bridge.asked import known_tables
-        from musecl.bridge.repository import open_repository, stages_of
+        from musecl.bridge.repository import commands_to_verify, open_repository, stages_of
 
         self._repo = open_repository(self.root)
+        for command in commands_to_verify(self._repo):
+            print(f"note: what comes is hashed; for `dvc pull`, too: `{command}`", file=sys.stderr)
         with self._repo.lock:
             self._stages = stages_of(self._repo)
         self._stage = cache(self._stages.__getitem__)
-        self._maker_of = makers(self._written, [*self._stages, *known_tables(self.root)])
+        self._known = [*self._stages, *known_tables(self.root)]
+        self._maker_of = makers(self._written, self._known)
+
+    def _check_name(self, name: str) -> None:
+        """Refuse a target of a city or a transfer that params.yaml does not name."""
+        if name not in self._known:
+            stage, _, city = name.partition("@")
+            check_target(read_yaml(self.root / "params.yaml"), self._written, stage, city or None)
 
     def _declaration(self, name: str) -> Declaration:
         stage, _, city = name.partition("@")
@@ -200,26 +214,24 @@ class Recorded:
     def _code(self, name: str) -> list[str]:
         return [path for path in self._declaration(name).inputs if path.startswith("workflow/")]
 
-    @staticmethod
-    def _marker(name: str) -> str:
-        # A folder each: Snakemake lists a folder once, and would miss a marker written later.
-        marker = MARKERS / name / "changed"
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(str(uuid.uuid4()))
-        return str(marker)
 
+def look_past_modes_and_times() -> None:
+    """Keep Snakemake from refusing a job for what says nothing here.
 
-def replace_protected_outputs() -> None:
-    """Have Snakemake plan write-protected outputs like others: DVC protects what it links.
-
-    Snakemake itself would refuse the job, for everyone but root.
+    An output that is write-protected is so by DVC, which protects what it links; Snakemake would
+    refuse to replace it, for everyone but root. An output that is older than an input is none of
+    an older state: DVC has hashed both, and a file may come from a machine whose clock is fast.
     """
+    from snakemake.dag import DAG
     from snakemake.io import _IOFile
 
     async def protected(_: Any) -> bool:
         return False
 
-    _IOFile.protected = protected
+    async def check_output_mtime(*_: Any) -> None:
+        return None
+
+    _IOFile.protected, DAG.check_output_mtime = protected, check_output_mtime
 
 
 @contextmanager
@@ -232,7 +244,9 @@ def one_line_errors() -> Iterator[None]:
 
         if not isinstance(error, (MuseclError, DvcException, OSError)):
             raise
-        print(f"musecl: {' '.join(str(error).split())}", file=sys.stderr)
+        from musecl.bridge.repository import one_line
+
+        print(f"musecl: {one_line(error)}", file=sys.stderr)
         # Snakemake would print a traceback for SystemExit's relatives, and hold nothing open yet.
         os._exit(1)
 
@@ -249,7 +263,9 @@ def check_settings(workflow: Any, overrides: dict[str, Any]) -> None:
         raise EngineError(
             f"--config {' '.join(overrides)}: DVC would not see it; edit params.yaml instead"
         )
-    if Path.cwd() != Path(workflow.basedir):
+    if workflow.resource_settings.cores == 0:
+        raise EngineError("--cores 0: nothing could run, and Snakemake would wait for ever; give 1")
+    if Path.cwd().resolve() != Path(workflow.basedir).resolve():
         raise EngineError(
             f"run Snakemake in {workflow.basedir}, where its dvc.lock is, and not here"
         )

@@ -16,6 +16,12 @@ import musecl.bridge.lockfile  # noqa: F401  (DVC's repository then reads dvc.lo
 from musecl.step.errors import EngineError
 from musecl.step.pipeline import TABLES
 
+OUTPUTS = ("data", "results")
+# What DVC says where it has nothing to work with, and what helps.
+WAYS_OUT = {
+    "is not a git repository": "; `git init`, or without git `dvc config --local core.no_scm true`",
+    "not inside of a DVC repository": "; `git checkout .dvc` gives it back, or `dvc init`",
+}
 FOLDERS = ("local", "ssh")
 LOOKS = 20  # a second, for a lock
 
@@ -45,20 +51,47 @@ def open_repository(root: Path) -> Repo:
     Raises
     ------
     EngineError
-        DVC cannot read its settings, or would take what a remote sends without hashing it.
+        DVC cannot read its settings, or a link stands in the place of a folder of outputs.
     """
+    _check_links(root)
     try:
         repo = Repo(str(root), _wait_for_lock=True)
     except DvcException as error:
-        raise EngineError(one_line(error)) from error
-    for name, settings in repo.config["remote"].items():
-        if not settings.get("verify"):
-            shared = name in repo.config.load_config_to_level("local").get("remote", {})
-            raise EngineError(
-                f"remote {name!r}: DVC would use a damaged object of it; have it hash what it "
-                f"downloads: `dvc remote modify {'' if shared else '--local '}{name} verify true`"
-            )
+        reason = one_line(error)
+        advice = next((advice for said, advice in WAYS_OUT.items() if said in reason), "")
+        raise EngineError(reason + advice) from error
+    for settings in repo.config["remote"].values():
+        # What comes is hashed: DVC would use a damaged object, and dvc.lock vouch for it.
+        settings["verify"] = True
     return repo
+
+
+def commands_to_verify(repo: Repo) -> list[str]:
+    """Give the commands by which plain `dvc pull`, too, hashes what the remotes send."""
+    shared = repo.config.load_config_to_level("local").get("remote", {})
+    return [
+        f"dvc remote modify {'' if name in shared else '--local '}{name} verify true"
+        for name, settings in repo.config.load_config_to_level().get("remote", {}).items()
+        if not settings.get("verify")
+    ]
+
+
+def _check_links(root: Path) -> None:
+    """Refuse a link in the place of a folder of outputs: DVC records nothing behind one.
+
+    Raises
+    ------
+    EngineError
+        Says how the content can lie elsewhere.
+    """
+    for top in OUTPUTS:
+        for folder in [root / top, *(root / top).glob("*")]:
+            if folder.is_symlink() and not folder.is_file():
+                raise EngineError(
+                    f"{folder.relative_to(root)} is a link to {folder.readlink()}, behind which "
+                    "DVC records nothing; make it a folder, and keep its content elsewhere by "
+                    "`dvc config --local cache.dir PATH`, `dvc config --local cache.type symlink`"
+                )
 
 
 def stages_of(repo: Repo) -> Mapping[str, Any]:
@@ -107,7 +140,11 @@ def kept_in_remote(repo: Any, value: str) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Give an error's reason without its line breaks."""
+    """Give an error's reason without its line breaks; of a link that leads nowhere, say so."""
+    named = getattr(error, "filename", None)
+    link = Path(named) if isinstance(named, str) else Path()
+    if link.is_symlink() and not link.exists():
+        return f"{link} is a link to {link.readlink()}, where nothing is; mount that, or remove it"
     return " ".join(str(error).split()) or type(error).__name__
 
 

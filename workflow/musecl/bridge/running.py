@@ -5,6 +5,7 @@ it ends. What it would do otherwise than the bridge needs is changed here, in th
 """
 
 import errno
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -25,9 +26,10 @@ from dvc_data.hashfile.meta import Meta
 from dvc_objects.errors import ObjectFormatError
 
 from musecl.bridge.asked import ask
+from musecl.bridge.environment import inherit_this_interpreter
 from musecl.bridge.repository import kept_in_remote, one_line, open_repository, stages_of
 from musecl.step.errors import EngineError, MuseclError
-from musecl.step.pipeline import TABLES, makers, read_stages, read_tables
+from musecl.step.pipeline import TABLES, asked_for, makers, read_stages, read_tables
 
 
 def reproduce(root: Path, name: str) -> None:
@@ -49,11 +51,15 @@ def reproduce(root: Path, name: str) -> None:
     ParameterError
         What was asked for before cannot be.
     """
+    inherit_this_interpreter()
+    stage, _, city = name.partition("@")
+    asked_for(root, stage, city or None)
     waited_for = ""
-    address = f"{TABLES}:{name}" if name.partition("@")[0] in read_tables(root) else name
+    address = f"{TABLES}:{name}" if stage in read_tables(root) else name
     with _stages_as_the_bridge_needs_them():
         while True:
             with open_repository(root) as repo:
+                _check_cache(repo, name)
                 _hash_what_the_cache_gives(repo)
                 _pull_only_what_is_absent(repo)
                 _leave_no_empty_run(repo)
@@ -75,6 +81,20 @@ def reproduce(root: Path, name: str) -> None:
             if waited_for != (waited_for := one_line(reason)):
                 print(f"musecl: {name} waits: {waited_for}", file=sys.stderr, flush=True)
             time.sleep(1)
+
+
+def _check_cache(repo: Any, name: str) -> None:
+    """Refuse a cache that cannot be written, before the step computes what could not be kept.
+
+    DVC writes into it to restore, too: it tries there which links the disk has.
+    """
+    folder = Path(repo.cache.local.path)
+    there = next(path for path in [folder, *folder.parents] if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise EngineError(
+            f"{name}: the cache {folder} cannot be written; get leave to, or take another: "
+            "`dvc cache dir --local PATH`; plain `dvc checkout` only reads it"
+        )
 
 
 def _hash_what_the_cache_gives(repo: Any) -> None:

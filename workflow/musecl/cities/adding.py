@@ -21,7 +21,8 @@ from musecl.cities.pictures import (
 from musecl.config import CITY_NAME, TAKEN_NAMES, check_params
 from musecl.sources.providers import LAYERS
 from musecl.step.errors import InputError, ParameterError
-from musecl.step.pipeline import read_yaml
+from musecl.step.leftovers import without_leftovers
+from musecl.step.plain_yaml import read_yaml
 
 # Files that belong to another of the same stem: the parts of a shapefile, a raster's world file.
 PARTS = {".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".tfw", ".tifw", ".wld"}
@@ -197,7 +198,8 @@ def _find(text: str) -> Found:
         return Found([path], path.parent, glob.escape(path.name))
     fixed = list(takewhile(lambda part: not glob.has_magic(part), path.parts))
     root, pattern = Path(*fixed), str(Path(*path.parts[len(fixed) :]))
-    paths = [] if pattern == "." else sorted(one for one in root.glob(pattern) if one.is_file())
+    named = [] if pattern == "." else without_leftovers(root.glob(pattern), root)
+    paths = sorted(one for one in named if one.is_file())
     if not paths:
         raise InputError(f"{text}: no such file")
     return Found(paths, root, pattern)

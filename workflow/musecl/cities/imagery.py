@@ -25,6 +25,7 @@ from musecl.imagery.settings import RemoteViewSettings
 from musecl.sources.provider import Request
 from musecl.sources.providers import chosen
 from musecl.step.errors import InputError
+from musecl.step.leftovers import without_leftovers
 
 MOST = 500
 WINDOW = 256
@@ -53,7 +54,8 @@ def look_at_rasters(
     InputError
         There is none, or one cannot be read.
     """
-    paths = sorted(path for path in folder.glob(settings.path) if path.is_file())
+    named = without_leftovers(folder.glob(settings.path), folder)
+    paths = sorted(path for path in named if path.is_file())
     if not paths:
         raise InputError(
             f"{folder / settings.path}: no such file; put it there, or name another one in "

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from musecl.sources.files import CSV, JSON, PARQUET
 from musecl.step.errors import InputError
+from musecl.step.leftovers import without_leftovers
 
 ROWS = 100_000
 LARGE = 64 << 20
@@ -36,7 +37,7 @@ def sample_files(folder: Path, to: Path) -> list[str]:
         A table is damaged.
     """
     cut = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(without_leftovers(folder.rglob("*"), folder)):
         if not path.is_file():
             continue
         part = to / path.relative_to(folder)
@@ -61,7 +62,8 @@ def sample_pictures(folder: Path, pattern: str, to: Path) -> tuple[int, int]:
     InputError
         There is none.
     """
-    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    named = without_leftovers(folder.glob(pattern), folder)
+    found = sorted(path for path in named if path.is_file())
     if not found:
         raise InputError(
             f"{folder / pattern}: no such file; put it there, or name another one in params.yaml"

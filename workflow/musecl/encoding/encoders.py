@@ -1,6 +1,5 @@
 """Vision encoders: a frozen trunk, whose output is kept on disk, and a top that can be trained."""
 
-import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from musecl.encoding.preparation import Preparation, read_preparation
 from musecl.step.errors import InputError
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+AS_IMAGENET = Preparation()
 # After this many blocks of EfficientNet-Lite0 the features still are edges and textures.
 LOW_LEVEL_BLOCKS = 5
 
@@ -92,7 +91,7 @@ class EfficientNetLite(Encoder):
 
     def trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Run the stem and the frozen blocks; low-level features are means and deviations."""
-        pixels = _prepare(images, IMAGENET_MEAN, IMAGENET_DEVIATION)
+        pixels = AS_IMAGENET(images)
         outputs = [functional.relu6(self.network._bn0(self.network._conv_stem(pixels)))]
         for block in self.network._blocks[: max(self.frozen_blocks, LOW_LEVEL_BLOCKS)]:
             outputs.append(block(outputs[-1]))
@@ -129,31 +128,29 @@ class TransformersEncoder(Encoder):
     trainable_blocks : int
         The last layers that are trained, of the model's longest list of layers, together with what
         comes after them.
-    preparation : dict
-        `image_mean`, `image_std` and `size` as in preprocessor_config.json, each optional.
+    prepare : Preparation
+        What becomes of images before the model sees them.
     pooled : bool
         Take the pooled output where the model has one; else its last hidden state is averaged
         over space.
     """
 
     def __init__(
-        self, model: Any, trainable_blocks: int, preparation: dict[str, Any], pooled: bool
+        self, model: Any, trainable_blocks: int, prepare: Preparation, pooled: bool
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
-        self.mean = preparation.get("image_mean", IMAGENET_MEAN)
-        self.deviation = preparation.get("image_std", IMAGENET_DEVIATION)
-        self.pixels = _side(preparation.get("size"), getattr(model.config, "image_size", None))
+        self.prepare = prepare
         self.pooled = pooled
         _train_from(model, _first_trained_layer(model, trainable_blocks))
         self.train()
         with torch.no_grad():
-            pixels = self.pixels or 64
-            self.size = self.top(torch.zeros(1, 3, pixels, pixels)).shape[1]
+            side = prepare.side or 64
+            self.size = self.top(torch.zeros(1, 3, side, side)).shape[1]
 
     def trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale, resize where the model asks for it, and normalise; no low-level features."""
-        hidden = _prepare(images, self.mean, self.deviation, self.pixels)
+        """Prepare the pixels as the model asks for; no low-level features."""
+        hidden = self.prepare(images)
         return hidden, hidden.new_zeros(len(images), 0)
 
     def top(self, hidden: Tensor) -> Tensor:
@@ -218,7 +215,12 @@ def _load_transformers(folder: Path, trainable_blocks: int) -> TransformersEncod
     logging.disable_progress_bar()
     try:
         model, report = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            # What is kept in half precision is computed in full, beside layers of ours.
+            dtype=torch.float32,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
@@ -227,14 +229,24 @@ def _load_transformers(folder: Path, trainable_blocks: int) -> TransformersEncod
         ) from error
     # CLIP and its kin hold a text model beside the vision model.
     vision = getattr(model, "vision_model", model)
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("text"))
-    absent = [key for key in missing if "pooler" not in key]
+    own = {id(parameter) for parameter in vision.parameters()}
+    missing = sorted(
+        name
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if name in report["missing_keys"] and id(parameter) in own
+    )
+    absent = [name for name in missing if "pooler" not in name]
     if absent:
         raise InputError(f"{folder}: holds no weights of {absent[0]}; take a complete model")
-    preparation = folder / "preprocessor_config.json"
-    found = json.loads(preparation.read_text("utf-8")) if preparation.exists() else {}
-    # A pooler without pretrained weights would hand out random features.
-    return TransformersEncoder(vision, trainable_blocks, found, pooled=not missing)
+    prepare = read_preparation(folder, getattr(vision.config, "image_size", None))
+    try:
+        # A pooler without pretrained weights would hand out random features.
+        return TransformersEncoder(vision, trainable_blocks, prepare, pooled=not missing)
+    except Exception as error:  # a model raises whatever it likes
+        raise InputError(
+            f"{folder}: no model that takes images of three colours ({_first_line(error)}); set "
+            "encoders.*.weights in params.yaml to a vision model and run `dvc repro fetch_models`"
+        ) from error
 
 
 def _fold_normalisation(network: EfficientNet) -> None:
@@ -273,26 +285,6 @@ def _train_from(model: nn.Module, first: str | None, unused: tuple[str, ...] = (
     for name, parameter in model.named_parameters():
         trained = trained or (first is not None and name.startswith(first))
         parameter.requires_grad_(trained and not name.startswith(unused))
-
-
-def _side(size: Any, otherwise: Any) -> int | None:
-    """Read the side in pixels from a processor's `size`, or from the model's own setting."""
-    if isinstance(size, dict):
-        size = size.get("height", size.get("shortest_edge"))
-    side = otherwise if size is None else size
-    side = side[0] if isinstance(side, (list, tuple)) else side
-    return None if side is None else int(side)
-
-
-def _prepare(
-    images: Tensor, mean: tuple[float, ...], deviation: tuple[float, ...], side: int | None = None
-) -> Tensor:
-    pixels = images.permute(0, 3, 1, 2).float().div(255)
-    if side is not None and pixels.shape[2:] != (side, side):
-        pixels = functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
-    shift = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
-    scale = torch.tensor(deviation, device=images.device).view(1, 3, 1, 1)
-    return ((pixels - shift) / scale).contiguous(memory_format=torch.channels_last)
 
 
 def _first_line(error: Exception) -> str:

@@ -4,8 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from musecl.step.section import Section
+from musecl.step.section import LARGEST, Count, Positive, Rate, Section
 
+WEIGHTS = (
+    "package:NAME of the sample; `inputs` for the model in inputs/models; NAME@REVISION of a hub"
+)
 Pooling = Literal["mean", "attention"]
 Output = Literal["features", "projection"]
 
@@ -14,7 +17,8 @@ class VisionEncoderSettings(Section):
     """A pretrained vision model."""
 
     weights: str = Field(
-        description="package:NAME of the sample, a folder, or a transformers model by name",
+        min_length=1,
+        description=WEIGHTS,
     )
     trainable_blocks: int = Field(
         ge=0,
@@ -28,7 +32,8 @@ class TextEncoderSettings(Section):
     """A pretrained text model."""
 
     weights: str = Field(
-        description="package:NAME of the sample, a folder, or a transformers model by name",
+        min_length=1,
+        description=WEIGHTS,
     )
 
 
@@ -46,18 +51,18 @@ class PretrainSettings(Section):
     loss: Literal["infonce", "triplet"] = Field(
         description="negatives from the batch (ours), or those of the pairs (the paper: triplet)"
     )
-    temperature: float = Field(gt=0, description="of InfoNCE")
-    margin: float = Field(
-        gt=0, description="of the triplet loss, on Euclidean distance; the published code: 5"
+    temperature: float = Field(ge=0.001, le=100, description="of InfoNCE")
+    margin: Positive = Field(
+        description="of the triplet loss, on Euclidean distance; the published code: 5"
     )
     pooling: Pooling = Field(
         description="of a viewpoint's images: their mean, or a softmax that is learned over them "
         "(ours; street view only, whose images are headings)"
     )
     embedding_size: int = Field(ge=2, le=4096, description="of the projection; the paper: 128")
-    batch: int = Field(ge=2, description="anchors per step")
-    steps: int = Field(ge=1, description="batches that training sees, a fixed number")
-    learning_rate: float = Field(gt=0, description="of AdamW, constant")
+    batch: int = Field(ge=2, le=LARGEST, description="anchors per step")
+    steps: Count = Field(description="batches that training sees, a fixed number")
+    learning_rate: Rate = Field(description="of AdamW, constant")
 
 
 class EmbedViewSettings(Section):

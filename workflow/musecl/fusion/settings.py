@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from musecl.step.section import Section
+from musecl.step.section import LARGEST, Count, NotNegative, Rate, Section
 
 
 class FuseSettings(Section):
@@ -28,19 +28,19 @@ class FuseSettings(Section):
         "0)",
     )
     embedding_size: int = Field(ge=8, le=2048, description="numbers of the fused vector")
-    heads: int = Field(ge=1, description="of cross_attention; they divide embedding_size")
+    heads: Count = Field(description="of cross_attention; they divide embedding_size")
     alignment: Literal["infonce", "mse"] = Field(
         description="the paper: contrastive; its published code: mse"
     )
-    temperature: float = Field(gt=0, description="of InfoNCE")
-    text_weight: float = Field(ge=0, description="alignment of the fused vector to the text")
-    views_weight: float = Field(ge=0, description="alignment of the two views to each other")
-    places_weight: float = Field(ge=0, description="alignment of regions with alike places")
+    temperature: float = Field(ge=0.001, le=100, description="of InfoNCE")
+    text_weight: NotNegative = Field(description="alignment of the fused vector to the text")
+    views_weight: NotNegative = Field(description="alignment of the two views to each other")
+    places_weight: NotNegative = Field(description="alignment of regions with alike places")
     batch: int = Field(
-        ge=2, description="regions per step; the others of a batch are the negatives"
+        ge=2, le=LARGEST, description="regions per step; the others of a batch are the negatives"
     )
-    steps: int = Field(ge=1, description="batches that training sees, a fixed number")
-    learning_rate: float = Field(gt=0, description="of AdamW, constant")
+    steps: Count = Field(description="batches that training sees, a fixed number")
+    learning_rate: Rate = Field(description="of AdamW, constant")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "FuseSettings":

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from musecl.step.section import Section
+from musecl.step.section import NotNegative, Section
 
 
 class RegionSettings(Section):
@@ -22,8 +22,8 @@ class RegionSettings(Section):
     spacing_m: float = Field(
         ge=100, le=20_000, description="between neighbouring centres of a metric lattice"
     )
-    minimum_block_m2: float = Field(
-        ge=0, description="a smaller block joins the neighbour of the longest common edge"
+    minimum_block_m2: NotNegative = Field(
+        description="a smaller block joins the neighbour of the longest common edge"
     )
     minimum_land_share: float = Field(
         ge=0, le=1, description="a cell with a smaller share of land is left out"

@@ -8,7 +8,7 @@ from musecl.step.section import Section
 class RemoteViewSettings(Section):
     """One chip per region, centred on it."""
 
-    ground_m: float = Field(gt=0, description="side of the chip on the ground")
+    ground_m: float = Field(ge=1, le=100_000, description="side of the chip on the ground")
     pixels: int = Field(ge=32, le=1024, description="side of the chip in the image")
 
 

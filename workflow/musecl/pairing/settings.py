@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from musecl.step.section import Section
+from musecl.step.section import Count, Section
 
 Positives = Literal["similar", "neighbours", "same_region", "random"]
 Fallback = Literal["neighbours", "same_region", "random"]
@@ -29,7 +29,7 @@ class PlacePairSettings(Section):
     positives: Positives = Field(description=POSITIVES.format("places"))
     fallback: Fallback = Field(description=FALLBACK.format("places"))
     negatives: Negatives = Field(description=NEGATIVES)
-    top: int = Field(ge=1, description=TOP)
+    top: Count = Field(description=TOP)
     rings: int = Field(
         ge=0,
         le=2,
@@ -46,13 +46,13 @@ class MobilityPairSettings(Section):
     positives: Positives = Field(description=POSITIVES.format("mobility"))
     fallback: Fallback = Field(description=FALLBACK.format("mobility"))
     negatives: Negatives = Field(description=NEGATIVES)
-    top: int = Field(ge=1, description=TOP)
+    top: Count = Field(description=TOP)
     profile: MobilityProfile = Field(
         description="what mobility is compared by: where trips end, by larger cell or region by "
         "region (ours), or inflow and outflow by hour (the paper's m_in and m_out)"
     )
-    minimum_trips: int = Field(
-        ge=1, description="a region with fewer trips is its own positive (another view of it)"
+    minimum_trips: Count = Field(
+        description="a region with fewer trips is its own positive (another view of it)"
     )
 
 

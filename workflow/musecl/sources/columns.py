@@ -26,7 +26,7 @@ from musecl.sources.files import (
     unpacked,
 )
 from musecl.step.errors import InputError
-from musecl.step.section import Section
+from musecl.step.section import LARGEST, Section
 
 UTF8 = {"utf-8", "utf-8-sig", "ascii"}
 KEYS_LOOKED_AT = 1_000  # JSON lines; a key that is null may be left out of a line
@@ -53,7 +53,9 @@ class TableFile(Section):
         max_length=1,
         description="of the fields of a CSV; where it is a semicolon, 1,5 is a number",
     )
-    skip_rows: int = Field(0, ge=0, description="lines of a CSV before the names of its columns")
+    skip_rows: int = Field(
+        0, ge=0, le=LARGEST, description="lines of a CSV before the names of its columns"
+    )
 
     @property
     def decimal_comma(self) -> bool:

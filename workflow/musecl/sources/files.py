@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from musecl.step.errors import InputError
+from musecl.step.leftovers import without_leftovers
 
 CSV = {".csv", ".tsv", ".txt"}
 PARQUET = {".parquet", ".pq", ".geoparquet"}
@@ -23,7 +24,9 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
     InputError
         There is none.
     """
-    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    found = sorted(
+        path for path in without_leftovers(folder.glob(pattern), folder) if path.is_file()
+    )
     if not found:
         raise InputError(f"{folder / pattern}: no such file; fetch it again")
     return found

@@ -14,6 +14,7 @@ from musecl.sources.numbers import is_missing, numbers
 from musecl.sources.positions import DEGREES, require_within
 from musecl.sources.provider import Provider, Request
 from musecl.step.errors import InputError
+from musecl.step.section import LARGEST
 
 
 class PointsSettings(LocatedFile):
@@ -23,7 +24,9 @@ class PointsSettings(LocatedFile):
     statistic: Statistic = Field(description="of the points in a region")
     value: str | None = Field(None, description="column of numbers for sum, mean and median")
     key: str | None = Field(None, description="column for distinct: rows of one key count once")
-    minimum: int = Field(0, ge=0, description="regions with fewer points (keys) have no value")
+    minimum: int = Field(
+        0, ge=0, le=LARGEST, description="regions with fewer points (keys) have no value"
+    )
     per_km2: Literal["land", "region"] | None = Field(
         None, description="divide by the region's area, or by that of its land"
     )

@@ -21,7 +21,7 @@ from musecl.sources.files import find_files
 from musecl.sources.positions import DEGREES
 from musecl.sources.provider import Provider, Request
 from musecl.step.errors import InputError
-from musecl.step.section import Section
+from musecl.step.section import Count, Section
 
 # The widest regions that there are reach this far beyond the land.
 MARGIN_M = 25_000
@@ -41,8 +41,10 @@ class RasterSettings(Section):
     statistic: Literal["sum", "mean"] = Field(
         description="pixels weighed by how much of each a region covers; below 0 is none in a sum"
     )
-    band: int = Field(1, ge=1, description="counted from 1")
-    nodata: float | None = Field(None, description="value without data, where the file has none")
+    band: Count = Field(1, description="counted from 1")
+    nodata: float | None = Field(
+        None, allow_inf_nan=True, description="value without data, where the file has none"
+    )
     per_km2: Literal["land", "region"] | None = Field(
         None, description="divide by the region's area, or by that of its land"
     )

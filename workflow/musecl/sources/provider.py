@@ -20,6 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from musecl.sources.addresses import without_secrets
 from musecl.step.errors import InputError
+from musecl.step.leftovers import without_leftovers
 from musecl.step.section import Section
 
 PROVENANCE = "provenance.json"
@@ -68,9 +69,8 @@ class Request:
             There is no such file, or it lies outside the folder of inputs.
         """
         inside = pattern and ".." not in Path(pattern).parts and not Path(pattern).is_absolute()
-        found = (
-            sorted(path for path in self.inputs.glob(pattern) if path.is_file()) if inside else []
-        )
+        named = without_leftovers(self.inputs.glob(pattern), self.inputs) if inside else []
+        found = sorted(path for path in named if path.is_file())
         if not found:
             raise InputError(
                 f"{self.inputs / pattern}: no such file; put it there, or name another one in "
@@ -118,7 +118,7 @@ class Request:
 def _by_stem(folder: Path) -> dict[str, list[Path]]:
     """List the files of a folder by all that may be their stem: `a.b.tif` belongs to a and a.b."""
     found: dict[str, list[Path]] = {}
-    for path in folder.iterdir():
+    for path in without_leftovers(folder.iterdir(), folder):
         if path.is_file():
             parts = path.name.split(".")
             for number in range(1, len(parts)):

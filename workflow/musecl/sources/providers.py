@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from musecl.sources.provider import Provider
 from musecl.step.errors import ParameterError
-from musecl.step.section import Section
+from musecl.step.section import Section, explain
 
 LAYERS = ("boundary", "roads", "places", "mobility", "remote_view", "street_view", "indicators")
 PROVIDERS: dict[str, dict[str, str]] = {
@@ -96,6 +96,5 @@ def chosen(layer: str, given: dict[str, Any]) -> tuple[Provider, Section]:
     try:
         return provider, provider.settings.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ParameterError(f"{layer}: {provider.name}: {where}: {first['msg']}") from error
+        reason = explain(error, provider.settings)
+        raise ParameterError(f"{layer}: {provider.name}: {reason}") from error

@@ -31,7 +31,7 @@ from musecl.sources.provider import Provider, Request
 from musecl.sources.remote_files import AGENT, download, look_at_tiff
 from musecl.sources.shapes import CrsName
 from musecl.step.errors import InputError
-from musecl.step.section import Section
+from musecl.step.section import Count, NotNegative, Section
 
 RECORD = "rasters.json"
 # Of a file of more bytes only the part around the city is taken.
@@ -53,10 +53,10 @@ REMOTE = {
 class Bands(Section):
     """Which band, from 1 on, is what: red, green and blue, or gray."""
 
-    red: int | None = Field(default=None, ge=1, description="number of the red band")
-    green: int | None = Field(default=None, ge=1, description="number of the green band")
-    blue: int | None = Field(default=None, ge=1, description="number of the blue band")
-    gray: int | None = Field(default=None, ge=1, description="number of the only band shown")
+    red: Count | None = Field(default=None, description="number of the red band")
+    green: Count | None = Field(default=None, description="number of the green band")
+    blue: Count | None = Field(default=None, description="number of the blue band")
+    gray: Count | None = Field(default=None, description="number of the only band shown")
 
     @model_validator(mode="after")
     def _three_or_one(self) -> "Bands":
@@ -92,13 +92,15 @@ class RasterSettings(Section):
     path: str | None = Field(default=None, description="file or pattern; the last by name on top")
     urls: tuple[str, ...] = Field(default=(), description="http or https; the last on top")
     bands: Bands | None = Field(default=None, description="null: palette, or first three of 8 bits")
-    nodata: float | None = Field(default=None, description="where a file does not say itself")
+    nodata: float | None = Field(
+        default=None, allow_inf_nan=True, description="where a file does not say itself"
+    )
     crs: CrsName | None = Field(
         default=None, description="where a file has none, such as EPSG:32630"
     )
     stretch: Stretch = Field(default=Stretch(), description="of what is not of 8 bits")
-    margin_m: float = Field(
-        default=2000, ge=0, description="kept around the city where a large file is cut down"
+    margin_m: NotNegative = Field(
+        default=2000, description="kept around the city where a large file is cut down"
     )
 
     @model_validator(mode="after")

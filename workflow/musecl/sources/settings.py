@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from musecl.sources.providers import chosen
 from musecl.step.errors import ParameterError
-from musecl.step.section import Section
+from musecl.step.section import Distinct, Section
 
 Input = Literal["places", "mobility", "remote_view", "street_view", "text", "pairs"]
 
@@ -30,10 +30,10 @@ class Indicator(Section):
     """What is to be known of an indicator; its provider's settings stand beside these keys."""
 
     unit: str = Field(description="of a value before it is transformed")
-    year: int = Field(description="that it tells of; 0 where none is known")
+    year: int = Field(ge=0, le=9999, description="that it tells of; 0 where none is known")
     transform: Literal["ln(1+x)", "identity"] = Field(description="what is fitted and scored")
     headline: bool = Field(description="whether it counts in the mean that is told first")
-    shares_source_with: tuple[Input, ...] = Field(
+    shares_source_with: Distinct[tuple[Input, ...]] = Field(
         description="inputs that come from the same source as its values"
     )
     minimum_value: float | None = Field(

@@ -12,19 +12,15 @@ here the words' vectors are those that the pretrained model reads its input as.
 A region without places has no row: it has no text, not a zero one.
 """
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
-from transformers import AutoModel, AutoTokenizer
 
 from musecl.encoding.settings import EmbedTextSettings
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import read_table, write_vectors
-from musecl.text import embed_texts, embed_words
+from musecl.text import embed_texts, embed_words, load_text_encoder
 
 # About 200 tokens; all-MiniLM-L6-v2 was trained on 256.
 PASSAGE_CHARACTERS = 800
@@ -55,33 +51,6 @@ def run(job: Job) -> None:
     )
     unit = "passages" if method == "transformer" else "words"
     print(f"{len(places)} places in {len(regions)} regions, {len(texts)} distinct {unit}")
-
-
-def load_text_encoder(folder: Path) -> tuple[Any, Any]:
-    """Load a transformers text model from a folder, reading safetensors only.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds config.json, tokenizer files and model.safetensors.
-
-    Returns
-    -------
-    tokenizer, model
-        The model in evaluation mode.
-
-    Raises
-    ------
-    InputError
-        The folder lacks a file, or is no text model.
-    """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: no text model ({reason}); run fetch_models again") from error
-    return tokenizer, model.eval()
 
 
 def join_texts(places: pd.DataFrame) -> pd.DataFrame:

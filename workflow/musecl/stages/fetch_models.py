@@ -1,9 +1,11 @@
 """`fetch_models`: pretrained weights of the encoders, the same for every city.
 
-Weights are `package:NAME` (from a pinned package), a folder, or the name of a transformers model.
-No pickle is taken from a folder or a hub: weights must be safetensors.
+Weights are `package:NAME` (from a pinned package), `inputs` (the user's own, in inputs/models), or
+`NAME@REVISION` (a transformers model of a hub). The last two are tried on two inputs before they
+are kept. No pickle is taken from a folder or a hub: weights must be safetensors.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from musecl import sources
 from musecl.sources.packages import fetch_members, read_pins
 from musecl.step.errors import InputError, ParameterError
 from musecl.step.job import Job
+from musecl.step.leftovers import without_leftovers
 
 PINS = Path(sources.__file__).with_name("model_packages.txt")
 ROLES = ("remote_view", "street_view", "text")
@@ -27,6 +30,10 @@ PACKAGES = {
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
+OWN = "inputs"
+REVISION = r"[0-9a-f]{40}"
+
+
 def run(job: Job) -> None:
     """Bring the weights of every role to `data/models/{role}`."""
     wanted = {role: str(job.value(f"encoders.{role}.weights")) for role in ROLES}
@@ -38,7 +45,21 @@ def run(job: Job) -> None:
     _from_packages(job, packaged)
     for role in ROLES:
         if role not in packaged:
-            bring_model(wanted[role], job.output(role), f"encoders.{role}.weights")
+            own = job.input(f"inputs/models/{role}")
+            bring_model(wanted[role], own, job.output(role), f"encoders.{role}.weights")
+            check_model(role, job.output(role), f"params.yaml: encoders.{role}.weights")
+
+
+def check_model(role: str, folder: Path, said: str) -> None:
+    """Try a model on two inputs; its libraries are imported for no model of a package."""
+    if role == "text":
+        from musecl.text import check_text_model
+
+        check_text_model(folder, said)
+    else:
+        from musecl.encoding.checking import check_vision_model
+
+        check_vision_model(folder, said)
 
 
 def _from_packages(job: Job, packaged: dict[str, str]) -> None:
@@ -60,13 +81,15 @@ def _from_packages(job: Job, packaged: dict[str, str]) -> None:
         )
 
 
-def bring_model(weights: str, destination: Path, key: str) -> None:
-    """Copy a model's folder, or download a transformers model by name.
+def bring_model(weights: str, own: Path, destination: Path, key: str) -> None:
+    """Copy the user's own model, or download one of a hub.
 
     Parameters
     ----------
     weights : str
-        An existing folder, or a name on the hub that huggingface_hub is set up for.
+        `inputs`, or NAME@REVISION on the hub that huggingface_hub is set up for.
+    own : Path
+        The folder of the user's own model.
     destination : Path
         Where to, a folder that does not exist yet.
     key : str
@@ -74,31 +97,50 @@ def bring_model(weights: str, destination: Path, key: str) -> None:
 
     Raises
     ------
+    ParameterError
+        A name has no revision.
     InputError
         The folder holds no config.json or no safetensors, or the hub does not answer.
     """
-    if Path(weights).is_dir():
-        _copy_model(Path(weights), destination)
-    else:
-        from huggingface_hub import snapshot_download
-
-        try:
-            snapshot_download(weights, local_dir=destination, allow_patterns=HUB_FILES)
-        except Exception as error:  # the hub's client raises errors of many libraries
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InputError(
-                f"params.yaml: {key}: {weights!r} is no folder, and the hub says: {reason}"
-            ) from error
-        shutil.rmtree(destination / ".cache", ignore_errors=True)
-    if not (destination / "config.json").exists() or not list(destination.glob("*.safetensors")):
-        raise InputError(
-            f"params.yaml: {key}: {weights!r} lacks config.json or weights as *.safetensors"
+    said = f"params.yaml: {key}: {weights!r}"
+    if weights == OWN:
+        _copy_model(own, destination)
+    elif Path(weights).is_dir():
+        raise ParameterError(
+            f"{said}: put the model (or links to its files) into {own}, and write `{OWN}`"
         )
+    else:
+        _download(weights, destination, said)
+    if not (destination / "config.json").exists() or not list(destination.glob("*.safetensors")):
+        raise InputError(f"{said} lacks config.json or weights as *.safetensors")
+
+
+def _download(weights: str, destination: Path, said: str) -> None:
+    """Download a revision of a model: what a name alone stands for changes with time."""
+    import huggingface_hub
+    from huggingface_hub.utils import logging
+
+    # It would tell of each of its tries.
+    logging.set_verbosity_error()
+    name, _, revision = weights.partition("@")
+    try:
+        if not re.fullmatch(REVISION, revision):
+            found = huggingface_hub.HfApi().model_info(name, revision=revision or None).sha
+            raise ParameterError(f"{said}: name the revision, which today is {name}@{found}")
+        huggingface_hub.snapshot_download(
+            name, revision=revision, local_dir=destination, allow_patterns=HUB_FILES
+        )
+    except ParameterError:
+        raise
+    except Exception as error:  # the hub's client raises errors of many libraries
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{said} is no model here, and the hub says: {reason}") from error
+    shutil.rmtree(destination / ".cache", ignore_errors=True)
 
 
 def _copy_model(folder: Path, destination: Path) -> None:
     """Copy of a folder what would be taken from a hub."""
-    for file in sorted(folder.rglob("*")):
+    for file in sorted(without_leftovers(folder.rglob("*"), folder)):
         if file.is_file() and any(file.match(pattern) for pattern in HUB_FILES):
             place = destination / file.relative_to(folder)
             place.parent.mkdir(parents=True, exist_ok=True)

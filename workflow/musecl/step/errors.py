@@ -10,6 +10,9 @@ EngineError     Snakemake or DVC is set up or used in a way that the bridge cann
                 raised by `bridge`.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class MuseclError(Exception):
     """Base of every error that is meant for the user: what, where, what to do, in one line."""
@@ -29,3 +32,15 @@ class DeclarationError(MuseclError):
 
 class EngineError(MuseclError):
     """Snakemake or DVC cannot do what was asked without breaking their agreement."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Choose the name that was probably meant; None where none is alike."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def instead_of(name: str, known: Iterable[str]) -> str:
+    """Say what may stand in the place of a wrong name: the nearest one, or all that there are."""
+    names = list(known)
+    near = nearest(name, names)
+    return f"did you mean {near}?" if near else f"there is {', '.join(names) or 'none'}"

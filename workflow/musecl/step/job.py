@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from musecl.step.errors import DeclarationError, InputError, ParameterError
-from musecl.step.pipeline import Declaration, read_yaml
-from musecl.step.section import Section
+from musecl.step.leftovers import without_leftovers
+from musecl.step.pipeline import Declaration
+from musecl.step.plain_yaml import read_yaml
+from musecl.step.section import Section, explain
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -108,9 +110,7 @@ class Job:
         try:
             return section.model_validate(self.value(key))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join([key, *(str(part) for part in first["loc"])])
-            raise ParameterError(f"params.yaml: {where}: {first['msg']}") from error
+            raise ParameterError(f"params.yaml: {explain(error, section, key)}") from error
 
     def value(self, key: str) -> Any:
         """Read a single declared value of params.yaml; `{city}` in the key stands for the city.
@@ -155,13 +155,22 @@ class Job:
         state: dict[str, Any] = {"command": self.declared.command, **values}
         for declared in self.declared.inputs:
             path = self.root / declared
-            # Another job's Python may be writing its bytecode there right now.
-            found = (p for p in [path, *path.rglob("*")] if "__pycache__" not in p.parts)
-            files = [p for p in found if p.is_file()]
+            files = [p for p in self._found(path) if p.is_file()]
             state[declared] = [
                 (str(file.relative_to(self.root)), self._mark(file)) for file in sorted(files)
             ]
         return state
+
+    def _found(self, path: Path) -> Iterator[Path]:
+        """Find a file, or what a folder holds: as DVC does, without what others leave there."""
+        yield path
+        for found in without_leftovers(path.rglob("*"), path):
+            if found.is_symlink() and not found.exists():
+                raise InputError(
+                    f"{found.relative_to(self.root)}: a link to {found.readlink()}, where nothing "
+                    "is; mount what it points to, or remove it"
+                )
+            yield found
 
     @staticmethod
     def _mark(file: Path) -> Any:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from musecl.step.errors import DeclarationError, ParameterError
+from musecl.step.errors import DeclarationError, ParameterError, instead_of
+from musecl.step.plain_yaml import read_yaml
 
 # Between the two cities in the name of a transfer: `nyc-to-synth`.
 BETWEEN = "-to-"
@@ -46,27 +45,6 @@ class Declaration:
         return self.stage if self.city is None else f"{self.stage}@{self.city}"
 
 
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file.
-
-    Raises
-    ------
-    ParameterError
-        The file is absent or is no YAML; one line says where.
-    """
-    try:
-        # libyaml's: every process reads dvc.yaml, and in Python that takes eight times as long.
-        return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-    except FileNotFoundError as error:
-        raise ParameterError(f"{path}: no such file; run from the folder that holds it") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: not readable ({error})") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where else ""
-        raise ParameterError(f"{path}: not readable as YAML{line}") from error
-
-
 def read_stages(root: Path) -> dict[str, Any]:
     """Read the stages of both pipelines as they are written, templates unresolved.
 
@@ -94,6 +72,24 @@ def _stages_of(root: Path, file: str) -> dict[str, Any]:
 def declaration(root: Path, stage: str, city: str | None = None) -> Declaration:
     """Look up what dvc.yaml in `root` declares for a stage; see `declared_in`."""
     return declared_in(read_stages(root), stage, city)
+
+
+def asked_for(root: Path, stage: str, city: str | None) -> Declaration:
+    """Look up a stage that somebody asks for by name, once the names in params.yaml are checked.
+
+    Raises
+    ------
+    DeclarationError
+        As `declared_in`.
+    ParameterError
+        As `check_target` and `check_sections`.
+    """
+    stages = read_stages(root)
+    found = declared_in(stages, stage, city)
+    params = read_yaml(root / "params.yaml")
+    check_target(params, stages, stage, city)
+    check_sections(params, stages)
+    return found
 
 
 def declared_in(stages: dict[str, Any], stage: str, city: str | None) -> Declaration:
@@ -144,6 +140,59 @@ def _resolve(text: str, city: str | None) -> str:
     for name, value in values.items():
         text = text.replace(f"${{{name}}}", value or "")
     return text
+
+
+def check_target(params: Any, stages: dict[str, Any], stage: str, city: str | None) -> None:
+    """Refuse a stage for a city, an answer key or a transfer that params.yaml does not name.
+
+    Parameters
+    ----------
+    params
+        params.yaml as it was read.
+    stages, stage, city
+        As in `declared_in`, which refuses what is wrong about the stage itself.
+
+    Raises
+    ------
+    ParameterError
+        Says what there is, and how to add what is not.
+    """
+    section = section_of(stages.get(stage, {}))
+    if section is None or city is None:
+        return
+    named = list((params.get(section) if isinstance(params, dict) else None) or ())
+    if city in named:
+        return
+    said = f"params.yaml: {section} has no {city!r}; {instead_of(city, named)}"
+    source, between, target = city.partition(BETWEEN)
+    if section == "transfers" and between and source != target:
+        said += f"; to add it: `{city}: {{train: {source}, predict: {target}}}`"
+    raise ParameterError(said)
+
+
+def check_sections(params: Any, stages: dict[str, Any]) -> None:
+    """Refuse a section of params.yaml that no stage reads: DVC would pass over a misspelt one.
+
+    Raises
+    ------
+    ParameterError
+        Names it, and the nearest that there is.
+    """
+    bodies = [entry.get("do", entry) for entry in stages.values()]
+    read = [key.partition(".")[0] for body in bodies for key in body.get("params", ())]
+    named = [section_of(entry) for entry in stages.values()]
+    known = list(dict.fromkeys(section for section in [*read, *named] if section))
+    for section in params if isinstance(params, dict) else ():
+        if section not in known:
+            raise ParameterError(
+                f"params.yaml: {section}: unknown key; {instead_of(section, known)}"
+            )
+
+
+def section_of(entry: dict[str, Any]) -> str | None:
+    """Name the section of params.yaml that lists what a stage runs for; None where it runs once."""
+    foreach: str = entry.get("foreach", "")
+    return foreach.strip("${}").partition(".")[0] or None
 
 
 def makers(stages: dict[str, Any], names: Iterable[str]) -> dict[str, str]:

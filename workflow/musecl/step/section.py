@@ -1,9 +1,87 @@
-"""What every section of params.yaml has in common: unknown keys are refused, values are frozen."""
+"""What every section of params.yaml has in common: what it refuses, and how it says so."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from musecl.step.errors import instead_of, nearest
+
+Values = TypeVar("Values", bound=Sequence[Any])
+
+
+def _distinct(values: Values) -> Values:
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is named twice")
+    return values
+
+
+# Far above what any setting makes sense with, and far below where a number overflows.
+LARGEST = 1_000_000_000
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Distinct = Annotated[Values, AfterValidator(_distinct)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml; a key that it does not name is an error, not a surprise."""
+    """A section of params.yaml; a key that it does not name is an error, not a surprise.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Values are frozen, and a number is finite.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def explain(error: ValidationError, section: type[Section], above: str = "") -> str:
+    """Say in one line which key is wrong and why.
+
+    Parameters
+    ----------
+    error : ValidationError
+        Of `section`. A misspelt key comes first, else the first error; the others are counted.
+    section : type
+        What was read.
+    above : str
+        The dotted key of the section itself.
+
+    Returns
+    -------
+    str
+        `fuse.aligment: unknown key; did you mean alignment?`
+    """
+    errors = error.errors()
+    unknown = [found for found in errors if found["type"] == "extra_forbidden"]
+    known = {found["loc"]: _keys_of(section, found["loc"][:-1]) for found in unknown}
+    meant = {place: nearest(str(place[-1]), keys) for place, keys in known.items()}
+    first = next((found for found in unknown if meant[found["loc"]]), errors[0])
+    where = first["loc"]
+    # A misspelt key makes the one that was meant a missing one.
+    others = sum(found["loc"] not in (where, (*where[:-1], meant.get(where))) for found in errors)
+    if where in known:
+        reason = f"unknown key; {instead_of(str(where[-1]), known[where])}"
+    elif first["type"] == "missing":
+        reason = "missing; add it"
+    else:
+        reason = f"{first['msg']}, got {first['input']!r}"
+    key = ".".join([above] * bool(above) + [str(part) for part in where]) or "the file"
+    return f"{key}: {reason}" + (f" (and {others} more)" if others else "")
+
+
+def _keys_of(section: type[Section], where: tuple[int | str, ...]) -> list[str]:
+    """List the keys of a section below another."""
+    for part in where:
+        if part in section.model_fields:
+            inside = _parts(section.model_fields[str(part)].annotation)
+            below = [one for one in inside if isinstance(one, type) and issubclass(one, Section)]
+            if not below:
+                return []
+            section = below[0]
+    return list(section.model_fields)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """Take an annotation apart into itself and what it is a choice or a mapping of."""
+    return [annotation, *(part for one in get_args(annotation) for part in _parts(one))]

@@ -36,7 +36,7 @@ from musecl.sources.sample.tables import (
     read_trips,
 )
 from musecl.step.errors import InputError
-from musecl.step.section import Section
+from musecl.step.section import LARGEST, Section
 
 # Table columns of the American Community Survey: what is counted, and out of what.
 INCOME_CLASSES = [f"DP03_{number:04d}E" for number in range(52, 62)]
@@ -70,7 +70,7 @@ class SampleIndicator(Section):
         "rent_burden_share",
     ]
     minimum_population: int = Field(
-        default=0, ge=0, description="regions with fewer people have no value"
+        default=0, ge=0, le=LARGEST, description="regions with fewer people have no value"
     )
 
 

@@ -21,7 +21,7 @@ class Generated(Section):
 
     provider: Literal["synth"]
     cells: int = Field(ge=20, le=5000, description="H3 cells of resolution 8")
-    seed: int = Field(ge=0, description="of the city, apart from the seed of all else")
+    seed: int = Field(ge=0, lt=2**63, description="of the city, apart from the seed of all else")
     correlation_km: float = Field(
         gt=0, le=100, description="over which the hidden fields' correlation falls to 1/e"
     )
