@@ -14,7 +14,10 @@ rule predict:
     output:
         predictions="results/{city}/predictions.parquet",
         intervals_csv="results/{city}/intervals.csv",
+        totals_csv="results/{city}/totals.csv",
         districts_csv="results/{city}/districts.csv",
+        map_gpkg="results/{city}/map.gpkg",
+        map_parquet="results/{city}/map.parquet",
     log:
         "logs/{city}/predict.log",
     benchmark:
@@ -50,6 +53,7 @@ rule evaluate:
         r2_csv="results/{city}/r2.csv",
         r2_png="results/{city}/r2.png",
         coverage_csv="results/{city}/coverage.csv",
+        left_out_csv="results/{city}/left_out.csv",
         metrics_json="results/{city}/metrics.json",
     log:
         "logs/{city}/evaluate.log",
