@@ -18,14 +18,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from musecl.evaluation.judgeable import LEFT_OUT, Judgeable, judgeable, tabulate_left_out
-from musecl.evaluation.labels import Group, read_labelled
+from musecl.evaluation.labels import read_labelled
 from musecl.evaluation.methods import VECTORS, Block, build_methods, read_blocks
-from musecl.evaluation.prediction import (
-    Answers,
-    predict_from_vectors,
-    predict_without_vectors,
-)
-from musecl.evaluation.scoring import scored_rows, summarise
+from musecl.evaluation.prediction import predict_from_vectors, predict_without_vectors
+from musecl.evaluation.scoring import describe
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS
 from musecl.figures import plot_r2
@@ -174,22 +170,6 @@ def score(
                     rows += [{**row, "split": split} for row in describe(group, answer)]
                     progress.update(answer.predictor != "mlp")
     return sort_scores(pd.DataFrame(rows, columns=[*SCORES.columns]))
-
-
-def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:
-    """Score one predictor's answers: a row per indicator, its keys columns of r2.csv."""
-    values = summarise(group.labels, answer.predictions)
-    return [
-        {
-            "indicator": name,
-            "method": answer.method,
-            "predictor": answer.predictor,
-            **{score: float(value[column]) for score, value in values.items()},
-            "n_regions": int(scored_rows(answer.predictions).sum()),
-            "n_seeds": len(answer.predictions),
-        }
-        for column, name in enumerate(group.names)
-    ]
 
 
 def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
