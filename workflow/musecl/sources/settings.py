@@ -37,10 +37,14 @@ class Indicator(Section):
         description="inputs that come from the same source as its values"
     )
     minimum_value: float | None = Field(
-        None, description="in the unit: no value is below, so no prediction is; such as 0"
+        None,
+        allow_inf_nan=False,
+        description="in the unit: no value is below, so no prediction is; such as 0",
     )
     maximum_value: float | None = Field(
-        None, description="in the unit: no value is above, so no prediction is; 100 of a percentage"
+        None,
+        allow_inf_nan=False,
+        description="in the unit: no value is above, so no prediction is; 100 of a percentage",
     )
     source: dict[str, Any] = Field(description="provider, and its settings")
 
