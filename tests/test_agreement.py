@@ -31,6 +31,7 @@ DOMAIN = {
     "encoding": {"step"},
     "learning": {"step", "encoding"},
     "text": {"step"},
+    "region_texts": {"step", "text"},
     "fusion": {"step", "geography", "encoding", "learning"},
     "evaluation": {"step"},
     "figures": set(),

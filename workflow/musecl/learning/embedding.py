@@ -1,5 +1,7 @@
 """Embeddings of viewpoints, and of regions as the averages of their viewpoints."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
@@ -123,6 +125,36 @@ def embed_kinds(
     }
 
 
+def apply_encoder(
+    features: Features,
+    pretrained: Path,
+    trained: Path,
+    trainable_blocks: int,
+    output: Output,
+    description: str,
+) -> tuple[pd.DataFrame, dict[str, NDArray[np.float32]]]:
+    """Embed viewpoints, of any city, with the encoder that was trained on one.
+
+    Parameters
+    ----------
+    features : Features
+        The frozen trunk's output of all images.
+    pretrained, trained : Path
+        Folders of the pretrained weights and of those that training changed.
+    trainable_blocks : int
+        As in training.
+    output, description : str
+        See `embed_viewpoints`.
+
+    Returns
+    -------
+    keys, vectors
+        As `embed_kinds`.
+    """
+    model = read_encoder(trained, load_encoder(pretrained, trainable_blocks))
+    return embed_kinds(model, features, description, output)
+
+
 def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     """Run the embedding stage of a view: before and after pretraining, per viewpoint and region.
 
@@ -139,8 +171,6 @@ def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     """
     frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
     output = job.settings(f"embed_{view}", EmbedViewSettings).output
-    encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
-    model = read_encoder(job.input(f"{view}_encoder"), encoder)
     features = read_features(job.input(f"{view}_features"))
     if features.index.empty:
         absent = pd.DataFrame(columns=[KEY, "view"])
@@ -148,7 +178,14 @@ def embed_view(job: Job, view: str, with_deviation: bool) -> None:
         write_vectors(job.output(f"{view}_view_embeddings.parquet"), absent, **nothing)
         write_vectors(job.output(f"{view}_embeddings.parquet"), absent[[KEY]], **nothing)
         return
-    keys, vectors = embed_kinds(model, features, job.declared.stage, output)
+    keys, vectors = apply_encoder(
+        features,
+        job.input(f"models/{view}"),
+        job.input(f"{view}_encoder"),
+        frozen.trainable_blocks,
+        output,
+        job.declared.stage,
+    )
     write_vectors(job.output(f"{view}_view_embeddings.parquet"), keys, **vectors)
     averaged = {
         name: average_regions(keys, values, with_deviation) for name, values in vectors.items()
