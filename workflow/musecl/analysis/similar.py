@@ -49,17 +49,16 @@ def similar_regions(
         raise InputError(f"no region {region_id!r} in {results.city}; results.regions lists them")
     if region_id not in results.fused.index:
         raise InputError(f"region {region_id!r} of {results.city} has no vector; choose another")
-    vectors = results.fused - results.fused.mean()
-    lengths = np.linalg.norm(vectors, axis=1).clip(min=np.finfo(float).tiny)
-    unit = vectors.div(lengths, axis=0)
-    similarity = (
-        unit.drop(index=list(around(results.regions, region_id, leave_out_rings)), errors="ignore")
-        @ unit.loc[region_id]
-    )
+    centred = results.fused - results.fused.mean()
+    lengths = np.linalg.norm(centred, axis=1).clip(min=np.finfo(float).tiny)
+    unit = centred.div(lengths, axis=0)
+    similarity = pd.Series(unit.to_numpy() @ unit.loc[region_id].to_numpy(), unit.index)
+    left_out = around(results.regions, region_id, leave_out_rings)
     # Of regions that are equally similar the first by name comes first.
-    found = similarity.rename("similarity").sort_index().sort_values(ascending=False, kind="stable")
-    found = found.head(count).rename_axis(KEY).reset_index()
-    return found.assign(district=results.regions["district"].reindex(found[KEY]).to_numpy())
+    beyond = similarity[~similarity.index.isin(left_out)].sort_index()
+    found = beyond.sort_values(ascending=False, kind="stable").rename("similarity")
+    table = found.head(count).rename_axis(KEY).reset_index()
+    return table.assign(district=results.regions["district"].reindex(table[KEY]).to_numpy())
 
 
 def around(regions: gpd.GeoDataFrame, region_id: str, rings: int) -> set[str]:

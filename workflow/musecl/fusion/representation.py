@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musecl.fusion.models import MODES, Alignments, Kinds, Modalities, Tokens
-from musecl.fusion.reduction import Reduction, Vectors, fit_reduction
+from musecl.fusion.reduction import Reduction, fit_reduction
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.training import TEXT, FusionTraining, Regions, draw_batch, fuse_regions
 from musecl.geography.rings import means_of_rings
 from musecl.learning.training import train
 from musecl.step.errors import InputError
+
+Vectors = NDArray[np.float32]
 
 VIEWS = ("remote_view", "street_view")
 MODALITIES = (*VIEWS, "text")

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from musecl.encoding.encoders import fastest_device, load_encoder
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
 from musecl.encoding.settings import EmbedViewSettings, Output, VisionEncoderSettings
 from musecl.learning.contrastive import ContrastiveEncoder, read_encoder
 from musecl.step.job import Job
+from musecl.step.progress import progress
 from musecl.step.tables import KEY, write_vectors
 
 VIEWPOINTS_AT_ONCE = 32
@@ -61,7 +61,7 @@ def embed_viewpoints(
     model.encoder.for_inference()
     model = model.to(device)
     embeddings = []
-    for start in tqdm(range(0, len(rows), VIEWPOINTS_AT_ONCE), desc=description, mininterval=5):
+    for start in progress(description, range(0, len(rows), VIEWPOINTS_AT_ONCE)):
         chunk = rows[start : start + VIEWPOINTS_AT_ONCE]
         counts = torch.tensor([len(images) for images in chunk])
         viewpoint = torch.repeat_interleave(torch.arange(len(chunk)), counts)

@@ -39,8 +39,8 @@ def run_embed(
         raise InputError(f"--output {output}: name a file that ends in .parquet")
     neighbours = None
     if regions is not None:
-        table = read_given(Path(regions), [KEY, "neighbours"])
-        neighbours = dict(zip(table[KEY], table["neighbours"], strict=True))
+        given = read_given(Path(regions), [KEY, "neighbours"])
+        neighbours = dict(zip(given[KEY], given["neighbours"], strict=True))
     found = load_model(model).embed(images, street_views, places, neighbours)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside their place and renamed into it: a file is whole, or as it was.

@@ -97,7 +97,7 @@ def _in_folder(folder: Path) -> pd.DataFrame:
 
 def _in_table(path: Path) -> pd.DataFrame:
     found = read_given(path, [KEY, "file"])
-    found["file"] = [path.parent / name for name in found["file"].astype(str)]
+    found["file"] = [str(path.parent / name) for name in found["file"].astype(str)]
     if "view" not in found.columns:
         found["view"] = found.groupby(KEY).cumcount()
     if "orientation" not in found.columns:

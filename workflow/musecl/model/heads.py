@@ -110,7 +110,7 @@ def fit_head(
 
 def tensors_of(heads: list[Head]) -> dict[str, Array]:
     """Name the numbers of heads for a file."""
-    found = {}
+    found: dict[str, Array] = {}
     for number, head in enumerate(heads):
         values = {field: getattr(head.preparation, field) for field in FIELDS}
         kept = ("intercept", "slopes", "half_width", "ratio")

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from musecl.evaluation.judgeable import LEFT_OUT, Judgeable, judgeable, tabulate_left_out
 from musecl.evaluation.labels import read_labelled
@@ -28,6 +27,7 @@ from musecl.figures import plot_r2
 from musecl.geography.geo import metric_coordinates
 from musecl.imagery.images import COUNTED, IMAGERY, imagery_of_views
 from musecl.step.job import Job
+from musecl.step.progress import progress
 from musecl.step.tables import KEY, read_by_region, write_csv
 
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
@@ -155,7 +155,7 @@ def score(
     rows: list[dict[str, Any]] = []
     # The vectors of a group are made compact once, for all splits.
     together = sorted(tasks, key=lambda task: task.group.rows.tolist())
-    with tqdm(total=steps, desc="evaluate", mininterval=5) as progress:
+    with progress("evaluate", total=steps) as shown:
         for _, same in groupby(together, key=lambda task: task.group.rows.tolist()):
             of_group = list(same)
             known = of_group[0].group.rows
@@ -168,7 +168,7 @@ def score(
                     predict_from_vectors(methods, group.labels, trials, networks),
                 ):
                     rows += [{**row, "split": split} for row in describe(group, answer)]
-                    progress.update(answer.predictor != "mlp")
+                    shown.update(answer.predictor != "mlp")
     return sort_scores(pd.DataFrame(rows, columns=[*SCORES.columns]))
 
 
