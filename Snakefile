@@ -36,7 +36,7 @@ rule all:
         expand(
             "results/{city}/{file}",
             city=PARAMS.cities,
-            file=["r2.csv", "predictions.parquet"],
+            file=["r2.csv", "predictions.parquet", "model"],
         ),
 
 

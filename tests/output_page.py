@@ -149,6 +149,13 @@ def files() -> list[File]:
             rows_of(judgeable.LEFT_OUT),
         ),
         File(
+            "results/CITY/model",
+            "model",
+            "A folder that can be copied anywhere: `musecl embed` and `musecl.load_model` apply it "
+            "to regions that training never saw. `README.md` in it is its model card.",
+            [],
+        ),
+        File(
             "results/CITY/baselines.csv",
             "baselines",
             "Published baselines, and what a practitioner tries first, on the same folds.",

@@ -31,9 +31,15 @@ DOMAIN = {
     "encoding": {"step"},
     "learning": {"step", "encoding"},
     "text": {"step"},
+    "region_texts": {"step", "text"},
     "fusion": {"step", "geography", "encoding", "learning"},
     "evaluation": {"step"},
     "figures": set(),
+    "mapping": {"step", "evaluation"},
+    "model": {
+        *("step", "encoding", "imagery", "learning", "region_texts"),
+        *("fusion", "evaluation"),
+    },
 }
 BELOW = {
     **DOMAIN,
@@ -52,7 +58,10 @@ BELOW = {
         "step",
     },
     "costs": set(),
-    "cli": {"bridge", "cities", "costs", "presets", "step"},
+    "analysis": {"evaluation", "geography", "step"},
+    "completion": {"step"},
+    "doctor": {"config", "step"},
+    "cli": {"bridge", "cities", "completion", "costs", "doctor", "model", "presets", "step"},
 }
 
 

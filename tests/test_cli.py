@@ -116,6 +116,33 @@ def test_the_help_lists_every_stage(root) -> None:
         assert word in done.stdout
 
 
+def test_the_help_tells_examples_and_exit_codes_in_a_checkout_and_elsewhere(root, tmp_path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for where in (root, tmp_path / "elsewhere"):
+        command = ["python", str(root / "workflow/musecl"), "--help"]
+        done = subprocess.run(command, cwd=where, env=environment(), capture_output=True, text=True)
+        assert done.returncode == 0
+        for words in ("exit codes:", "examples:", "embed", "doctor", "completion"):
+            assert words in done.stdout
+        assert ("writes what it sees" in done.stdout) == (where == root)
+
+
+@pytest.mark.parametrize("command", ["toy", "stage", "preset", "costs", "embed", "doctor"])
+def test_every_command_has_an_example(root, command) -> None:
+    done = musecl(root, command, "--help")
+    assert done.returncode == 0
+    assert f"example:\n  musecl {command}" in done.stdout
+
+
+def test_completion_knows_the_stages_and_the_cities(root) -> None:
+    package = root / "workflow/musecl"
+    shutil.copy(REPOSITORY / "workflow/musecl/completion.py", package / "completion.py")
+    done = musecl(root, "completion", "bash")
+    assert done.returncode == 0
+    assert 'toy) words="bos nyc" ;;' in done.stdout
+    assert 'words="toy alone stage' in done.stdout
+
+
 def write(root: Path, name: str, text: str) -> None:
     (root / name).write_text(text, encoding="utf-8")
 

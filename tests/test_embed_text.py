@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from musecl import region_texts
 from musecl.stages import embed_text
 from musecl.step.errors import InputError
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
 from musecl.step.tables import read_vectors
+from musecl.text import load_text_encoder
 from test_text import WORDS, encoder, one_at_a_time  # noqa: F401
 
 PLACES = pd.DataFrame(
@@ -96,7 +98,7 @@ def test_passages_against_a_loop():
         for texts in chunks.values():
             expected.append((region, "; ".join(texts), sum(total[text] for text in texts)))
     assert len(expected) > 5
-    assert list(embed_text.join_texts(places).itertuples(index=False, name=None)) == expected
+    assert list(region_texts.join_texts(places).itertuples(index=False, name=None)) == expected
 
 
 def test_a_region_of_words_is_the_weighted_mean_of_its_places(world, encoder):  # noqa: F811
@@ -127,8 +129,8 @@ def test_texts_without_a_word_are_refused(world):
 def test_order_of_rows_changes_no_bit_of_a_sum():
     weights = np.random.default_rng(0).random(60)
     places = pd.DataFrame({"region_id": "a", "text": "the park", "weight": weights})
-    straight = embed_text.join_texts(places).weight
-    shuffled = [embed_text.join_texts(places.sample(frac=1, random_state=k)) for k in range(5)]
+    straight = region_texts.join_texts(places).weight
+    shuffled = [region_texts.join_texts(places.sample(frac=1, random_state=k)) for k in range(5)]
     assert all(np.array_equal(straight, other.weight) for other in shuffled)
 
 
@@ -154,7 +156,7 @@ def test_a_city_without_places_has_no_text(world, method, capsys):
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match="run fetch_models again"):
-        embed_text.load_text_encoder(tmp_path)
+        load_text_encoder(tmp_path)
 
 
 def test_a_pickled_model_is_refused(tmp_path, encoder):  # noqa: F811
@@ -165,4 +167,4 @@ def test_a_pickled_model_is_refused(tmp_path, encoder):  # noqa: F811
     tokenizer.save_pretrained(tmp_path)
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(InputError, match="no text model"):
-        embed_text.load_text_encoder(tmp_path)
+        load_text_encoder(tmp_path)

@@ -8,6 +8,7 @@ import pytest
 
 from musecl.fusion import representation
 from musecl.fusion.models import MODES
+from musecl.fusion.reduction import fit_reduction
 from musecl.fusion.representation import FusionInputs, Part, Views, represent
 from musecl.fusion.settings import FuseSettings
 from musecl.step.errors import InputError
@@ -276,7 +277,7 @@ def test_viewpoints_are_laid_out_by_region():
 def test_parts_are_centred_and_of_unit_variance(shape):
     vectors = np.random.default_rng(1).normal(3, 5, size=shape).astype(np.float32)
     vectors[:, 0] = 7
-    scaled = representation.reduce(vectors, 6, np.ones(shape[0], bool))
+    scaled = fit_reduction(vectors, 6, np.ones(shape[0], bool)).apply(vectors)
     assert scaled.shape == (shape[0], min(6, *shape))
     assert scaled.mean(0) == pytest.approx(0, abs=1e-5)
     assert scaled.std() == pytest.approx(1, abs=1e-5)

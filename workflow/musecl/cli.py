@@ -1,4 +1,4 @@
-"""The command line: a command per stage, `stage` through DVC, `preset`, `costs` and `city`.
+"""The command line: a command per stage, and those of `OTHERS`.
 
 A stage's module is imported when its command runs, so that no command waits for another's
 libraries. argparse parses: Snakemake and DVC start this by the thousand, and a parser with more to
@@ -11,13 +11,15 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from musecl.step.errors import MuseclError
-from musecl.step.pipeline import asked_for, read_stages
+from musecl.step.pipeline import asked_for, read_stages, read_yaml
 from musecl.step.workers import hold_libraries_to_one_thread
 
 ROOT = Path()
@@ -79,43 +81,168 @@ def print_costs() -> None:
     print(costs(ROOT / "logs"))
 
 
+def embed(**arguments: Any) -> None:
+    """Apply a trained model to the user's images and places."""
+    hold_libraries_to_one_thread()
+    with importing():
+        from musecl.model.command import run_embed
+
+    run_embed(**arguments)
+
+
+def examine() -> None:
+    """Check whether this machine and this checkout can run the pipeline."""
+    from musecl.doctor.command import run_doctor
+
+    if not run_doctor(ROOT):
+        sys.exit(1)
+
+
+def print_completion(shell: str) -> None:
+    """Print the completion script of a shell, for the commands and cities of this folder."""
+    from musecl.completion import completion
+
+    stages = stages_here()
+    cities = list(read_yaml(ROOT / "params.yaml").get("cities", {})) if stages else []
+    words = {stage: cities if "foreach" in entry else [] for stage, entry in stages.items()}
+    print(completion(shell, words | {name: list(one.words) for name, one in OTHERS.items()}))
+
+
+class Command(NamedTuple):
+    """A command that is no stage: what it does, how it is called, and what it takes."""
+
+    text: str
+    example: str
+    run: Callable[..., None]
+    words: tuple[str, ...] = ()
+    arguments: Mapping[str, dict[str, Any]] = MappingProxyType({})
+
+
+EMBED: dict[str, dict[str, Any]] = {
+    "--model": {"required": True, "help": "folder of the model, as results/nyc/model"},
+    "--output": {"required": True, "help": "Parquet file to write; predictions go beside it"},
+    "--images": {"help": "images from above: a folder (REGION.jpg) or a table (region_id, file)"},
+    "--street-views": {"help": "images from the street, in the same forms"},
+    "--places": {"help": "table of places: region_id and text, or name and category"},
+    "--regions": {"help": "table of region_id and neighbours, for what is around a region"},
+}
+OTHERS = {
+    "stage": Command(
+        "bring one stage up to date through DVC: skip it, restore it, pull for it or run it",
+        "musecl stage fuse@nyc",
+        reproduce_stage,
+        arguments={"name": {"help": "of either dvc.yaml: fuse@nyc, baselines@nyc"}},
+    ),
+    "preset": Command(
+        "set in params.yaml what a preset sets, and print what that changes",
+        "musecl preset paper",
+        set_preset,
+        ("paper", "ours"),
+        {"name": {"help": "a file of presets/: paper, ours"}},
+    ),
+    "costs": Command(
+        "print where the time of the last runs went, from Snakemake's files",
+        "musecl costs",
+        print_costs,
+    ),
+    "city": Command(
+        "add a city of your own files to params.yaml, or check what its files hold",
+        "musecl city check lisbon",
+        manage_city,
+        ("add", "check"),
+        {
+            "action": {"choices": ["add", "check"], "help": "`city add --help` says more"},
+            # The options of an action are read when it runs.
+            "arguments": {"nargs": argparse.REMAINDER, "help": "of the action"},
+        },
+    ),
+    "embed": Command(
+        "embed images and places of any regions with a trained model, and predict indicators",
+        "musecl embed --model results/nyc/model --images chips --output vectors.parquet",
+        embed,
+        tuple(EMBED),
+        EMBED,
+    ),
+    "doctor": Command(
+        "check environment, disk, registry, remote and GPU, and say what to do",
+        "musecl doctor",
+        examine,
+    ),
+    "completion": Command(
+        "print a script that completes commands and cities in a shell",
+        "source <(musecl completion bash)",
+        print_completion,
+        ("bash", "zsh"),
+        {"shell": {"choices": ["bash", "zsh"], "help": "the shell to complete in"}},
+    ),
+}
+EPILOG = """\
+examples:
+  musecl doctor                 is everything there to run the pipeline?
+  musecl regions nyc            run one stage of one city in this process
+  musecl stage fuse@nyc         the same through DVC, which skips what is up to date
+  musecl city add lisbon        begin a city of your own files
+  musecl embed --help           apply a trained model to your own images and places
+
+Whole pipelines are run by `snakemake` or `dvc repro`; docs/running.md says how.
+
+exit codes:
+  0  done
+  1  a value, a file or the machine is not as it should be; one line says which, and what to do
+  2  the command is called in a wrong way; the usage is shown
+"""
+
+
+def stages_here() -> dict[str, Any]:
+    """Read the stages of the checkout that this folder is; none elsewhere."""
+    return read_stages(ROOT) if (ROOT / "dvc.yaml").exists() else {}
+
+
 def read_command() -> Callable[[], None]:
     """Read the arguments of the process; what they ask for, to be called.
 
     Raises
     ------
     MuseclError
-        dvc.yaml cannot be read.
+        dvc.yaml cannot be read, or a stage is asked for where there is none.
     SystemExit
         The arguments are wrong, or ask for help.
     """
+    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="musecl", description="Region embeddings from imagery, places and mobility."
+        prog="musecl",
+        description="Region embeddings from imagery, places and mobility.",
+        epilog=EPILOG,
+        formatter_class=raw,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(
-        command: str, text: str, run: Callable[..., None], **arguments: str
-    ) -> argparse.ArgumentParser:
-        added = commands.add_parser(command, help=text.replace("%", "%%"), description=text)
+    def add(command: str, text: str, example: str, run: Callable[..., None]) -> Any:
+        added = commands.add_parser(
+            command,
+            help=text.replace("%", "%%"),
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=raw,
+        )
         added.set_defaults(run=run)
-        for name, described in arguments.items():
-            added.add_argument(name, help=described)
         return added
 
-    for stage, entry in read_stages(ROOT).items():
-        of_city = {"city": "a city of params.yaml"} if "foreach" in entry else {}
-        add(stage, entry.get("do", entry)["desc"], partial(run_stage, stage), **of_city)
-    text = "bring one stage up to date through DVC: skip it, restore it, pull for it or run it"
-    add("stage", text, reproduce_stage, name="of either dvc.yaml: fuse@nyc, baselines@nyc")
-    text = "set in params.yaml what a preset sets, and print what that changes"
-    add("preset", text, set_preset, name="a file of presets/: paper, ours")
-    add("costs", "print where the time of the last runs went, from Snakemake's files", print_costs)
-    text = "add a city of your own files to params.yaml, or check what its files hold"
-    city = add("city", text, manage_city)
-    city.add_argument("action", choices=["add", "check"], help="`city add --help` says more")
-    # The options of an action are read when it runs.
-    city.add_argument("arguments", nargs=argparse.REMAINDER, help="of the action")
+    stages = stages_here()
+    first = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if not stages and first is not None and first not in OTHERS:
+        # A stage, maybe, in a folder that is no checkout: the error of its file says so.
+        stages = read_stages(ROOT)
+    for stage, entry in stages.items():
+        of_city = "foreach" in entry
+        text, example = entry.get("do", entry)["desc"], f"musecl {stage}{' nyc' * of_city}"
+        added = add(stage, text, example, partial(run_stage, stage))
+        if of_city:
+            added.add_argument("city", help="a city of params.yaml")
+    for name, one in OTHERS.items():
+        added = add(name, one.text, one.example, one.run)
+        for argument, options in one.arguments.items():
+            added.add_argument(argument, **options)
     found = vars(parser.parse_args())
     return partial(found.pop("run"), **found)
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from musecl.step.errors import InputError
+from musecl.step.progress import progress
 from musecl.step.workers import in_pieces
 
 TEXTS_PER_BATCH = 32
@@ -208,7 +208,7 @@ def embed_texts(texts: Sequence[str], tokenizer: Any, model: Any) -> NDArray[np.
     # Here and not by the workers: a tokenizer cannot be used by two threads at once.
     tokenized = (
         tokenizer(batch, padding=True, truncation=True, max_length=longest, return_tensors="pt")
-        for batch in tqdm(batches, mininterval=5, desc="texts")
+        for batch in progress("batches of texts", batches)
     )
 
     @torch.inference_mode()

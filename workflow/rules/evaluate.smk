@@ -69,3 +69,52 @@ rule evaluate:
         "evaluate",
     shell:
         f"{DO} evaluate@{{wildcards.city}} {TOLD}"
+
+
+rule model:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "model@{city}",
+                regions="data/{city}/regions.parquet",
+                indicators="data/{city}/indicators.parquet",
+                remote_view="data/{city}/remote_view",
+                street_view="data/{city}/street_view",
+                remote_view_encoder="data/{city}/remote_view_encoder",
+                street_view_encoder="data/{city}/street_view_encoder",
+                fusion="data/{city}/fusion",
+                raw_boundary="data/{city}/raw/boundary",
+                raw_roads="data/{city}/raw/roads",
+                raw_places="data/{city}/raw/places",
+                raw_mobility="data/{city}/raw/mobility",
+                raw_remote_view="data/{city}/raw/remote_view",
+                raw_street_view="data/{city}/raw/street_view",
+                raw_indicators="data/{city}/raw/indicators",
+                models_remote_view="data/models/remote_view",
+                models_street_view="data/models/street_view",
+                models_text="data/models/text",
+                embeddings="results/{city}/embeddings.parquet",
+                r2_csv="results/{city}/r2.csv",
+            )
+        ),
+    output:
+        model=directory("results/{city}/model"),
+    log:
+        "logs/{city}/model.log",
+    benchmark:
+        "logs/{city}/model.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2500,
+    params:
+        "seed",
+        "encoders",
+        "remote_view",
+        "street_view",
+        "embed_remote_view",
+        "embed_street_view",
+        "embed_text",
+        "evaluate",
+    shell:
+        f"{DO} model@{{wildcards.city}} {TOLD}"

@@ -16,6 +16,7 @@ rule fuse:
             )
         ),
     output:
+        fusion=directory("data/{city}/fusion"),
         embeddings="results/{city}/embeddings.parquet",
     log:
         "logs/{city}/fuse.log",

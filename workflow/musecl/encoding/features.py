@@ -15,10 +15,10 @@ import pandera.pandas as pa
 import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from musecl.encoding.encoders import Encoder, fastest_device
 from musecl.step.errors import InputError
+from musecl.step.progress import progress
 from musecl.step.tables import KEY, read_table, write_table
 from musecl.step.workers import in_pieces
 
@@ -112,10 +112,10 @@ def encode(
         pooled = torch.cat([encoder.top(hidden), low], dim=1)
         return pooled.cpu().numpy(), hidden.half().contiguous().cpu().numpy()
 
-    with tqdm(total=total, desc=description, unit="image", mininterval=5) as progress:
+    with progress(f"{description}, images", total=total) as shown:
         for pooled, hidden in in_pieces(run, images):
             yield pooled, hidden
-            progress.update(len(pooled))
+            shown.update(len(pooled))
 
 
 def write_features(

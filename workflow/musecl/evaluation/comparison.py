@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from musecl.evaluation.bootstrap import DRAWS, draw_weights, paired_difference, resampled_r2
 from musecl.evaluation.judgeable import Judgeable
@@ -21,6 +20,7 @@ from musecl.evaluation.labels import Group
 from musecl.evaluation.prediction import Answers, Trial
 from musecl.evaluation.scoring import scored_rows, summarise
 from musecl.evaluation.splits import SPLITS
+from musecl.step.progress import progress
 from musecl.step.tables import write_csv
 
 Array = NDArray[np.float64]
@@ -87,13 +87,13 @@ def judge(
     description : str
         What the progress bar says.
     """
-    with tqdm(total=len(tasks), desc=description, mininterval=5) as progress:
+    with progress(description, total=len(tasks)) as shown:
         for split, of_split in groupby(tasks, key=lambda task: task.split):
             answers: dict[str, list[tuple[Group, Array]]] = {}
             for _, group, trials in of_split:
                 for answer in predict(group, trials):
                     answers.setdefault(answer.method, []).append((group, answer.predictions))
-                progress.update()
+                shown.update()
             tested = tested_regions(answers, len(regions))
             cells = cells_of(regions, split)[tested]
             weights = np.zeros((1 + DRAWS, len(regions)))

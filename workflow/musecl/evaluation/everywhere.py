@@ -163,15 +163,25 @@ def trials_everywhere(
         replace(one, fold=replace(one.fold, train=rows[one.fold.train], test=rows[one.fold.test]))
         for one in task.trials
     ]
-    others = np.setdiff1d(np.arange(len(regions)), rows)
-    if len(others):
-        kind = list(SPLITS).index(split)
-        folds = len(rows) if split == "district" else settings.folds
-        units = units_of(regions.iloc[rows], split)
-        generator = np.random.default_rng([seed, DRAW_PARTS, kind])
-        parts = draw_numbers(units, np.arange(len(rows)), folds, generator)
-        trials.append(Trial(0, Fold(rows, others, parts), (seed, kind, DRAW_PARTS)))
+    fold = fold_of_all_labels(regions, task, settings, seed)
+    if len(fold.test):
+        trials.append(Trial(0, fold, (seed, list(SPLITS).index(split), DRAW_PARTS)))
     return trials
+
+
+def fold_of_all_labels(
+    regions: pd.DataFrame, task: Judgeable, settings: EvaluateSettings, seed: int
+) -> Fold:
+    """Fit to every region of a group, and test all others of N regions.
+
+    The parts that choose a penalty are divided as the split divides regions.
+    """
+    rows = task.group.rows
+    folds = len(rows) if task.split == "district" else settings.folds
+    units = units_of(regions.iloc[rows], task.split)
+    generator = np.random.default_rng([seed, DRAW_PARTS, list(SPLITS).index(task.split)])
+    parts = draw_numbers(units, np.arange(len(rows)), folds, generator)
+    return Fold(rows, np.setdiff1d(np.arange(len(regions)), rows), parts)
 
 
 def estimate(fitted: RidgeFit, scales: Sequence[Scale], land: Array) -> Array:

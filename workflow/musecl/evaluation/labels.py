@@ -74,10 +74,27 @@ def read_labelled(job: Job) -> Labelled:
     Raises
     ------
     InputError
-        As `group_indicators`.
+        As `widen`.
     """
     regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
-    indicators = read_table(job.input("indicators.parquet"))
+    return label_regions(regions, read_table(job.input("indicators.parquet")))
+
+
+def label_regions(regions: gpd.GeoDataFrame, indicators: pd.DataFrame) -> Labelled:
+    """Lay out what is to be predicted of a city.
+
+    Parameters
+    ----------
+    regions : GeoDataFrame
+        `regions.parquet`, sorted by `region_id`.
+    indicators : DataFrame
+        `indicators.parquet`.
+
+    Raises
+    ------
+    InputError
+        As `widen`.
+    """
     if indicators.empty:
         print("indicators.parquet: the city has no indicator; nothing can be judged", flush=True)
     about = indicators.drop_duplicates("indicator").set_index("indicator")

@@ -196,21 +196,73 @@ def prepare(blocks: tuple[Block, ...], train: NDArray[np.int64]) -> Array:
     array of shape (N, P)
         P is the sum over blocks of their width and one (the column that marks presence).
     """
-    return np.hstack([_prepare_block(block, train) for block in blocks])
+    return np.hstack([fit_preparation(block, train).apply(block) for block in blocks])
 
 
-def _prepare_block(block: Block, train: NDArray[np.int64]) -> Array:
+@dataclass(frozen=True)
+class Preparation:
+    """How the vectors of a block are made ready, by what its training regions tell.
+
+    Attributes
+    ----------
+    fill : array of shape (D,)
+        Stands where a region has no vector: the mean of the training regions that have one.
+    centre : array of shape (D,)
+        Is taken off.
+    spread : float
+        Of all columns together; 0 where they are constant.
+    mark_centre, mark_spread : float
+        The same of the column that says whether there is a vector.
+    """
+
+    fill: Array
+    centre: Array
+    spread: float
+    mark_centre: float
+    mark_spread: float
+
+    def apply(self, block: Block) -> Array:
+        """Make the vectors of a block ready: (N, D + 1), the mark last."""
+        width = block.width or block.values.shape[1]
+        mark = _divide(_mark(block) - self.mark_centre, self.mark_spread)
+        values = _divide(_filled(block, self.fill) - self.centre, self.spread)
+        return np.hstack([values, mark / np.float32(np.sqrt(width))])
+
+
+def fit_preparation(block: Block, train: NDArray[np.int64]) -> Preparation:
+    """Find the means and scales of a block's training rows."""
     known = train[block.present[train]]
+    fill = (
+        block.values[known].mean(axis=0)
+        if len(known)
+        else np.zeros(block.values.shape[1], block.values.dtype)
+    )
+    values, mark = _filled(block, fill), _mark(block)
+    centre, mark_centre = values[train].mean(axis=0), mark[train].mean()
+    return Preparation(
+        fill,
+        centre,
+        _spread((values - centre)[train]),
+        mark_centre,
+        _spread((mark - mark_centre)[train]),
+    )
+
+
+def _filled(block: Block, fill: Array) -> Array:
     values = block.values.copy()
-    values[~block.present] = block.values[known].mean(axis=0) if len(known) else 0
-    values -= values[train].mean(axis=0)
-    mark = block.present.astype(values.dtype)[:, None]
-    mark -= mark[train].mean()
-    width = block.width or values.shape[1]
-    return np.hstack([_divide(values, train), _divide(mark, train) / np.float32(np.sqrt(width))])
+    values[~block.present] = fill
+    return values
 
 
-def _divide(values: Array, train: NDArray[np.int64]) -> Array:
-    """Scale columns together; what is constant in training is zero, lest it explode in the test."""
-    spread = np.sqrt(values[train].var(axis=0).sum())
-    return np.zeros_like(values) if spread < 1e-9 else np.asarray(values / spread)
+def _mark(block: Block) -> Array:
+    return block.present.astype(block.values.dtype)[:, None]
+
+
+def _spread(centred: Array) -> float:
+    """Root of the columns' summed variance; 0 of what is constant, lest it explode in the test."""
+    spread = np.sqrt(centred.var(axis=0).sum())
+    return 0.0 if spread < 1e-9 else spread
+
+
+def _divide(values: Array, spread: float) -> Array:
+    return np.asarray(values / spread) if spread else np.zeros_like(values)

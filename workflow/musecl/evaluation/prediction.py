@@ -8,6 +8,7 @@ Folds are worked on side by side, a process each: threads would wait for each ot
 lock.
 """
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 
 from musecl.evaluation.conformal import half_width
 from musecl.evaluation.methods import Block, Method, prepare
-from musecl.evaluation.network import Member, fit_and_predict
 from musecl.evaluation.practice import forest, nearest
 from musecl.evaluation.ridge import (
     Decomposition,
@@ -184,6 +184,9 @@ def predict_from_vectors(
     Answers
         Of each method in turn: by ridge, then by the perceptron.
     """
+    if networks is not None:
+        # Ridge needs no PyTorch; imported once, before processes are forked that fit networks.
+        importlib.import_module("musecl.evaluation.network")
     blocks = [tuple(block.compact() for block in method.blocks) for method in methods]
     seeds = [
         networks.seeds if networks is not None and method.perceptron else 0 for method in methods
@@ -283,6 +286,8 @@ def _fit_networks(
     inputs: NDArray[np.float32], labels: Array, trial: Trial, settings: MlpSettings
 ) -> Array:
     """Predict the test fold (rows, T) by a network per indicator, all of a trial at once."""
+    from musecl.evaluation.network import Member, fit_and_predict
+
     members = [
         Member(inputs, label, trial.fold, (DRAW_NETWORK, *trial.key, column))
         for column, label in enumerate(labels.T)

@@ -4,9 +4,14 @@ R2 compares with the mean of the observed labels of the regions that are evaluat
 together, so the method `mean`, which knows its training folds alone, scores slightly below zero.
 """
 
+from typing import Any
+
 import numpy as np
 import pandera.pandas as pa
 from numpy.typing import NDArray
+
+from musecl.evaluation.labels import Group
+from musecl.evaluation.prediction import Answers
 
 Array = NDArray[np.float64]
 
@@ -86,6 +91,22 @@ def summarise(observed: Array, predicted: Array) -> dict[str, Array]:
         "rmse_std": error.std(axis=0),
         "mae_mean": mae(observed, predicted).mean(axis=0),
     }
+
+
+def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:
+    """Score one predictor's answers: a row per indicator, its keys columns of r2.csv."""
+    values = summarise(group.labels, answer.predictions)
+    return [
+        {
+            "indicator": name,
+            "method": answer.method,
+            "predictor": answer.predictor,
+            **{score: float(value[column]) for score, value in values.items()},
+            "n_regions": int(scored_rows(answer.predictions).sum()),
+            "n_seeds": len(answer.predictions),
+        }
+        for column, name in enumerate(group.names)
+    ]
 
 
 def score_once(observed: Array, predicted: Array) -> dict[str, float]:

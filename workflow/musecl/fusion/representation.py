@@ -13,19 +13,19 @@ last columns of the residual, one per modality, say which are present (1) or abs
 place is like depends on what is around it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.linalg
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musecl.fusion.models import MODES, Alignments, Kinds, Modalities, Tokens
+from musecl.fusion.reduction import Reduction, fit_reduction
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.training import TEXT, FusionTraining, Regions, draw_batch, fuse_regions
 from musecl.geography.rings import means_of_rings
@@ -67,6 +67,7 @@ class Views(NamedTuple):
 
 #: What a city without texts has to align to: one feature that no region holds.
 NO_TEXT = Part([], np.zeros((0, 1), np.float32))
+NOTHING = Part([], np.zeros((0, 0), np.float32))
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class FusionInputs:
     @property
     def modalities(self) -> list[str]:
         """Name the modalities, in the order of `parts`."""
-        return list(dict.fromkeys(name.split()[0] for name in self.parts))
+        return modalities_of(self.parts)
 
     def without(self, modality: str) -> "FusionInputs":
         """Leave out a modality everywhere; all regions stay.
@@ -148,6 +149,11 @@ class FusionInputs:
         return replace(inputs, views={**self.views, view: new})
 
 
+def modalities_of(parts: Iterable[str]) -> list[str]:
+    """Name the modalities of parts such as `remote_view pretrained`, each once."""
+    return list(dict.fromkeys(name.split()[0] for name in parts))
+
+
 def represent(
     inputs: FusionInputs,
     settings: FuseSettings,
@@ -185,10 +191,123 @@ def represent(
     """
     rows = np.arange(len(inputs.region_ids)) if fit_rows is None else np.unique(fit_rows)
     fitted = [inputs.region_ids[row] for row in rows]
+    representation = fit_representation(inputs, settings, seed, scratch, fitted)
+    return representation.apply(inputs, set(fitted))
+
+
+@dataclass(frozen=True)
+class Representation:
+    """All that is fitted between the vectors of the modalities and those of the regions.
+
+    Attributes
+    ----------
+    settings : FuseSettings
+        What it was fitted with.
+    kinds : dict of list of int
+        Of the tokens, by modality; see `kinds_of`.
+    tokens : dict of dict of Reduction
+        By modality and kind: what tokens are made by.
+    parts : dict of Reduction
+        Of the fused vector (`fused`), and of each part of the residual; none without a residual.
+    fusion : Module
+        Trained.
+    """
+
+    settings: FuseSettings
+    kinds: Kinds
+    tokens: dict[str, dict[str, Reduction]]
+    parts: dict[str, Reduction]
+    fusion: nn.Module
+
+    def apply(self, inputs: FusionInputs, fitted: Container[str] = ()) -> tuple[Vectors, Vectors]:
+        """Represent regions, whether they were fitted to or not.
+
+        Parameters
+        ----------
+        inputs : FusionInputs
+            Of N regions. A modality that is not among them is absent in all.
+        fitted : container of str
+            A region of these sees only neighbours that are of these, too; see `means_of_rings`.
+
+        Returns
+        -------
+        fused : array of shape (N, embedding_size), float32
+        embedding : array of shape (N, E), float32
+
+        Raises
+        ------
+        InputError
+            The inputs have a modality that was not fitted.
+        """
+        unknown = [name for name in inputs.modalities if name not in self.kinds]
+        if unknown:
+            raise InputError(
+                f"{unknown[0]}: the model was fitted without it; leave it out (it knows "
+                f"{', '.join(self.kinds)})"
+            )
+        fused = self.fuse(inputs)
+        embedding = self.beside_residual(fused, inputs) if self.settings.residual else fused
+        around = means_of_rings(
+            embedding, inputs.region_ids, inputs.neighbours, self.settings.rings, fitted
+        )
+        return fused, np.concatenate([embedding, *around], axis=1)
+
+    def fuse(self, inputs: FusionInputs) -> Vectors:
+        """Fuse the tokens of N regions: an array of shape (N, embedding_size)."""
+        scaled = reduce_views(self.tokens, inputs)
+        tokens = lay_tokens(scaled, inputs.region_ids, self.settings.text_token)
+        return fuse_regions(self.fusion, tokens)
+
+    def beside_residual(self, fused: Vectors, inputs: FusionInputs) -> Vectors:
+        """Set the fused vectors (N, D) beside the parts and the presence of each modality.
+
+        Within a part the components keep their relative variance; its total is 1, so that no part
+        weighs more for being wider.
+        """
+        region_ids = inputs.region_ids
+        given = {"fused": Part(region_ids, fused), **inputs.parts}
+        columns = []
+        for name, reduction in self.parts.items():
+            size = reduction.directions.shape[1]
+            here, vectors = given.get(name, NOTHING)
+            scaled = reduction.apply(vectors) / np.sqrt(size) if here else np.zeros((0, size))
+            columns.append(fill(Part(here, scaled.astype(np.float32)), region_ids)[0])
+        have = {name.split()[0]: part.region_ids for name, part in inputs.parts.items()}
+        presence = [
+            pd.Index(region_ids).isin(have.get(modality, []))
+            for modality in modalities_of(name for name in self.parts if name != "fused")
+        ]
+        return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
+
+
+def fit_representation(
+    inputs: FusionInputs, settings: FuseSettings, seed: int, scratch: Path, fitted: list[str]
+) -> Representation:
+    """Fit components and scales to some regions, and train the fusion on them.
+
+    Parameters
+    ----------
+    inputs, settings, seed, scratch
+        See `represent`.
+    fitted : list of str
+        Of `region_ids`, those that everything is fitted to.
+
+    Raises
+    ------
+    InputError
+        A modality has no region among those to fit to.
+    """
     for name, part in inputs.parts.items():
         if not set(fitted) & set(part.region_ids):
             raise InputError(f"{name}: none of the {len(fitted)} regions to fit to has a vector")
-    scaled = _scale_tokens(inputs, fitted)
+    reductions = {
+        modality: {
+            kind: fit_reduction(values, TOKEN_SIZE, pd.Index(region_ids).isin(fitted))
+            for kind, values in kinds.items()
+        }
+        for modality, (region_ids, kinds) in views_of(inputs).items()
+    }
+    scaled = reduce_views(reductions, inputs)
     target = inputs.parts.get(TEXT, NO_TEXT)
     laid, known = fill(target, fitted)
     tokens = lay_tokens(scaled, fitted, settings.text_token)
@@ -198,25 +317,43 @@ def represent(
         torch.from_numpy(known),
         positive_rows(inputs.positives, fitted),
     )
-    fusion = train_fusion(regions, kinds_of(scaled, tokens), settings, seed, scratch)
-    fused = fuse_regions(fusion, lay_tokens(scaled, inputs.region_ids, settings.text_token))
-    embedding = beside_residual(fused, inputs, fitted) if settings.residual else fused
-    around = means_of_rings(
-        embedding, inputs.region_ids, inputs.neighbours, settings.rings, set(fitted)
-    )
-    return fused, np.concatenate([embedding, *around], axis=1)
+    kinds = kinds_of(scaled, tokens)
+    fusion = train_fusion(regions, kinds, settings, seed, scratch)
+    found = Representation(settings, kinds, reductions, {}, fusion)
+    if not settings.residual:
+        return found
+    given = {"fused": Part(inputs.region_ids, found.fuse(inputs)), **inputs.parts}
+    parts = {
+        name: fit_reduction(part.vectors, PART_SIZE, pd.Index(part.region_ids).isin(fitted))
+        for name, part in given.items()
+    }
+    return replace(found, parts=parts)
 
 
-def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> dict[str, Views]:
-    """Reduce the single views of each kind, and the text, to what tokens are made of."""
+def views_of(inputs: FusionInputs) -> dict[str, Views]:
+    """Name what tokens are made of: the single views of each kind, and the text."""
     views = dict(inputs.views)
     if TEXT in inputs.parts:
         region_ids, vectors = inputs.parts[TEXT]
         views[TEXT] = Views(region_ids, {"embedding": vectors})
-    scaled = {}
-    for modality, (region_ids, kinds) in views.items():
-        fit = pd.Index(region_ids).isin(fitted)
-        reduced = {kind: reduce(values, TOKEN_SIZE, fit) for kind, values in kinds.items()}
+    return views
+
+
+def reduce_views(
+    reductions: dict[str, dict[str, Reduction]], inputs: FusionInputs
+) -> dict[str, Views]:
+    """Reduce the single views of each kind, and the text, to what tokens are made of."""
+    views, scaled = views_of(inputs), {}
+    for modality, of_kinds in reductions.items():
+        if modality in views:
+            region_ids, kinds = views[modality]
+            reduced = {kind: one.apply(kinds[kind]) for kind, one in of_kinds.items()}
+        else:
+            region_ids = []
+            reduced = {
+                kind: np.zeros((0, one.directions.shape[1]), np.float32)
+                for kind, one in of_kinds.items()
+            }
         scaled[modality] = Views(region_ids, reduced)
     return scaled
 
@@ -246,63 +383,6 @@ def kinds_of(scaled: dict[str, Views], tokens: Modalities) -> Kinds:
         sizes = [values.shape[1] for values in views.kinds.values()]
         kinds[modality] = sizes if tokens[modality].values.shape[1] == 1 else [sum(sizes)]
     return kinds
-
-
-def reduce(vectors: Vectors, size: int, fit: NDArray[np.bool_]) -> Vectors:
-    """Centre columns, keep at most `size` principal components, scale all to unit variance.
-
-    Columns keep their sizes against each other: after contrastive training hundreds are almost
-    constant, and scaled one by one they would be noise as loud as the rest.
-
-    Parameters
-    ----------
-    vectors : array of shape (M, D)
-    size : int
-        Fewer are kept where D or the rows to fit to are fewer.
-    fit : bool array of shape (M,)
-        The rows that mean, components and scale are those of; the others follow.
-
-    Returns
-    -------
-    array of shape (M, min(size, D, rows to fit to))
-        The mean of each column is 0, so 0 is the mean region; the components keep their relative
-        variance.
-    """
-    wide = vectors.astype(np.float64)
-    wide -= wide[fit].mean(axis=0)
-    components = wide @ principal_directions(wide[fit], size)
-    spread = max(components[fit].std(), np.finfo(np.float64).tiny)
-    return np.asarray(components / spread, dtype=np.float32)
-
-
-def principal_directions(seen: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Find the directions of largest variance by the smaller of the two Gram matrices.
-
-    Parameters
-    ----------
-    seen : array of shape (n, D)
-        Columns of mean zero.
-    size : int
-        Fewer are found where n or D are fewer.
-
-    Returns
-    -------
-    array of shape (D, min(size, n, D))
-        Columns of length 1, by variance, the largest entry of each above zero; a column of zeros
-        where there is no variance left.
-    """
-    rows, columns = seen.shape
-    last = min(rows, columns) - 1
-    asked = (max(last + 1 - size, 0), last)
-    gram = seen @ seen.T if rows < columns else seen.T @ seen
-    squared, vectors = scipy.linalg.eigh(gram, subset_by_index=asked, check_finite=False)
-    squared, vectors = squared[::-1], vectors[:, ::-1]
-    directions = seen.T @ vectors if rows < columns else vectors
-    lengths = np.linalg.norm(directions, axis=0)
-    nothing = squared <= 1e-12 * max(squared[0], np.finfo(np.float64).tiny)
-    directions = np.where(nothing, 0, directions / np.where(nothing, 1, lengths))
-    largest = directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])]
-    return np.asarray(directions * np.where(largest < 0, -1, 1))
 
 
 def lay_out(
@@ -382,23 +462,6 @@ def train_fusion(
         "fusion",
     )
     return fusion
-
-
-def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> Vectors:
-    """Set the fused vectors (N, D) beside the parts and the presence of each modality.
-
-    Within a part the components keep their relative variance; its total is 1, so that no part
-    weighs more for being wider.
-    """
-    region_ids = inputs.region_ids
-    columns = []
-    for part in [Part(region_ids, fused), *inputs.parts.values()]:
-        scaled = reduce(part.vectors, PART_SIZE, pd.Index(part.region_ids).isin(fitted))
-        scaled /= np.sqrt(scaled.shape[1])
-        columns.append(fill(Part(part.region_ids, scaled), region_ids)[0])
-    have = {name.split()[0]: part.region_ids for name, part in inputs.parts.items()}
-    presence = [pd.Index(region_ids).isin(have[modality]) for modality in inputs.modalities]
-    return np.concatenate([*columns, np.stack(presence, axis=1)], axis=1, dtype=np.float32)
 
 
 def without_fused(embedding: Vectors, settings: FuseSettings) -> Vectors:

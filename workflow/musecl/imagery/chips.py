@@ -18,7 +18,6 @@ from rasterio.io import DatasetReader
 from rasterio.warp import Resampling, reproject, transform_bounds
 from rasterio.windows import Window, from_bounds
 from rasterio.windows import transform as window_transform
-from tqdm import tqdm
 
 from musecl.geography.geo import metric_crs
 from musecl.imagery.images import encode_image
@@ -33,6 +32,7 @@ from musecl.sources.geotiff import (
     read_valid,
 )
 from musecl.step.errors import InputError
+from musecl.step.progress import progress
 from musecl.step.tables import KEY
 from musecl.step.workers import in_pieces
 
@@ -84,7 +84,7 @@ def cut_chips(
         ]
 
     pieces = [centres[start : start + PIECE] for start in range(0, len(centres), PIECE)]
-    cuts = tqdm(in_pieces(cut, pieces), "chips", len(pieces), mininterval=5)
+    cuts = progress("pieces of chips", in_pieces(cut, pieces), len(pieces))
     columns = [KEY, "view", "orientation", "longitude", "latitude", "image"]
     return pd.DataFrame([row for rows in cuts for row in rows], columns=columns)
 

@@ -3,12 +3,12 @@
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from musecl.geography.geo import cells_of_points
 from musecl.imagery.images import encode_image
 from musecl.imagery.viewpoints import choose_viewpoints
 from musecl.sources.contract import Drawn
+from musecl.step.progress import progress
 from musecl.step.tables import KEY
 from musecl.step.workers import in_pieces
 
@@ -50,7 +50,7 @@ def draw_images(
     encoded = in_pieces(draw, viewpoints["row"].tolist())
     images = [
         image
-        for of_viewpoint in tqdm(encoded, "images", len(viewpoints), mininterval=5)
+        for of_viewpoint in progress("images", encoded, len(viewpoints))
         for image in of_viewpoint
     ]
     rows = viewpoints.loc[viewpoints.index.repeat(len(drawn.orientations))]

@@ -9,7 +9,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from musecl.geography.geo import cells_of_points
 from musecl.imagery.images import encode_image
@@ -18,6 +17,7 @@ from musecl.imagery.viewpoints import choose_viewpoints
 from musecl.sources.contract import Photographs
 from musecl.sources.photograph import read_spanned
 from musecl.step.errors import InputError
+from musecl.step.progress import progress
 from musecl.step.tables import KEY
 from musecl.step.workers import in_pieces
 
@@ -70,7 +70,7 @@ def cut_photographs(
         return [(orientation, encode_image(view)) for orientation, view in views]
 
     places = list(chosen[["path", "heading", "panorama"]].itertuples(index=False, name=None))
-    cuts = tqdm(in_pieces(cut, places), "photographs", len(places), mininterval=5)
+    cuts = progress("photographs", in_pieces(cut, places), len(places))
     viewpoints = chosen[[KEY, "view", "longitude", "latitude"]].itertuples(index=False, name=None)
     rows = [
         (region, view, orientation, longitude, latitude, image)

@@ -1,16 +1,18 @@
 """Embeddings of viewpoints, and of regions as the averages of their viewpoints."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from musecl.encoding.encoders import fastest_device, load_encoder
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
 from musecl.encoding.settings import EmbedViewSettings, Output, VisionEncoderSettings
 from musecl.learning.contrastive import ContrastiveEncoder, read_encoder
 from musecl.step.job import Job
+from musecl.step.progress import progress
 from musecl.step.tables import KEY, write_vectors
 
 VIEWPOINTS_AT_ONCE = 32
@@ -59,7 +61,7 @@ def embed_viewpoints(
     model.encoder.for_inference()
     model = model.to(device)
     embeddings = []
-    for start in tqdm(range(0, len(rows), VIEWPOINTS_AT_ONCE), desc=description, mininterval=5):
+    for start in progress(description, range(0, len(rows), VIEWPOINTS_AT_ONCE)):
         chunk = rows[start : start + VIEWPOINTS_AT_ONCE]
         counts = torch.tensor([len(images) for images in chunk])
         viewpoint = torch.repeat_interleave(torch.arange(len(chunk)), counts)
@@ -123,6 +125,36 @@ def embed_kinds(
     }
 
 
+def apply_encoder(
+    features: Features,
+    pretrained: Path,
+    trained: Path,
+    trainable_blocks: int,
+    output: Output,
+    description: str,
+) -> tuple[pd.DataFrame, dict[str, NDArray[np.float32]]]:
+    """Embed viewpoints, of any city, with the encoder that was trained on one.
+
+    Parameters
+    ----------
+    features : Features
+        The frozen trunk's output of all images.
+    pretrained, trained : Path
+        Folders of the pretrained weights and of those that training changed.
+    trainable_blocks : int
+        As in training.
+    output, description : str
+        See `embed_viewpoints`.
+
+    Returns
+    -------
+    keys, vectors
+        As `embed_kinds`.
+    """
+    model = read_encoder(trained, load_encoder(pretrained, trainable_blocks))
+    return embed_kinds(model, features, description, output)
+
+
 def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     """Run the embedding stage of a view: before and after pretraining, per viewpoint and region.
 
@@ -139,8 +171,6 @@ def embed_view(job: Job, view: str, with_deviation: bool) -> None:
     """
     frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
     output = job.settings(f"embed_{view}", EmbedViewSettings).output
-    encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
-    model = read_encoder(job.input(f"{view}_encoder"), encoder)
     features = read_features(job.input(f"{view}_features"))
     if features.index.empty:
         absent = pd.DataFrame(columns=[KEY, "view"])
@@ -148,7 +178,14 @@ def embed_view(job: Job, view: str, with_deviation: bool) -> None:
         write_vectors(job.output(f"{view}_view_embeddings.parquet"), absent, **nothing)
         write_vectors(job.output(f"{view}_embeddings.parquet"), absent[[KEY]], **nothing)
         return
-    keys, vectors = embed_kinds(model, features, job.declared.stage, output)
+    keys, vectors = apply_encoder(
+        features,
+        job.input(f"models/{view}"),
+        job.input(f"{view}_encoder"),
+        frozen.trainable_blocks,
+        output,
+        job.declared.stage,
+    )
     write_vectors(job.output(f"{view}_view_embeddings.parquet"), keys, **vectors)
     averaged = {
         name: average_regions(keys, values, with_deviation) for name, values in vectors.items()

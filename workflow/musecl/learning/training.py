@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from musecl.encoding.encoders import fastest_device
 from musecl.step.errors import InputError
+from musecl.step.progress import progress
 
 CHECKPOINT = "last.ckpt"
 
@@ -82,7 +82,7 @@ def train(
     optimizer = module.optimizer()
     checkpoint = scratch / CHECKPOINT
     losses = _resume(checkpoint, module, optimizer, device) if checkpoint.exists() else []
-    with tqdm(total=steps, initial=len(losses), desc=description, mininterval=5) as progress:
+    with progress(f"{description}, steps", total=steps, done=len(losses)) as shown:
         for step in range(len(losses), steps):
             state = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
             torch.manual_seed(int(state[0]))
@@ -96,7 +96,7 @@ def train(
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-            progress.update()
+            shown.update()
             if len(losses) % every == 0:
                 _save(checkpoint, module, optimizer, losses)
     module.to("cpu")

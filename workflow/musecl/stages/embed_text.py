@@ -1,30 +1,13 @@
-"""Embed the texts of a city's places and average them to regions.
-
-`transformer`: the texts of a region are joined into passages that the model reads whole, so that
-each is understood beside its neighbours; a region's vector is the mean of its passages' vectors,
-weighted by how much their places weigh in the region, of unit length. On the New York sample this
-predicts better than the mean of the places' own vectors, on random and spatial splits alike.
-
-`word_average`: a place is the mean of its words' vectors, a region the weighted mean of its places,
-of unit length. So does the published code of MuseCL, with word2vec trained on labels of places;
-here the words' vectors are those that the pretrained model reads its input as.
-
-A region without places has no row: it has no text, not a zero one.
-"""
+"""Embed the texts of a city's places and average them to regions; `region_texts` says how."""
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
 from musecl.encoding.settings import EmbedTextSettings
-from musecl.step.errors import InputError
+from musecl.region_texts import embed_places
 from musecl.step.job import Job
 from musecl.step.tables import read_table, write_vectors
-from musecl.text import embed_texts, embed_words, load_text_encoder
-
-# About 200 tokens; all-MiniLM-L6-v2 was trained on 256.
-PASSAGE_CHARACTERS = 800
-WORD = r"\w+"
+from musecl.text import load_text_encoder
 
 
 def run(job: Job) -> None:
@@ -37,105 +20,7 @@ def run(job: Job) -> None:
         nothing = pd.DataFrame(columns=["region_id"])
         write_vectors(job.output("text_embeddings.parquet"), nothing, embedding=np.zeros((0, 0)))
         return
-    if method == "transformer":
-        regions, weights, texts = weights_of_passages(join_texts(places))
-        vectors = weights @ embed_texts(texts, tokenizer, model)
-    else:
-        regions, weights, texts = weights_of_passages(split_texts(places))
-        vectors = weights @ embed_words(texts, tokenizer, model)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    write_vectors(
-        job.output("text_embeddings.parquet"),
-        pd.DataFrame({"region_id": regions}),
-        embedding=vectors,
-    )
+    keys, vectors, distinct = embed_places(places, tokenizer, model, method)
+    write_vectors(job.output("text_embeddings.parquet"), keys, embedding=vectors)
     unit = "passages" if method == "transformer" else "words"
-    print(f"{len(places)} places in {len(regions)} regions, {len(texts)} distinct {unit}")
-
-
-def join_texts(places: pd.DataFrame) -> pd.DataFrame:
-    """Join the texts of each region into passages, those that weigh most first.
-
-    Parameters
-    ----------
-    places : DataFrame
-        `region_id`, `text` and `weight`, a row per place and region, in any order. A text that a
-        region holds several times is written once, with the sum of the weights.
-
-    Returns
-    -------
-    DataFrame
-        `region_id`, `passage` and `weight` (the sum over the passage's places), sorted by region.
-
-    Raises
-    ------
-    InputError
-        A weight is not above zero.
-    """
-    rows = _in_order(places).groupby(["region_id", "text"])["weight"].sum().reset_index()
-    rows = rows.sort_values(["region_id", "weight", "text"], ascending=[True, False, True])
-    before = rows["text"].str.len().groupby(rows["region_id"]).cumsum() - rows["text"].str.len()
-    by_passage = rows.groupby(["region_id", before // PASSAGE_CHARACTERS], sort=True)
-    passages = by_passage.agg(passage=("text", "; ".join), weight=("weight", "sum"))
-    return passages.reset_index("region_id").reset_index(drop=True)
-
-
-def split_texts(places: pd.DataFrame) -> pd.DataFrame:
-    """Split each place's text into words, which share its weight alike.
-
-    Parameters
-    ----------
-    places : DataFrame
-        As in `join_texts`.
-
-    Returns
-    -------
-    DataFrame
-        `region_id`, `passage` (a word, as often as it stands there) and `weight`, sorted by region;
-        a text without any word is left out.
-
-    Raises
-    ------
-    InputError
-        A weight is not above zero, or no text holds a word.
-    """
-    rows = _in_order(places)
-    words = rows["text"].str.findall(WORD)
-    weight = rows["weight"] / words.map(len)
-    split = rows.assign(passage=words, weight=weight).explode("passage").dropna(subset="passage")
-    if split.empty:
-        raise InputError("places.parquet: no text holds a word; choose `transformer`")
-    return split[["region_id", "passage", "weight"]].reset_index(drop=True)
-
-
-def _in_order(places: pd.DataFrame) -> pd.DataFrame:
-    """Sort the rows: a sum's last bit depends on its order, so they take one that is their own."""
-    if not (places["weight"] > 0).all():
-        raise InputError("places.parquet: a place has no weight above 0; run places again")
-    columns = ["region_id", "text", "weight"]
-    return places[columns].sort_values(columns)
-
-
-def weights_of_passages(passages: pd.DataFrame) -> tuple[list[str], csr_array, list[str]]:
-    """Lay the weights out by region and distinct passage, so that a region's sum to one.
-
-    Parameters
-    ----------
-    passages : DataFrame
-        As `join_texts` or `split_texts` makes them.
-
-    Returns
-    -------
-    regions : list of R str
-        Sorted.
-    weights : sparse array of shape (R, P)
-        Rows sum to 1; a city of two million places would not fit as a dense one.
-    passages : list of P str
-        Distinct, sorted.
-    """
-    region, regions = pd.factorize(passages["region_id"], sort=True)
-    passage, distinct = pd.factorize(passages["passage"], sort=True)
-    share = passages["weight"] / passages.groupby("region_id")["weight"].transform("sum")
-    shape = (len(regions), len(distinct))
-    weights = csr_array((share.to_numpy(), (region, passage)), shape=shape, dtype="float64")
-    return list(regions), weights, list(distinct)
+    print(f"{len(places)} places in {len(keys)} regions, {distinct} distinct {unit}")

@@ -15,23 +15,19 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from musecl.evaluation.judgeable import LEFT_OUT, Judgeable, judgeable, tabulate_left_out
-from musecl.evaluation.labels import Group, read_labelled
+from musecl.evaluation.labels import read_labelled
 from musecl.evaluation.methods import VECTORS, Block, build_methods, read_blocks
-from musecl.evaluation.prediction import (
-    Answers,
-    predict_from_vectors,
-    predict_without_vectors,
-)
-from musecl.evaluation.scoring import scored_rows, summarise
+from musecl.evaluation.prediction import predict_from_vectors, predict_without_vectors
+from musecl.evaluation.scoring import describe
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS
 from musecl.figures import plot_r2
 from musecl.geography.geo import metric_coordinates
 from musecl.imagery.images import COUNTED, IMAGERY, imagery_of_views
 from musecl.step.job import Job
+from musecl.step.progress import progress
 from musecl.step.tables import KEY, read_by_region, write_csv
 
 METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
@@ -159,7 +155,7 @@ def score(
     rows: list[dict[str, Any]] = []
     # The vectors of a group are made compact once, for all splits.
     together = sorted(tasks, key=lambda task: task.group.rows.tolist())
-    with tqdm(total=steps, desc="evaluate", mininterval=5) as progress:
+    with progress("evaluate", total=steps) as shown:
         for _, same in groupby(together, key=lambda task: task.group.rows.tolist()):
             of_group = list(same)
             known = of_group[0].group.rows
@@ -172,24 +168,8 @@ def score(
                     predict_from_vectors(methods, group.labels, trials, networks),
                 ):
                     rows += [{**row, "split": split} for row in describe(group, answer)]
-                    progress.update(answer.predictor != "mlp")
+                    shown.update(answer.predictor != "mlp")
     return sort_scores(pd.DataFrame(rows, columns=[*SCORES.columns]))
-
-
-def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:
-    """Score one predictor's answers: a row per indicator, its keys columns of r2.csv."""
-    values = summarise(group.labels, answer.predictions)
-    return [
-        {
-            "indicator": name,
-            "method": answer.method,
-            "predictor": answer.predictor,
-            **{score: float(value[column]) for score, value in values.items()},
-            "n_regions": int(scored_rows(answer.predictions).sum()),
-            "n_seeds": len(answer.predictions),
-        }
-        for column, name in enumerate(group.names)
-    ]
 
 
 def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:

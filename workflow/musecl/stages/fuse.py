@@ -9,19 +9,24 @@ indicator: the representation is transductive, as in the paper.
 
 import pandas as pd
 
+from musecl.fusion.files import write_representation
 from musecl.fusion.inputs import read_inputs
-from musecl.fusion.representation import ABOUT, represent
+from musecl.fusion.representation import ABOUT, fit_representation
 from musecl.fusion.settings import FuseSettings
 from musecl.step.job import Job
 from musecl.step.tables import write_vectors
 
 
 def run(job: Job) -> None:
-    """Write `embeddings.parquet`: a row per region that has any modality."""
+    """Write `embeddings.parquet`, a row per region that has any modality, and what was fitted."""
     settings = job.settings("fuse", FuseSettings)
     inputs = read_inputs(job)
     with job.scratch() as scratch:
-        fused, embedding = represent(inputs, settings, int(job.value("seed")), scratch)
+        fitted = fit_representation(
+            inputs, settings, int(job.value("seed")), scratch, inputs.region_ids
+        )
+        fused, embedding = fitted.apply(inputs, set(inputs.region_ids))
+        write_representation(job.output("fusion"), fitted)
         write_vectors(
             job.output("embeddings.parquet"),
             pd.DataFrame({"region_id": inputs.region_ids}),

@@ -9,7 +9,6 @@ model of one district (in New York: borough) says of each other.
 """
 
 import pandas as pd
-from tqdm import tqdm
 
 from musecl.evaluation.districts import DISTRICTS, between_districts
 from musecl.evaluation.everywhere import PREDICTIONS, predict_everywhere
@@ -23,6 +22,7 @@ from musecl.geography.geo import metric_coordinates
 from musecl.mapping.layout import split_of_map
 from musecl.mapping.writing import write_map
 from musecl.step.job import Job
+from musecl.step.progress import progress
 from musecl.step.tables import KEY, read_vectors, write_csv, write_table
 
 
@@ -38,7 +38,7 @@ def run(job: Job) -> None:
     tasks, _ = judgeable(regions, labelled.groups, settings, seed)
     tables = [
         predict_everywhere(labelled, compact, coordinates, task, settings, seed)
-        for task in tqdm(tasks, "predict", mininterval=5)
+        for task in progress("predict", tasks)
     ]
     nothing = pd.DataFrame(columns=list(PREDICTIONS.columns))
     predictions = pd.concat(tables, ignore_index=True) if tables else nothing

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import read_features
 from musecl.encoding.settings import EmbedViewSettings, VisionEncoderSettings
 from musecl.evaluation.methods import Block, align
@@ -26,8 +25,7 @@ from musecl.fusion.inputs import sorted_part
 from musecl.fusion.representation import VIEWS, FusionInputs, Vectors, Views, represent
 from musecl.fusion.settings import FuseSettings
 from musecl.imagery.images import imagery_of_views
-from musecl.learning.contrastive import read_encoder
-from musecl.learning.embedding import KINDS, average_regions, embed_kinds
+from musecl.learning.embedding import KINDS, apply_encoder, average_regions
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import BETWEEN
@@ -103,10 +101,15 @@ def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict
     for view in VIEWS:
         frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
         output = job.settings(f"embed_{view}", EmbedViewSettings).output
-        encoder = load_encoder(job.input(f"models/{view}"), frozen.trainable_blocks)
-        model = read_encoder(job.input(f"{source}/{view}_encoder"), encoder)
         features = read_features(job.input(f"{target}/{view}_features"))
-        keys, vectors = embed_kinds(model, features, f"{view} of {target}", output)
+        keys, vectors = apply_encoder(
+            features,
+            job.input(f"models/{view}"),
+            job.input(f"{source}/{view}_encoder"),
+            frozen.trainable_blocks,
+            output,
+            f"{view} of {target}",
+        )
         single, whole = f"{source}/{view}_view_embeddings.parquet", f"{view}_embeddings.parquet"
         kinds = {}
         for kind in KINDS:

@@ -1,0 +1,1 @@
+"""What a notebook does with the results of a city, without PyTorch or an engine."""

@@ -1,0 +1,1 @@
+"""A trained model as a folder: written by the pipeline, read by anybody."""

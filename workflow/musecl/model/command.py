@@ -1,0 +1,59 @@
+"""`musecl embed`: a trained model applied to the user's images and places."""
+
+from pathlib import Path
+
+from musecl.model.given import read_given
+from musecl.model.model import load_model
+from musecl.step.errors import InputError
+from musecl.step.tables import KEY, write_vectors
+
+
+def run_embed(
+    model: str,
+    output: str,
+    images: str | None,
+    street_views: str | None,
+    places: str | None,
+    regions: str | None,
+) -> None:
+    """Write the vectors of regions, and what is predicted of them.
+
+    Parameters
+    ----------
+    model : str
+        Folder of the model.
+    output : str
+        Parquet file of the vectors; the predictions go beside it, as `NAME_predictions.csv`.
+    images, street_views, places : str, optional
+        See `Model.embed`.
+    regions : str, optional
+        Table with `region_id` and `neighbours`, as `data/CITY/regions.parquet`.
+
+    Raises
+    ------
+    InputError
+        As `load_model` and `Model.embed`.
+    """
+    path = Path(output)
+    if path.suffix != ".parquet":
+        raise InputError(f"--output {output}: name a file that ends in .parquet")
+    neighbours = None
+    if regions is not None:
+        given = read_given(Path(regions), [KEY, "neighbours"])
+        neighbours = dict(zip(given[KEY], given["neighbours"], strict=True))
+    found = load_model(model).embed(images, street_views, places, neighbours)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside their place and renamed into it: a file is whole, or as it was.
+    partial = path.with_name(f".partial-{path.name}")
+    write_vectors(
+        partial,
+        found.vectors.index.to_frame(index=False),
+        embedding=found.vectors.to_numpy(),
+        fused=found.fused.to_numpy(),
+    )
+    partial.replace(path)
+    table = path.with_name(f"{path.stem}_predictions.csv")
+    partial = table.with_name(f".partial-{table.name}")
+    found.predictions.to_csv(partial, index=False)
+    partial.replace(table)
+    print(f"{len(found.vectors)} regions: vectors in {path}, predictions in {table}")

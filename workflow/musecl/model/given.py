@@ -1,0 +1,174 @@
+"""Images and places that a model is asked about, read from the user's files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from musecl.imagery.images import iterate_images, read_image_index
+from musecl.step.errors import InputError
+from musecl.step.tables import KEY
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
+INDEX = [KEY, "view", "orientation"]
+
+
+@dataclass(frozen=True)
+class GivenImages:
+    """Images, and which region each shows.
+
+    Attributes
+    ----------
+    index : DataFrame
+        `region_id`, `view` and `orientation` of n images, sorted; images of one view are averaged
+        before the views of a region are.
+    files : list of Path or Path
+        A file per image, or a folder as the pipeline writes it (`data/CITY/remote_view`).
+    """
+
+    index: pd.DataFrame
+    files: list[Path] | Path
+
+    def batches(self, size: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
+        """Decode the images, `count` at a time, in the height and width that the model knows.
+
+        Yields
+        ------
+        array of shape (count, H, W, 3), uint8
+            RGB; the last batch may hold fewer.
+
+        Raises
+        ------
+        InputError
+            A file is no image.
+        """
+        if isinstance(self.files, Path):
+            for batch in iterate_images(self.files, count):
+                yield np.stack([_in_size(image, size) for image in batch])
+            return
+        for start in range(0, len(self.files), count):
+            yield np.stack([_decode(path, size) for path in self.files[start : start + count]])
+
+
+def find_images(given: str | Path) -> GivenImages:
+    """Find images by the regions that they show.
+
+    Parameters
+    ----------
+    given : str or Path
+        A folder of images, each named by its region (`REGION.jpg`) or in a folder named by it
+        (`REGION/anything.jpg`, a view each); a table (CSV or Parquet) with `region_id`, `file`
+        (relative to the table) and, if several images are of one place, `view` and `orientation`;
+        or a folder of images that the pipeline wrote.
+
+    Raises
+    ------
+    InputError
+        There is nothing of that kind, or an image is named twice.
+    """
+    path = Path(given)
+    if path.is_dir() and (path / "part-000.parquet").exists():
+        return GivenImages(read_image_index(path)[INDEX], path)
+    if path.is_dir():
+        found = _in_folder(path)
+    elif path.exists():
+        found = _in_table(path)
+    else:
+        raise InputError(f"{path}: no such folder or table; name one that holds images")
+    if found.duplicated(INDEX).any():
+        twice = found[found.duplicated(INDEX)].iloc[0]
+        raise InputError(f"{path}: region {twice[KEY]!r} has two images of view {twice['view']}")
+    found = found.sort_values(INDEX, ignore_index=True)
+    return GivenImages(found[INDEX], [Path(name) for name in found["file"]])
+
+
+def _in_folder(folder: Path) -> pd.DataFrame:
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    if not files:
+        raise InputError(f"{folder}: holds no image; name each by its region, as REGION.jpg")
+    regions = [path.stem if path.parent == folder else path.parent.name for path in files]
+    found = pd.DataFrame({KEY: regions, "file": files, "orientation": 0})
+    return found.assign(view=found.groupby(KEY).cumcount())
+
+
+def _in_table(path: Path) -> pd.DataFrame:
+    found = read_given(path, [KEY, "file"])
+    found["file"] = [str(path.parent / name) for name in found["file"].astype(str)]
+    if "view" not in found.columns:
+        found["view"] = found.groupby(KEY).cumcount()
+    if "orientation" not in found.columns:
+        found["orientation"] = 0
+    return found
+
+
+def read_places(given: str | Path) -> pd.DataFrame:
+    """Read places of regions.
+
+    Parameters
+    ----------
+    given : str or Path
+        A table (CSV or Parquet) with `region_id` and `text`, or with `name` and `category`, which
+        the text is then made of; `weight` (above 0) where places count differently.
+
+    Returns
+    -------
+    DataFrame
+        `region_id`, `text`, `weight`.
+
+    Raises
+    ------
+    InputError
+        The table lacks a column.
+    """
+    path = Path(given)
+    table = read_given(path, [KEY])
+    if "text" not in table.columns:
+        if not {"name", "category"} <= set(table.columns):
+            raise InputError(f"{path}: has no column `text`, nor `name` and `category`; add it")
+        named = table[["name", "category"]].fillna("").astype(str)
+        table["text"] = (named["name"] + ", " + named["category"]).str.strip(", ")
+    if "weight" not in table.columns:
+        table["weight"] = 1.0
+    table = table.dropna(subset=[KEY, "text"])
+    return table[[KEY, "text", "weight"]]
+
+
+def read_given(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read a user's table, CSV or Parquet; regions are text.
+
+    Raises
+    ------
+    InputError
+        The file is absent or damaged, or lacks a column.
+    """
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path, dtype={KEY: str})
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not readable as CSV or Parquet ({reason})") from error
+    lacking = [name for name in columns if name not in table.columns]
+    if lacking:
+        raise InputError(f"{path}: has no column {lacking[0]!r}; it has {', '.join(table.columns)}")
+    return table.assign(**{KEY: table[KEY].astype(str)})
+
+
+def _decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise InputError(f"{path}: absent or no image; give JPEG, PNG, TIFF or WebP")
+    return _in_size(np.asarray(image, dtype=np.uint8), size)
+
+
+def _in_size(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize an image to the height and width that the encoder was trained on."""
+    if image.shape[:2] == size:
+        return image
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)

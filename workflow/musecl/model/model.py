@@ -1,0 +1,254 @@
+"""A trained model, read from its folder and applied to regions that training never saw."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from musecl.encoding.encoders import load_encoder
+from musecl.encoding.features import (
+    encode,
+    read_features,
+    turned,
+    turned_index,
+    write_features,
+)
+from musecl.fusion.files import read_representation
+from musecl.fusion.inputs import sorted_part
+from musecl.fusion.representation import FusionInputs, Part, Representation, Views
+from musecl.learning.embedding import KINDS, apply_encoder, average_regions
+from musecl.model.given import GivenImages, find_images, read_places
+from musecl.model.heads import Head, heads_of
+from musecl.region_texts import embed_places
+from musecl.step.errors import InputError
+from musecl.step.tables import KEY
+from musecl.text import load_text_encoder
+
+SETTINGS = "settings.json"
+HEADS = "heads.safetensors"
+FUSION = "fusion"
+PRETRAINED = "pretrained"
+FORMAT = 1
+# As the stages encode them: what an image becomes may depend on how many are run at once.
+IMAGES_AT_ONCE = {"remote_view": 4, "street_view": 16}
+
+
+class Embedded(NamedTuple):
+    """What a model says of regions.
+
+    Attributes
+    ----------
+    vectors : DataFrame
+        `embedding`, a row per region, indexed by `region_id`: what predicts.
+    fused : DataFrame
+        The output of the fusion alone; indexed by `region_id`.
+    predictions : DataFrame
+        `region_id`, `indicator`, `prediction`, `lower_90`, `upper_90`, `unit`. The interval is
+        that of regions of the city that the model was trained on.
+    """
+
+    vectors: pd.DataFrame
+    fused: pd.DataFrame
+    predictions: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of one city.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies; README.md there is its model card.
+    settings : dict
+        What it was made with, as `settings.json` says.
+    representation : Representation
+        Components, scales and the fusion.
+    heads : list of Head
+        What predicts the indicators.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    representation: Representation
+    heads: list[Head]
+
+    @property
+    def indicators(self) -> list[str]:
+        """Name the indicators that it predicts."""
+        return [name for head in self.heads for name in head.names]
+
+    @property
+    def modalities(self) -> list[str]:
+        """Name what it can be given: of `remote_view`, `street_view` and `text`."""
+        return list(self.representation.kinds)
+
+    def embed(
+        self,
+        images: str | Path | None = None,
+        street_views: str | Path | None = None,
+        places: str | Path | pd.DataFrame | None = None,
+        neighbours: Mapping[str, Sequence[str]] | None = None,
+    ) -> Embedded:
+        """Embed regions from any of their modalities, and predict their indicators.
+
+        A modality that a region lacks counts as absent, as it did in training: the mean region
+        stands in, and a mark says so. Images should show as much ground as those of the training
+        city do (README.md of the model says how much); they are resized to the pixels it knows.
+
+        Parameters
+        ----------
+        images : str or Path, optional
+            Images from above; a folder or a table, see `musecl.model.given.find_images`.
+        street_views : str or Path, optional
+            Images from the street, in the same forms.
+        places : str, Path or DataFrame, optional
+            Points of interest: `region_id` and `text`, or `name` and `category`.
+        neighbours : mapping of str to sequence of str, optional
+            The adjacent regions of each region. Without it every region stands alone, and what is
+            around counts as the mean.
+
+        Returns
+        -------
+        Embedded
+            Of every region that has any modality, sorted.
+
+        Raises
+        ------
+        InputError
+            Nothing is given, a file cannot be read, or the model lacks a modality.
+
+        Examples
+        --------
+        >>> model = musecl.load_model("results/nyc/model")
+        >>> model.embed(images="chips", places="places.csv").predictions
+        """
+        parts: dict[str, Part] = {}
+        views: dict[str, Views] = {}
+        for view, given in (("remote_view", images), ("street_view", street_views)):
+            if given is not None:
+                self._require(view)
+                of_view, views[view] = self._embed_view(view, find_images(given))
+                parts |= of_view
+        if places is not None:
+            self._require("text")
+            table = places if isinstance(places, pd.DataFrame) else read_places(places)
+            parts["text"] = self._embed_places(table)
+        if not parts:
+            raise InputError("nothing to embed; give images, street views or places")
+        region_ids = sorted({region for part in parts.values() for region in part.region_ids})
+        inputs = FusionInputs(
+            region_ids=region_ids,
+            parts=parts,
+            views=views,
+            positives=pd.DataFrame(columns=["anchor", "positive"]),
+            neighbours=_known(region_ids, neighbours or {}),
+        )
+        fused, embedding = self.representation.apply(inputs)
+        index = pd.Index(region_ids, name=KEY)
+        predictions = [head.predict(region_ids, embedding) for head in self.heads]
+        return Embedded(
+            pd.DataFrame(embedding, index=index),
+            pd.DataFrame(fused, index=index),
+            pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
+        )
+
+    def _require(self, modality: str) -> None:
+        if modality not in self.modalities:
+            raise InputError(
+                f"{self.folder}: the model knows no {modality}; it knows "
+                f"{', '.join(self.modalities)}"
+            )
+
+    def _embed_view(self, view: str, given: GivenImages) -> tuple[dict[str, Part], Views]:
+        """Embed the images of a view as the stages of the pipeline do."""
+        said = self.settings["encoders"][view]
+        pretrained, blocks = self.folder / PRETRAINED / view, said["trainable_blocks"]
+        count, size = IMAGES_AT_ONCE[view], tuple(self.settings["images"][view])
+        index, batches = given.index, given.batches(size, count)
+        if view == "remote_view":
+            index, batches = turned_index(index), map(turned, batches)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "features"
+            encoder = load_encoder(pretrained, blocks)
+            write_features(folder, index, encode(encoder, batches, len(index), view))
+            keys, vectors = apply_encoder(
+                read_features(folder),
+                pretrained,
+                self.folder / view,
+                blocks,
+                self.settings[f"embed_{view}"]["output"],
+                view,
+            )
+        parts = {}
+        for kind in KINDS:
+            averaged = average_regions(keys, vectors[kind], with_deviation=view == "street_view")
+            parts[f"{view} {kind}"] = sorted_part(*averaged)
+        return parts, Views(list(keys[KEY]), vectors)
+
+    def _embed_places(self, table: pd.DataFrame) -> Part:
+        tokenizer, model = load_text_encoder(self.folder / PRETRAINED / "text")
+        method = self.settings["embed_text"]["method"]
+        keys, vectors, _ = embed_places(table, tokenizer, model, method)
+        return sorted_part(keys, vectors.astype(np.float32))
+
+
+def load_model(folder: str | Path) -> Model:
+    """Read a trained model.
+
+    Parameters
+    ----------
+    folder : str or Path
+        `results/CITY/model`, or a copy of it: it holds all that it needs.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        A file is absent, damaged, or not the one that the model was made with.
+
+    Examples
+    --------
+    >>> musecl.load_model("results/nyc/model").indicators
+    """
+    folder = Path(folder)
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if settings["format"] != FORMAT:
+            raise InputError(
+                f"{folder}: a model of format {settings['format']}, and this musecl reads "
+                f"{FORMAT}; install musecl {settings['musecl']}"
+            )
+        tensors: dict[str, NDArray[np.float64]] = load_file(folder / HEADS)
+        heads = heads_of(tensors, settings["heads"])
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder}: not readable as a model ({reason}); copy it again") from error
+    for name, digest in settings["pretrained"].items():
+        path = folder / PRETRAINED / name
+        if not path.exists() or digest_of(path) != digest:
+            raise InputError(f"{path}: not the file that the model was made with; copy it again")
+    return Model(folder, settings, read_representation(folder / FUSION), heads)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _known(region_ids: list[str], neighbours: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Name the neighbours of every region that is reached; of others nothing is known."""
+    reached = {*region_ids, *neighbours, *(one for some in neighbours.values() for one in some)}
+    return {region: list(neighbours.get(region, [])) for region in sorted(reached)}

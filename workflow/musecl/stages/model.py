@@ -1,0 +1,55 @@
+"""Put together a model that can be handed on: encoders, fusion, ridge of all labels, and a card.
+
+Ridge is fitted to every region that has a label, as the predictions of regions without one are;
+`model.model` applies all of it to regions that training never saw.
+"""
+
+import pandas as pd
+
+from musecl.evaluation.judgeable import judgeable
+from musecl.evaluation.labels import read_labelled
+from musecl.evaluation.methods import align
+from musecl.evaluation.settings import EvaluateSettings
+from musecl.fusion.representation import VIEWS
+from musecl.imagery.images import imagery_of
+from musecl.mapping.layout import split_of_map
+from musecl.model.card import card
+from musecl.model.heads import fit_head
+from musecl.model.model import FUSION
+from musecl.model.writing import write_model
+from musecl.step.job import Job
+from musecl.step.tables import KEY, read_vectors
+
+LAYERS = ("boundary", "roads", "places", "mobility", *VIEWS, "indicators")
+SAID = ("encoders", "remote_view", "street_view", "embed_remote_view", "embed_street_view")
+
+
+def run(job: Job) -> None:
+    """Write `model/`."""
+    settings = job.settings("evaluate", EvaluateSettings)
+    seed = int(job.value("seed"))
+    labelled = read_labelled(job)
+    keys, vectors = read_vectors(job.input("embeddings.parquet"), "embedding")
+    block = align(labelled.regions[KEY], keys, vectors, where="embeddings.parquet")
+    tasks, _ = judgeable(labelled.regions, labelled.groups, settings, seed)
+    split = split_of_map([task.split for task in tasks])
+    heads = [
+        fit_head(labelled, block, task, settings, seed) for task in tasks if task.split == split
+    ]
+    said = {"city": job.city, "seed": seed}
+    said |= {name: job.value(name) for name in (*SAID, "embed_text")}
+    said["images"] = {view: [job.value(view)["pixels"]] * 2 for view in VIEWS}
+    folder = job.output("model")
+    write_model(
+        folder,
+        said,
+        {FUSION: job.input(FUSION), **{view: job.input(f"{view}_encoder") for view in VIEWS}},
+        {name: job.input(f"models/{name}") for name in (*VIEWS, "text")},
+        heads,
+    )
+    found = {imagery_of(job.input(f"{job.city}/{view}")) for view in VIEWS} - {None}
+    imagery = "rendered" if "rendered" in found else next(iter(found), None)
+    raw = {layer: job.input(f"raw/{layer}") for layer in LAYERS}
+    scores = pd.read_csv(job.input("r2.csv"), keep_default_na=False)
+    text = card(job.city, imagery, said, raw, scores, heads)
+    (folder / "README.md").write_text(text, encoding="utf-8")
