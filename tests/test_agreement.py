@@ -37,7 +37,7 @@ DOMAIN = {
     "figures": set(),
     "mapping": {"step", "evaluation"},
     "model": {
-        *("step", "encoding", "imagery", "learning", "region_texts"),
+        *("step", "encoding", "imagery", "learning", "region_texts", "text"),
         *("fusion", "evaluation"),
     },
 }

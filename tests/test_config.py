@@ -93,6 +93,8 @@ OPTIONAL |= {
 }
 # A measure that counts nobody needs no such limit.
 OPTIONAL |= {key for key in paths(VALUES) if key.endswith(".minimum_population")}
+# Of many indicators no bound is known.
+OPTIONAL |= {key for key in paths(VALUES) if key.endswith((".minimum_value", ".maximum_value"))}
 NEEDED = sorted(set(paths(VALUES)) - OPTIONAL)
 
 
@@ -440,8 +442,9 @@ def test_every_number_has_limits() -> None:
         if not ({"minimum", "exclusiveMinimum"} & set(about))
         or not ({"maximum", "exclusiveMaximum"} & set(about))
     }
-    # What a file holds may be any number.
-    assert {place for place in without if not re.search("nodata|missing", place)} == set()
+    # What a file holds, or a unit counts, may be any number.
+    allowed = re.compile("nodata|missing|(minimum|maximum)_value")
+    assert {place for place in without if not allowed.search(place)} == set()
 
 
 def test_sections_cannot_be_changed() -> None:
