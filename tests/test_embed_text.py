@@ -70,7 +70,7 @@ def test_a_region_of_many_texts_is_the_weighted_mean_of_passages(
     encoder,  # noqa: F811
     monkeypatch,
 ):
-    monkeypatch.setattr(embed_text, "PASSAGE_CHARACTERS", 1)
+    monkeypatch.setattr(region_texts, "PASSAGE_CHARACTERS", 1)
     _, vectors = read_vectors(world(PLACES), "embedding")
     means = []
     for region in ["a", "b", "c"]:

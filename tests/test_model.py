@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 import musecl
 import test_null_layers
-from bare_pipeline import run
+from bare_pipeline import REPOSITORY, run
 from judged_city import FUSE
 from made_results import vectors_by_region
 from musecl.fusion.files import read_representation
@@ -196,6 +197,23 @@ def test_nothing_and_what_the_model_does_not_know_are_refused(copied, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"no image")
     with pytest.raises(musecl.InputError, match=r"a\.jpg: absent or no image"):
         copied.embed(images=tmp_path)
+
+
+def test_the_tour_runs_in_order(root, tmp_path, monkeypatch):
+    """Every cell of the notebook, on this city in the place of New York."""
+    for name in ("results", "data"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "nyc").symlink_to(root / name / "synth")
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((REPOSITORY / "notebooks/tour.ipynb").read_text(encoding="utf-8"))["cells"]
+    names = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"]
+            exec("".join(cell["source"]), names)
+    plt.close("all")
+    assert set(names["table"]["method"]) == {"mean", "coordinates", "vectors"}
+    assert list(names["found"].vectors.index) == ["market", "riverside"]
 
 
 def test_files_are_named_by_region(tmp_path):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
+
 import musecl
 from closure import PACKAGE, ROOT
 
@@ -69,6 +71,14 @@ def test_the_public_names_are_a_dozen_and_there() -> None:
     for name in musecl.__all__:
         assert getattr(musecl, name).__doc__
         assert getattr(musecl, name).__module__ == musecl._MODULE_OF[name]
+
+
+def test_what_the_base_lacks_is_named_with_the_extra_that_brings_it(monkeypatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("musecl.model")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(ImportError, match=r"musecl.load_model needs safetensors.*musecl\[embed\]"):
+        _ = musecl.load_model
 
 
 def test_every_file_beside_the_code_is_package_data() -> None:

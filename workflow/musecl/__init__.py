@@ -46,7 +46,13 @@ def __getattr__(name: str) -> Any:
     """Import the module of a public name (PEP 562)."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'musecl' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    try:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"musecl.{name} needs {error.name}, which is not installed; "
+            "pip install 'musecl[embed]' brings what trained models take"
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from musecl.step.errors import MuseclError
+from musecl.step.errors import EngineError, MuseclError
 from musecl.step.pipeline import asked_for, read_stages, read_yaml
 from musecl.step.workers import hold_libraries_to_one_thread
 
@@ -84,9 +84,13 @@ def print_costs() -> None:
 def embed(**arguments: Any) -> None:
     """Apply a trained model to the user's images and places."""
     hold_libraries_to_one_thread()
-    with importing():
-        from musecl.model.command import run_embed
-
+    try:
+        with importing():
+            from musecl.model.command import run_embed
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"embed needs {error.name}, which is not installed; pip install 'musecl[embed]'"
+        ) from error
     run_embed(**arguments)
 
 

@@ -43,7 +43,7 @@ def similar_regions(
 
     Examples
     --------
-    >>> musecl.similar_regions(results, "892a1072b5bffff", count=5)
+    >>> musecl.similar_regions(results, results.regions.index[0], count=5)
     """
     if region_id not in results.regions.index:
         raise InputError(f"no region {region_id!r} in {results.city}; results.regions lists them")

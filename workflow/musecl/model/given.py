@@ -105,12 +105,12 @@ def _in_table(path: Path) -> pd.DataFrame:
     return found
 
 
-def read_places(given: str | Path) -> pd.DataFrame:
+def read_places(given: str | Path | pd.DataFrame) -> pd.DataFrame:
     """Read places of regions.
 
     Parameters
     ----------
-    given : str or Path
+    given : str, Path or DataFrame
         A table (CSV or Parquet) with `region_id` and `text`, or with `name` and `category`, which
         the text is then made of; `weight` (above 0) where places count differently.
 
@@ -122,19 +122,22 @@ def read_places(given: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The table lacks a column.
+        The table lacks a column, or holds no place.
     """
-    path = Path(given)
-    table = read_given(path, [KEY])
-    if "text" not in table.columns:
-        if not {"name", "category"} <= set(table.columns):
-            raise InputError(f"{path}: has no column `text`, nor `name` and `category`; add it")
+    what = "places" if isinstance(given, pd.DataFrame) else str(given)
+    table = given if isinstance(given, pd.DataFrame) else read_given(Path(given), [KEY])
+    if "text" in table.columns:
+        text = table["text"]
+    elif {"name", "category"} <= set(table.columns):
         named = table[["name", "category"]].fillna("").astype(str)
-        table["text"] = (named["name"] + ", " + named["category"]).str.strip(", ")
-    if "weight" not in table.columns:
-        table["weight"] = 1.0
-    table = table.dropna(subset=[KEY, "text"])
-    return table[[KEY, "text", "weight"]]
+        text = (named["name"] + ", " + named["category"]).str.strip(", ")
+    else:
+        raise InputError(f"{what}: has no column `text`, nor `name` and `category`; add it")
+    weight = table["weight"] if "weight" in table.columns else 1.0
+    found = pd.DataFrame({KEY: table[KEY], "text": text}).assign(weight=weight).dropna()
+    if found.empty:
+        raise InputError(f"{what}: holds no place; leave it out")
+    return found.astype({KEY: str, "text": str})
 
 
 def read_given(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -108,11 +108,14 @@ class Model:
         Parameters
         ----------
         images : str or Path, optional
-            Images from above; a folder or a table, see `musecl.model.given.find_images`.
+            Images from above: a folder of images, each named by its region (`REGION.jpg`) or in a
+            folder named by it (`REGION/anything.jpg`); a table (CSV or Parquet) with `region_id`
+            and `file`; or a folder that the pipeline wrote (`data/CITY/remote_view`).
         street_views : str or Path, optional
             Images from the street, in the same forms.
         places : str, Path or DataFrame, optional
-            Points of interest: `region_id` and `text`, or `name` and `category`.
+            Points of interest, a table (CSV or Parquet): `region_id` and `text`, or `name` and
+            `category`; `weight` (above 0) where some count more.
         neighbours : mapping of str to sequence of str, optional
             The adjacent regions of each region. Without it every region stands alone, and what is
             around counts as the mean.
@@ -141,8 +144,7 @@ class Model:
                 parts |= of_view
         if places is not None:
             self._require("text")
-            table = places if isinstance(places, pd.DataFrame) else read_places(places)
-            parts["text"] = self._embed_places(table)
+            parts["text"] = self._embed_places(read_places(places))
         if not parts:
             raise InputError("nothing to embed; give images, street views or places")
         region_ids = sorted({region for part in parts.values() for region in part.region_ids})
