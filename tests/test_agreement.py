@@ -34,6 +34,7 @@ DOMAIN = {
     "region_texts": {"step", "text"},
     "fusion": {"step", "geography", "encoding", "learning"},
     "evaluation": {"step"},
+    "mapping": {"evaluation", "step"},
     "figures": set(),
     "mapping": {"step", "evaluation"},
     "model": {
