@@ -402,3 +402,34 @@ def test_a_folder_without_git_or_dvc_says_how_to_go_on(relay: Relay, target: str
     shutil.rmtree(relay.folder / target)
     way_out = {".git": "git init", ".dvc": "git checkout .dvc"}[target]
     assert_one_line(relay.snakemake("-n", check=False), way_out)
+
+
+def test_a_forced_run_says_that_it_restored_and_what_computes(relay: Relay) -> None:
+    text = relay.snakemake("-f", "data/nyc/fused.txt")
+    said = re.findall(r"note: fuse@nyc: not computed, .*`(.*)`", text)
+    assert said == ["dvc repro -f -s fuse@nyc"]
+    assert "Running stage" in relay.run(*said[0].split())
+    edit_parameter(relay, "fuse.dim", 64)
+    assert "not computed" not in relay.snakemake("data/nyc/fused.txt")
+
+
+def test_a_result_that_was_edited_by_hand_is_named_before_it_is_replaced(relay: Relay) -> None:
+    before = results(relay)
+    (relay.folder / "results/nyc/r2.csv").unlink()
+    (relay.folder / "results/nyc/r2.csv").write_text("mine\n")
+    said = "note: results/nyc/r2.csv is not as it was built; a run replaces it"
+    assert said in relay.snakemake("-n")
+    assert said in relay.snakemake()
+    assert results(relay) == before
+
+
+def test_a_cache_that_cannot_be_written_is_known_before_the_step(
+    relay: Relay, tmp_path: Path
+) -> None:
+    """Root may write everywhere: what cannot hold a cache, for anybody, is a file."""
+    (tmp_path / "file").write_text("")
+    relay.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "file/cache"))
+    edit_parameter(relay, "fuse.dim", 64)
+    text = relay.run("python", "workflow/musecl", "stage", "fuse@nyc", check=False)
+    assert_one_line(text, "the cache", "cannot be written", "dvc cache dir --local PATH")
+    assert "Running stage" not in text

@@ -181,7 +181,10 @@ class Recorded:
         if not out.hash_info:
             return True
         if out.exists:
-            return bool(out.hash_info != self._hash(out))
+            if out.hash_info == self._hash(out):
+                return False
+            print(f"note: {out} is not as it was built; a run replaces it", file=sys.stderr)
+            return True
         return not self._kept_somewhere(out)
 
     def _hash(self, out: Any) -> Any:

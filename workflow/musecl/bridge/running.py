@@ -19,6 +19,7 @@ from dvc.exceptions import CheckoutError, CollectCacheError, DvcException
 from dvc.lock import LockError
 from dvc.rwlock import RWLockFileCorruptedError
 from dvc.stage import Stage
+from dvc.stage import run as dvc_run
 from dvc.stage.decorators import rwlocked
 from dvc_data.hashfile import checkout
 from dvc_data.hashfile.hash import file_md5
@@ -65,7 +66,14 @@ def reproduce(root: Path, name: str) -> None:
                 _leave_no_empty_run(repo)
                 ask(repo, name)
                 try:
-                    repo.reproduce(address, single_item=True, pull=True)
+                    with _steps_counted() as steps:
+                        repo.reproduce(address, single_item=True, pull=True)
+                    if not steps:
+                        print(
+                            f"note: {name}: not computed, but as it was built before; "
+                            f"`dvc repro -f -s {address}` computes it again",
+                            file=sys.stderr,
+                        )
                     return
                 except DvcException as error:
                     reason = _reason(error)
@@ -81,6 +89,23 @@ def reproduce(root: Path, name: str) -> None:
             if waited_for != (waited_for := one_line(reason)):
                 print(f"musecl: {name} waits: {waited_for}", file=sys.stderr, flush=True)
             time.sleep(1)
+
+
+@contextmanager
+def _steps_counted() -> Iterator[list[str]]:
+    """Collect the names of the stages whose step DVC runs, and does not restore."""
+    steps: list[str] = []
+    run = dvc_run.cmd_run
+
+    def counted(stage: Any, *arguments: Any, **options: Any) -> None:
+        steps.append(stage.addressing)
+        run(stage, *arguments, **options)
+
+    dvc_run.cmd_run = counted
+    try:
+        yield steps
+    finally:
+        dvc_run.cmd_run = run
 
 
 def _check_cache(repo: Any, name: str) -> None:
