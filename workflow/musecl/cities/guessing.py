@@ -114,7 +114,6 @@ def guess_indicator(path: Path, column: str | None, land: gpd.GeoDataFrame | Non
     notes: dict[str, str] = {}
     value = column
     regions = _regions(seen, None)
-    value = column
     if seen.kind == "Polygon":
         counted = value = column or _only_number(seen, path)
         extensive = bool(words_of(counted) & EXTENSIVE)
@@ -147,14 +146,15 @@ def _described(entry: Entry, seen: Seen, value: str | None) -> Entry:
     return described(entry, "ln(1+x)" if skewed else "identity")
 
 
-def described(entry: Entry, transform: str) -> Entry:
-    """Add to an indicator's provider what params.yaml says of every indicator."""
+def described(entry: Entry, transform: str, **known: Any) -> Entry:
+    """Add to an indicator's provider what params.yaml says of every indicator, as far as known."""
     about = {
         "unit": "unknown",
         "year": 0,
         "transform": transform,
         "headline": True,
         "shares_source_with": [],
+        **known,
     }
     notes = {
         "unit": "fill in, such as people per km2",
@@ -163,10 +163,11 @@ def described(entry: Entry, transform: str) -> Entry:
         "headline": "whether it counts in the mean that is told first",
         "shares_source_with": "of places, mobility, remote_view, street_view, text, pairs",
     }
+    to_fill_in = {key: note for key, note in notes.items() if key not in known}
     return Entry(
         {**entry.settings, **about},
         entry.about,
-        {**entry.notes, **notes},
+        {**entry.notes, **to_fill_in},
         entry.choices,
         entry.missing,
     )
