@@ -195,7 +195,8 @@ class ChipCutter:
         right, bottom = to_window @ (bounds[2], bounds[1])
         rows = _shares(top, bottom, self.pixels, part.shape[1])
         columns = _shares(left, right, self.pixels, part.shape[2])
-        return np.stack([(columns @ (rows @ band).T).T for band in part]).astype(np.float32)
+        averaged = [columns @ (rows @ band).T for band in part]
+        return np.stack(averaged).transpose(0, 2, 1).astype(np.float32)
 
     def _warp(
         self, sheet: "Sheet", part: NDArray[np.float32], window: Window, bounds: Bounds
