@@ -5,7 +5,8 @@
 The COG has three bands of 1 m, deflated, with overviews; a chip is 1,120 m wide and has 224 pixels.
 The bare read decodes the windows at full resolution with as many threads, and does nothing with
 them; the other one reads them at the overview that the chips are cut from. Each way runs three
-times; the median and our ratio to it are printed.
+times; the median, in seconds of the processor, and our ratio to it are printed. The ratio to the
+bare read is to stay under 1.2.
 """
 
 import statistics
@@ -99,9 +100,9 @@ def median_seconds(way: Callable[[], object]) -> float:
     """Median of three runs."""
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         way()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return statistics.median(seconds)
 
 

@@ -34,6 +34,13 @@ files to a result, and `musecl city add` writes such an entry from files. Editor
 **Files of yours** lie in `inputs/CITY/LAYER/`, and a `path` is a name or a pattern below that
 folder. They are inputs like any other: change one, and what follows from it is made anew.
 
+**What lies behind a URL** is waited for: a server that is busy (HTTP 429, 500, 502, 503, 504) is
+asked again after longer and longer pauses, or when it wishes (`Retry-After`), for half an hour at
+most; one that cannot be reached, three times. A download that breaks goes on where it stopped, in
+the same run or the next one, where the server gives parts and names the version of the file. A page
+in place of a file, or a body that is too short, is one line. A layer that fails stops itself alone:
+with `snakemake --keep-going` the others are fetched, and the next run fetches that one.
+
 **A layer that a city lacks is `null`**, all but `boundary`. The run then has fewer tokens and fewer
 methods; one of `places`, `remote_view` and `street_view` must be there. Without `mobility`, pairs
 of street views fall back as `pairs.street_view.fallback` says, and without `places` those of remote

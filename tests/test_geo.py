@@ -42,6 +42,8 @@ def test_the_metric_crs_is_the_utm_zone(place, kind):
     [
         (gpd.GeoSeries([around(0, 0)]), "without a coordinate reference system"),
         (gpd.GeoSeries([], crs=DEGREES), "no shape"),
+        (gpd.GeoSeries([around(15, 85)], crs=DEGREES), "beyond the UTM zones"),
+        (gpd.GeoSeries([around(15, -81)], crs=DEGREES), "beyond the UTM zones"),
     ],
 )
 def test_shapes_that_have_no_metric_crs(shapes, message):

@@ -1,10 +1,12 @@
 """The exact neighbours against a full sort, with ties and with doubles."""
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musecl.pairing import nearest
 from musecl.pairing.nearest import nearest_rows
 from musecl.step.errors import InputError
 
@@ -67,3 +69,49 @@ def test_no_row_is_its_own_neighbour_or_found_twice(seed, count, top):
 def test_refuses_more_neighbours_than_there_are():
     with pytest.raises(InputError, match="3 regions can have 2 similar ones each, not 3"):
         nearest_rows(np.eye(3), 3)
+
+
+@given(st.integers(0, 10_000), st.integers(8, 60), st.integers(1, 6), st.floats(0, 1))
+@settings(deadline=None, max_examples=60)
+def test_equals_a_full_sort_where_many_rows_are_the_same(seed, count, top, empty):
+    generator = np.random.default_rng(seed)
+    vectors = generator.normal(size=(count, 4)) * 10 ** generator.uniform(-4, 3, (count, 1))
+    vectors[generator.random(count) < empty] = 0.25
+    found, _ = nearest_rows(vectors, top)
+    np.testing.assert_array_equal(found, by_full_sort(vectors, top))
+
+
+def test_rows_that_are_the_same_are_compared_once(monkeypatch):
+    """Of a fine grid most regions have no place: each would be compared with all others."""
+    ranked = []
+    rank = nearest._rank
+
+    def counting(distinct, group, candidates, members, top):
+        ranked.append(len(candidates))
+        return rank(distinct, group, candidates, members, top)
+
+    monkeypatch.setattr(nearest, "_rank", counting)
+    vectors = np.zeros((5_000, 3))
+    vectors[::100] = np.random.default_rng(0).normal(size=(50, 3))
+    nearest_rows(vectors, 3)
+    assert sum(ranked) <= 51 * 51
+    assert len(ranked) <= 2 * 51
+
+
+def test_one_row_far_away_makes_no_other_uncertain(monkeypatch):
+    """A category that one region alone has stands far from all: single precision errs there."""
+    searched = []
+    search = faiss.IndexFlatL2.search
+
+    def counting(index, single, wanted):
+        searched.append(len(single))
+        return search(index, single, wanted)
+
+    monkeypatch.setattr(faiss.IndexFlatL2, "search", counting)
+    vectors = np.random.default_rng(0).normal(size=(2_000, 3))
+    vectors[0] = 3_000
+    found, _ = nearest_rows(vectors, 3)
+    far = np.linalg.norm(vectors - vectors[1], axis=1)
+    far[1] = np.inf
+    assert found[1].tolist() == far.argsort()[:3].tolist()
+    assert sum(searched) < 2_100

@@ -11,6 +11,7 @@ import pytest
 import shapely
 from shapely import Point, box
 
+from musecl.sources import patience
 from musecl.sources.osm import online
 from musecl.sources.osm.answers import write_file
 from musecl.sources.osm.boundary import ONLINE as BOUNDARY
@@ -53,8 +54,8 @@ def waits(monkeypatch):
         slept.append(seconds)
         pass_by(seconds)
 
-    monkeypatch.setattr(online, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(online, "sleep", sleep)
+    monkeypatch.setattr(patience, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(patience, "sleep", sleep)
     monkeypatch.setattr(time, "sleep", pass_by)  # OSMnx waits a second before it asks Nominatim
     monkeypatch.setenv("NO_PROXY", "*")
     return slept

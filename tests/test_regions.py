@@ -212,6 +212,33 @@ def test_a_boundary_of_no_use_is_refused(land, message, grid):
 
 
 @pytest.mark.parametrize(
+    ("land", "message"),
+    [
+        ([box(179.85, -16.95, 180, -16.75), box(-180, -16.95, -179.95, -16.75)], "both sides of"),
+        ([box(179.85, -16.95, 180, -16.75)], r"^\d+ cells reach over 180 degrees"),
+        ([box(-180, -16.95, -179.85, -16.75)], r"^\d+ cells reach over 180 degrees"),
+        ([box(10, 84.4, 10.5, 84.5)], "lies beyond the UTM zones, which end at 84 degrees north"),
+        ([box(10, -80.6, 10.5, -80.5)], "lies beyond the UTM zones"),
+    ],
+    ids=["both sides", "the east", "the west", "north", "south"],
+)
+@pytest.mark.parametrize("grid", GRIDS)
+def test_where_degrees_or_zones_end_is_refused(land, message, grid):
+    with pytest.raises(InputError, match=message) as caught:
+        build_regions(boundary(*land), wanted(grid))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_an_extent_keeps_a_city_clear_of_180_degrees(grid):
+    land = boundary(box(179.85, -16.95, 180, -16.75))
+    kept = build_regions(land, wanted(grid), Extent(west=179, south=-17, east=179.95, north=-16))
+    widths = kept.bounds["maxx"] - kept.bounds["minx"]
+    assert len(kept) > 50
+    assert widths.max() < 0.02
+
+
+@pytest.mark.parametrize(
     ("share", "extent"),
     [(1, None), (0, Extent(west=0, south=0, east=1, north=1))],
     ids=["share", "extent"],

@@ -254,7 +254,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    monkeypatch.setattr(remote_files, "WAIT_S", 0.0)
+    monkeypatch.setattr(remote_files, "PAUSE_S", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     held = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     held.folder, held.ways, held.asked = tmp_path / "served", {}, []

@@ -13,6 +13,7 @@ import geopandas as gpd
 from musecl.cities.entry import Entry, indent_of_cities, insert_city, write_city
 from musecl.cities.guessing import guess_boundary, guess_indicator, guess_places, guess_trips
 from musecl.cities.looking import RASTER
+from musecl.cities.openstreetmap import fill_from_openstreetmap
 from musecl.cities.pictures import (
     guess_raster_indicator,
     guess_remote_view,
@@ -41,7 +42,8 @@ class Given:
     places, trips, remote_view, street_view : str or None
         None where the city lacks the layer.
     indicators : dict of str
-        By name: a file, with `:COLUMN` behind it where it has several.
+        By name: a file, with `:COLUMN` behind it where it has several. Where a place is named and
+        there is none, OpenStreetMap's streets stand in.
     """
 
     boundary: str | None = None
@@ -109,9 +111,10 @@ def add_city(root: Path, name: str, given: Given, link: bool = False) -> list[st
         raise ParameterError(f"there is a city {name!r} already; choose another name")
     if inputs.exists():
         raise InputError(f"{inputs}: is there already; move it away, or choose another name")
-    if not given.indicators:
+    if not given.indicators and given.place is None:
         raise InputError("what is to be predicted? give --indicator NAME=FILE[:COLUMN]")
     layers, indicators, files = _guess(given)
+    stand_in = [] if given.place is None else fill_from_openstreetmap(layers, indicators)
     text = place.read_bytes().decode("utf-8")
     lines = write_city(name, layers, indicators, indent_of_cities(text))
     here = f".partial-{os.getpid()}-{name}"
@@ -128,6 +131,7 @@ def add_city(root: Path, name: str, given: Given, link: bool = False) -> list[st
     entries = {**layers, **{f"indicators.{key}": value for key, value in indicators.items()}}
     return [
         f"params.yaml: {name} is added; {inputs.relative_to(root)} holds {len(files)} files",
+        *stand_in,
         *(
             f"fill in {key}: {entry.missing}"
             for key, entry in entries.items()

@@ -7,7 +7,8 @@ from pathlib import Path
 from musecl.step.errors import InputError
 
 EPILOG = """The files are copied to inputs/NAME, and an entry that names them is written to
-params.yaml, with what could be read off the files and, in comments, what else can be set."""
+params.yaml, with what could be read off the files and, in comments, what else can be set.
+A place's name is enough: OpenStreetMap's places and streets then stand in for files."""
 
 
 def run_city(root: Path, action: str, arguments: list[str]) -> None:

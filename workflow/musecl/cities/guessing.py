@@ -115,7 +115,6 @@ def guess_indicator(path: Path, column: str | None, land: gpd.GeoDataFrame | Non
     notes: dict[str, str] = {}
     value = column
     regions = _regions(seen, None)
-    value = column
     if seen.kind == "Polygon":
         counted = value = column or _only_number(seen, path)
         extensive = bool(words_of(counted) & EXTENSIVE)
@@ -157,6 +156,7 @@ def described(
     transform: str,
     unit: str = "unknown",
     bounds: tuple[int | None, int | None] = (None, None),
+    **known: Any,
 ) -> Entry:
     """Add to an indicator's provider what params.yaml says of every indicator.
 
@@ -168,6 +168,8 @@ def described(
         As params.yaml has them.
     bounds : pair of int or None
         What is possible, in the unit.
+    **known
+        What else is known: `year`, `shares_source_with`.
     """
     about = {
         "unit": unit,
@@ -177,6 +179,7 @@ def described(
         "maximum_value": bounds[1],
         "headline": True,
         "shares_source_with": [],
+        **known,
     }
     notes = {
         "unit": "fill in, such as people per km2",
@@ -187,10 +190,11 @@ def described(
         "headline": "whether it counts in the mean that is told first",
         "shares_source_with": "of places, mobility, remote_view, street_view, text, pairs",
     }
+    to_fill_in = {key: note for key, note in notes.items() if key not in known}
     return Entry(
         {**entry.settings, **about},
         entry.about,
-        {**entry.notes, **notes},
+        {**entry.notes, **to_fill_in},
         entry.choices,
         entry.missing,
     )

@@ -30,13 +30,20 @@ def metric_crs(shapes: gpd.GeoDataFrame | gpd.GeoSeries) -> CRS:
     Raises
     ------
     InputError
-        The shapes carry no CRS, or there is none of them.
+        The shapes carry no CRS, there is none of them, or they lie where no zone is: beyond 84
+        degrees north or 80 south.
     """
     if shapes.crs is None:
         raise InputError("shapes without a coordinate reference system; set one, such as EPSG:4326")
     if len(shapes) == 0:
         raise InputError("no shape to choose a coordinate reference system for")
-    return CRS.from_user_input(shapes.estimate_utm_crs())
+    try:
+        return CRS.from_user_input(shapes.estimate_utm_crs())
+    except RuntimeError as error:
+        raise InputError(
+            "the city lies beyond the UTM zones, which end at 84 degrees north and 80 south; choose"
+            " another one, or check the CRS of its boundary"
+        ) from error
 
 
 def equal_area_crs(shapes: gpd.GeoSeries) -> CRS:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pandera.errors import SchemaError
 
 from musecl.step.errors import InputError
-from musecl.step.tables import KEY, write_table
+from musecl.step.tables import KEY, key_column, write_table
 
 SHARD_ROWS = 4096
 ABOUT, COUNTED = "about.json", "counted.parquet"
@@ -38,6 +38,10 @@ INDEX_SCHEMA = pa.DataFrameSchema(
     },
     strict=True,
     unique=ROW_ORDER,
+)
+# What is counted are lots: evaluate.read_counted reads them.
+COUNTED_SCHEMA = pa.DataFrameSchema(
+    {KEY: key_column(), "lots": pa.Column("int64", pa.Check.ge(0))}, strict=True
 )
 IMAGE_SCHEMA = INDEX_SCHEMA.add_columns({"image": pa.Column(object, nullable=False)})
 
@@ -69,19 +73,19 @@ def write_view(
     imagery : str or None
         `rendered` or `photographic`; None where the city lacks the view.
     counted : DataFrame, optional
-        `region_id` and counts of what the images are drawn from.
+        `region_id` and `lots`, how many of them the images are drawn from.
 
     Raises
     ------
     InputError
-        As `write_images`.
+        As `write_images`, or the counts are none.
     """
     folder.mkdir()
     (folder / ABOUT).write_text(json.dumps({"imagery": imagery}) + "\n", encoding="utf-8")
     if rows is not None:
         write_images(folder, rows)
     if counted is not None:
-        counted.to_parquet(folder / COUNTED, index=False)
+        write_table(counted, COUNTED_SCHEMA, folder / COUNTED)
 
 
 def imagery_of(folder: Path) -> str | None:

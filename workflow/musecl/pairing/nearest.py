@@ -7,17 +7,20 @@ from numpy.typing import NDArray
 from musecl.step.errors import InputError
 
 SPARE_CANDIDATES = 16
+MORE = 8  # times as many candidates for those whose neighbours are not certain yet
 FLOAT32_ERROR = 1e-5
 
+Rows = NDArray[np.int64]
+Values = NDArray[np.float64]
 
-def nearest_rows(
-    vectors: NDArray[np.float64], top: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+
+def nearest_rows(vectors: Values, top: int) -> tuple[Rows, Values]:
     """Find the nearest other rows of each row, exactly, ties in the order of the rows.
 
-    FAISS proposes candidates in single precision; they are ranked again in double precision, and
-    a row whose last place is not certain after that is compared with every other row. A row is
-    told from itself by its number, not by a distance of zero.
+    Rows that are the same are looked at once: of a fine grid, most regions have no place and no
+    trip. FAISS proposes candidates in single precision; they are ranked again in double precision,
+    and a row whose last place is not certain after that gets more of them. A row is told from
+    itself by its number, not by a distance of zero.
 
     Parameters
     ----------
@@ -41,26 +44,64 @@ def nearest_rows(
     count = len(vectors)
     if top >= count:
         raise InputError(f"{count} regions can have {count - 1} similar ones each, not {top}")
-    single = np.ascontiguousarray(vectors, dtype=np.float32)
+    distinct, group = np.unique(vectors, axis=0, return_inverse=True)
+    ordered = np.argsort(group, kind="stable")
+    # One more than asked for, since a row is among the nearest of its own group.
+    members = [rows[: top + 1] for rows in np.split(ordered, np.bincount(group)[:-1].cumsum())]
+    nearest, distances = _nearest_of_groups(distinct, members, top + 1)
+    nearest, distances = nearest[group], distances[group]
+    itself = nearest == np.arange(count)[:, None]
+    place = np.where(itself.any(axis=1), itself.argmax(axis=1), top)
+    kept = np.arange(top) + (np.arange(top) >= place[:, None])
+    return np.take_along_axis(nearest, kept, 1), np.take_along_axis(distances, kept, 1)
+
+
+def _nearest_of_groups(distinct: Values, members: list[Rows], top: int) -> tuple[Rows, Values]:
+    """Find the nearest rows of each group of rows that are the same, its own among them.
+
+    Parameters
+    ----------
+    distinct : array of shape (G, D)
+        The vector of each group.
+    members : list of G arrays
+        The first rows of each group.
+    top : int
+
+    Returns
+    -------
+    rows, distances : arrays of shape (G, top)
+    """
+    single = np.ascontiguousarray(distinct, dtype=np.float32)
     index = faiss.IndexFlatL2(single.shape[1])
     index.add(single)
-    squared, proposed = index.search(single, min(count, top + 1 + SPARE_CANDIDATES))
-    slack = FLOAT32_ERROR * (1 + float((vectors**2).sum(axis=1).max()))
-    found = np.empty((count, top), dtype=np.int64)
-    distances = np.empty((count, top))
-    everything = np.arange(count)
-    for row in range(count):
-        found[row], distances[row] = _rank(vectors, row, proposed[row], top)
-        uncertain = distances[row, -1] ** 2 + 2 * slack >= squared[row, -1]
-        if uncertain and proposed.shape[1] < count:
-            found[row], distances[row] = _rank(vectors, row, everything, top)
+    square = (distinct**2).sum(axis=1)
+    found = np.empty((len(distinct), top), dtype=np.int64)
+    distances = np.empty((len(distinct), top))
+    waiting, wanted = np.arange(len(distinct)), top + SPARE_CANDIDATES
+    while len(waiting):
+        wanted = min(wanted, len(distinct))
+        squared, proposed = index.search(single[waiting], wanted)
+        uncertain = []
+        for place, group in enumerate(waiting):
+            rows, far = _rank(distinct, group, np.sort(proposed[place]), members, top)
+            if wanted < len(distinct):
+                # What is as near as the last one is no longer than this lets it be, so that its
+                # single precision cannot have pushed it further back.
+                slack = FLOAT32_ERROR * (1 + 3 * square[group] + 2 * far[-1] ** 2)
+                if len(rows) < top or far[-1] ** 2 + 2 * slack >= squared[place, -1]:
+                    uncertain.append(group)
+                    continue
+            found[group], distances[group] = rows, far
+        waiting, wanted = np.array(uncertain, dtype=np.int64), MORE * wanted
     return found, distances
 
 
 def _rank(
-    vectors: NDArray[np.float64], row: int, candidates: NDArray[np.int64], top: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    others = np.sort(candidates[candidates != row])
-    distances = np.sqrt(((vectors[others] - vectors[row]) ** 2).sum(axis=1)).round(6)
-    order = np.argsort(distances, kind="stable")[:top]
-    return others[order], distances[order]
+    distinct: Values, group: np.int64, candidates: Rows, members: list[Rows], top: int
+) -> tuple[Rows, Values]:
+    """Rank the rows of some groups by their distance from one of them, then by their number."""
+    far = np.sqrt(((distinct[candidates] - distinct[group]) ** 2).sum(axis=1)).round(6)
+    rows = np.concatenate([members[candidate] for candidate in candidates])
+    far = np.repeat(far, [len(members[candidate]) for candidate in candidates])
+    order = np.lexsort((rows, far))[:top]
+    return rows[order], far[order]

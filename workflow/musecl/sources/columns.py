@@ -63,7 +63,9 @@ class TableFile(Section):
         return self.separator == ";"
 
 
-def scan_columns(path: Path, names: Iterable[str], table: TableFile) -> pl.LazyFrame:
+def scan_columns(
+    path: Path, names: Iterable[str], table: TableFile, optional: Iterable[str] = ()
+) -> pl.LazyFrame:
     """Scan columns of a table by name, without reading it yet.
 
     Parameters
@@ -76,12 +78,15 @@ def scan_columns(path: Path, names: Iterable[str], table: TableFile) -> pl.LazyF
         column in the file do not matter.
     table : TableFile
         How text is written.
+    optional : iterable of str
+        Further columns, which the file may lack.
 
     Returns
     -------
     LazyFrame
-        A column for each name, without repetition. Text in CSV and JSON, where empty is null; of
-        Parquet the type that the file has, of a list its first entry.
+        A column for each name, without repetition, and for each optional one that the file has.
+        Text in CSV and JSON, where empty is null; of Parquet the type that the file has, of a list
+        its first entry.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def scan_columns(path: Path, names: Iterable[str], table: TableFile) -> pl.LazyF
         elif kind_of(path) == PARQUET:
             frame = pl.scan_parquet(path)
         elif kind_of(path) == JSON:
-            return _scan_json(path, wanted, table)
+            return _scan_json(path, wanted, table, list(optional))
         else:
             raise InputError(f"{path}: no table; give a CSV, Parquet or JSON lines file")
         schema = frame.collect_schema()
@@ -103,9 +108,11 @@ def scan_columns(path: Path, names: Iterable[str], table: TableFile) -> pl.LazyF
         raise not_readable(path, error) from error
     chosen = [_column(schema, name) for name in wanted]
     _require(path, wanted, [column is not None for column in chosen], list(schema))
+    also = [name for name in optional if _column(schema, name) is not None]
+    chosen += [_column(schema, name) for name in also]
     return frame.select(
         column.alias(name)
-        for name, column in zip(wanted, chosen, strict=True)
+        for name, column in zip([*wanted, *also], chosen, strict=True)
         if column is not None
     )
 
@@ -146,7 +153,9 @@ def _scan_csv(path: Path, table: TableFile) -> pl.LazyFrame:
     return frame.map_batches(lambda rows: rows, projection_pushdown=False, streamable=True)
 
 
-def _scan_json(path: Path, wanted: list[str], table: TableFile) -> pl.LazyFrame:
+def _scan_json(
+    path: Path, wanted: list[str], table: TableFile, optional: list[str]
+) -> pl.LazyFrame:
     """Scan text values of JSON; an object or array within stays as its JSON."""
     source: Path | io.BytesIO = path
     with path.open("rb") as file:
@@ -162,6 +171,7 @@ def _scan_json(path: Path, wanted: list[str], table: TableFile) -> pl.LazyFrame:
         raise not_readable(path, error) from error
     heads = {name: name if name in keys else name.split(".")[0] for name in wanted}
     _require(path, wanted, [head in keys for head in heads.values()], keys)
+    heads |= {name: name for name in optional if name in keys}
     schema = dict.fromkeys(heads.values(), pl.String())
     frame = pl.scan_ndjson(source, schema=schema)
     return frame.select(

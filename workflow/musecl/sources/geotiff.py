@@ -19,6 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window, from_bounds
 from shapely.geometry.base import BaseGeometry
 
+from musecl.geography.geo import metric_crs
 from musecl.step.errors import InputError
 
 EIGHT_BITS = "uint8"
@@ -205,7 +206,7 @@ def window_of(
         Metres on the ground.
     """
     shapes = gpd.GeoSeries([area], crs=4326)
-    metric = shapes.to_crs(shapes.estimate_utm_crs())
+    metric = shapes.to_crs(metric_crs(shapes))
     around = metric.envelope.buffer(margin_m, join_style="mitre").segmentize(1000)
     bounds = around.to_crs(raster.crs or crs).total_bounds
     if not np.isfinite(bounds).all():

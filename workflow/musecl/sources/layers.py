@@ -58,9 +58,10 @@ def fill(job: Job, layer: str, folder: Path, provider: Provider, asked: list[Sec
     """Let a provider fill an existing folder with what several settings ask of it."""
     inputs = job.root / "inputs" / job.city / layer
     where = ground(job, layer)
-    requests = [Request(settings, inputs, where, folder) for settings in asked]
-    for request in requests:
-        provider.fetch(request)
+    with job.scratch() as held:
+        requests = [Request(settings, inputs, where, folder, held) for settings in asked]
+        for request in requests:
+            provider.fetch(request)
     write_provenance(folder, provider, requests)
 
 

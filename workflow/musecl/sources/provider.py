@@ -42,6 +42,8 @@ class Request:
         itself is.
     folder : Path
         Existing; what is provided goes there, and what lies there already is not fetched again.
+    held : Path or None
+        Folder that outlives a fetch that fails, for downloads that can go on; `folder` if None.
     records : list of dict
         What is known of each file that was written; see `record`.
     """
@@ -50,6 +52,7 @@ class Request:
     inputs: Path
     regions: gpd.GeoDataFrame | None
     folder: Path
+    held: Path | None = None
     records: list[dict[str, Any]] = field(default_factory=list)
 
     @cached_property

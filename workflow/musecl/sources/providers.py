@@ -54,6 +54,7 @@ PROVIDERS: dict[str, dict[str, str]] = {
         "polygons": "indicator_polygons:PROVIDER",
         "raster": "indicator_raster:PROVIDER",
         "table": "indicator_table:PROVIDER",
+        "osm_streets": "osm.streets:PROVIDER",
         "sample": "sample.indicators:PROVIDER",
         "synth": "synth.layers:INDICATORS",
     },

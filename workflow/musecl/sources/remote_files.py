@@ -3,25 +3,31 @@
 A URL may hold a signature: messages and records name it without its query and its user.
 """
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from musecl.sources.addresses import without_secrets
+from musecl.sources.patience import BUSY, Patience, wish_of
 from musecl.step.errors import InputError
 
 AGENT = "musecl (region embeddings of cities)"
-TIMEOUT_S = 60
+TIMEOUT_S = 60.0  # that nothing may come over the line
+DEADLINE_S = 1800.0  # that a server may be busy, since it last sent a byte
+PAUSE_S = 1.0  # before it is asked again, doubled each time; its own wish is more
+# So often in a row a server is asked that cannot be reached, or that is too busy for parts alone.
+TRIES = 3
 CHUNK = 1 << 20
-RETRIES = 3
-WAIT_S = 1.0
 FIRST = 64
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,33 @@ class Found:
 
     size: int | None
     ranges: bool
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which state of a file its server sends.
+
+    Attributes
+    ----------
+    name : str or None
+        Its strong ETag, else when it was last changed; None where nobody says.
+    size : int or None
+        Its bytes, where known.
+    """
+
+    name: str | None
+    size: int | None
+
+
+class AgainError(InputError):
+    """A server did not send what it has; asked again after `wish` seconds it may.
+
+    `reached` is False where nobody answered, or the line broke.
+    """
+
+    def __init__(self, url: str, why: str, wish: float = 0.0, reached: bool = True) -> None:
+        super().__init__(f"{without_secrets(url)}: {why}")
+        self.wish, self.reached = wish, reached
 
 
 def look_at_tiff(url: str) -> Found:
@@ -43,92 +76,173 @@ def look_at_tiff(url: str) -> Found:
     InputError
         There is no such file, it is something else, or the server does not answer.
     """
-    with _asked(url, {"Range": f"bytes=0-{FIRST - 1}"}) as part:
-        if part.status_code == requests.codes.partial_content:
-            total = part.headers.get("Content-Range", "").rpartition("/")[2]
-            found = Found(int(total) if total.isdigit() else None, ranges=True)
-            start = _start(part)
-        elif part.ok:
-            found = Found(_length(part), ranges=False)
-            start = _start(part)
-        else:
-            found, start = None, b""
-    if found is None:
-        # Some servers refuse parts alone; that they lack the file is told by asking for all of it.
-        with _asked(url, {}) as whole:
-            if not whole.ok:
-                raise InputError(
-                    f"{without_secrets(url)}: the server says {whole.status_code} {whole.reason}; "
-                    "check the address in params.yaml"
-                )
-            found, start = Found(_length(whole), ranges=False), _start(whole)
-    if not start.startswith(TIFF):
-        said = " ".join(start.decode("utf-8", "replace").split())
-        raise InputError(
-            f"{without_secrets(url)}: is no GeoTIFF, it begins with {said!r}; give the address of "
-            "the file itself"
-        )
-    return found
+
+    def look(headers: dict[str, str]) -> Found | None:
+        with _asked(url, headers) as answer:
+            if not answer.ok:
+                if headers:
+                    return None
+                raise _refused(url, answer, "check the address in params.yaml")
+            size, parts = _length(answer), answer.status_code == requests.codes.partial_content
+            if parts:
+                size = _total(answer)
+            _require_tiff(url, next(answer.iter_content(FIRST), b""))
+            return Found(size, parts)
+
+    try:
+        part = {"Range": f"bytes=0-{FIRST - 1}"}
+        found = _patiently(lambda _: look(part), tries=TRIES)
+    except AgainError:
+        found = None
+    # Some servers refuse parts alone; that they lack the file is told by asking for all of it.
+    whole = found or _patiently(lambda _: look({}))
+    assert whole is not None
+    return whole
 
 
 def download(url: str, path: Path, at_most: int) -> None:
-    """Stream a file to disk.
+    """Stream a TIFF to disk; where an earlier download of it broke off, it goes on.
+
+    What came so far lies at `path`, and beside it, in a file `.json`, which version it is of. It
+    goes on where the server still has that version and gives parts, and starts again elsewhere.
 
     Raises
     ------
     InputError
-        It has more bytes than `at_most`, fewer than it was said to have, or the server fails.
+        It is no TIFF, has more bytes than `at_most`, or the server fails for too long.
     """
-    with _asked(url, {}) as whole:
-        if not whole.ok:
-            raise InputError(
-                f"{without_secrets(url)}: the server says {whole.status_code} {whole.reason}; try "
-                "again later"
-            )
-        expected, written = _length(whole), 0
-        with path.open("wb") as file:
-            for chunk in whole.iter_content(CHUNK):
+    _patiently(lambda patience: _go_on(url, path, at_most, patience))
+
+
+def release(held: Path, path: Path) -> None:
+    """Move a file that came as a whole to its place, and forget which version it is."""
+    shutil.move(held, path)
+    _record(held).unlink()
+
+
+def _go_on(url: str, path: Path, at_most: int, patience: Patience) -> None:
+    written, begun = _begun(path)
+    part = {"Range": f"bytes={written}-", "If-Range": str(begun.name)} if written else {}
+    with _asked(url, part) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            if _total(answer) == written:
+                return
+            path.unlink()
+            raise AgainError(url, "has changed since its download began")
+        if not answer.ok:
+            raise _refused(url, answer, "try again later")
+        if answer.status_code == requests.codes.partial_content:
+            if not answer.headers.get("Content-Range", "").startswith(f"bytes {written}-"):
+                path.unlink()
+                raise AgainError(url, "the server sent another part than it was asked for")
+            size = _total(answer)
+        else:
+            written, size = 0, _length(answer)
+            begun = Version(_version(answer), size)
+            _record(path).write_text(json.dumps(asdict(begun)), encoding="utf-8")
+        with path.open("ab" if written else "wb") as file:
+            for chunk in answer.iter_content(CHUNK):
+                if not written:
+                    _require_tiff(url, chunk)
                 written += len(chunk)
-                if written > at_most:
+                if max(written, size or 0) > at_most:
                     raise InputError(
                         f"{without_secrets(url)}: has more than {at_most >> 20} MiB, and its "
                         "server gives no parts of it; download it and cut it down yourself"
                     )
                 file.write(chunk)
-    if expected is not None and written != expected:
-        raise InputError(
-            f"{without_secrets(url)}: {written} of {expected} bytes came; try again later"
-        )
+                patience.renew(written)
+    if size is not None and written != size:
+        raise AgainError(url, f"{written} of {size} bytes came")
+
+
+def _begun(path: Path) -> tuple[int, Version]:
+    """Say how many bytes of which version lie there; none where nobody knows the version."""
+    try:
+        version = Version(**json.loads(_record(path).read_text(encoding="utf-8")))
+        return (path.stat().st_size if version.name else 0), version
+    except (OSError, ValueError, TypeError):
+        return 0, Version(None, None)
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _patiently(attempt: Callable[[Patience], Answer], tries: int | None = None) -> Answer:
+    """Try until it succeeds, the deadline is reached, or nobody has answered `TRIES` times.
+
+    Raises
+    ------
+    AgainError
+        The server has been busy `tries` times, where that is given.
+    InputError
+        It is busy for too long, or nobody answers.
+    """
+    patience = Patience(DEADLINE_S, PAUSE_S, "try again later")
+    while True:
+        try:
+            return attempt(patience)
+        except AgainError as error:
+            if not error.reached and patience.failed >= TRIES:
+                raise InputError(f"{error}; check the address, or try again later") from None
+            if error.reached and tries is not None and patience.failed >= tries:
+                raise
+            patience.wait(str(error), error.wish)
 
 
 @contextmanager
 def _asked(url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+    """Ask once; AgainError where the server is busy, or the line breaks while it is read."""
     # A body that is packed for the way has another length and hash than the file.
     headers = {"User-Agent": AGENT, "Accept-Encoding": "identity", **headers}
-    busy = Retry(
-        RETRIES,
-        backoff_factor=WAIT_S,
-        status_forcelist=[429, 500, 502, 503, 504],
-        raise_on_status=False,
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
+            if answer.status_code in BUSY:
+                wish = wish_of(answer.headers.get("Retry-After", ""))
+                raise AgainError(url, f"the server is busy (HTTP {answer.status_code})", wish)
+            yield answer
+    except requests.RequestException as error:
+        # The text of the error would show the whole address.
+        why = f"the server does not answer as it should ({type(error).__name__})"
+        raise AgainError(url, why, reached=False) from None
+
+
+def _refused(url: str, answer: requests.Response, advice: str) -> InputError:
+    return InputError(
+        f"{without_secrets(url)}: the server says {answer.status_code} {answer.reason}; {advice}"
     )
-    with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=busy))
-        try:
-            with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-                yield response
-        except requests.RequestException as error:
-            # The text of the error would show the whole address.
-            raise InputError(
-                f"{without_secrets(url)}: the server does not answer as it should "
-                f"({type(error).__name__}); check the address, or try again later"
-            ) from None
 
 
-def _start(response: requests.Response) -> bytes:
-    return next(response.iter_content(FIRST), b"")
+def _require_tiff(url: str, start: bytes) -> None:
+    if not start.startswith(TIFF):
+        said = " ".join(start[:FIRST].decode("utf-8", "replace").split())
+        raise InputError(
+            f"{without_secrets(url)}: is no GeoTIFF, it begins with {said!r}; give the address of "
+            "the file itself"
+        )
 
 
-def _length(response: requests.Response) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+def _version(answer: requests.Response) -> str | None:
+    """Name the version of a file; a weak ETag names files that differ in their bytes."""
+    if _packed(answer):
+        return None
+    name: str | None = answer.headers.get("ETag")
+    if name and not name.startswith("W/"):
+        return name
+    changed: str | None = answer.headers.get("Last-Modified")
+    return changed
+
+
+def _length(answer: requests.Response) -> int | None:
+    length = answer.headers.get("Content-Length", "")
+    return int(length) if length.isdigit() and not _packed(answer) else None
+
+
+def _total(answer: requests.Response) -> int | None:
+    total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isdigit() else None
+
+
+def _packed(answer: requests.Response) -> bool:
+    return answer.headers.get("Content-Encoding", "identity") != "identity"

@@ -28,7 +28,7 @@ from musecl.sources.geotiff import (
     write_part,
 )
 from musecl.sources.provider import Provider, Request
-from musecl.sources.remote_files import AGENT, download, look_at_tiff
+from musecl.sources.remote_files import AGENT, download, look_at_tiff, release
 from musecl.sources.shapes import CrsName
 from musecl.step.errors import InputError
 from musecl.step.section import Count, NotNegative, Section
@@ -179,8 +179,8 @@ def _take_files(request: Request) -> list[Path]:
 
 
 def _take_urls(request: Request) -> list[Path]:
-    urls = request.settings.urls
-    taken = []
+    urls, folder = request.settings.urls, request.held or request.folder
+    taken, whole = [], {}
     for number, url in enumerate(urls):
         shown = without_secrets(url)
         name = Path(f"{number:03d}-{Path(shown).stem}.tif")
@@ -194,15 +194,15 @@ def _take_urls(request: Request) -> list[Path]:
                 if window is not None:
                     taken.append(_take_part(request, raster, window, name, shown))
             continue
-        path = request.folder / name
-        download(url, path, LARGEST)
-        with open_geotiff(path, request.settings.crs, shown) as raster:
-            window = _checked_window(request, raster, shown)
-        if window is None:
-            path.unlink()
-        else:
-            request.record(path, source=shown)
-            taken.append(path)
+        download(url, folder / name, LARGEST)
+        with open_geotiff(folder / name, request.settings.crs, shown) as raster:
+            if _checked_window(request, raster, shown) is not None:
+                whole[name] = shown
+                taken.append(request.folder / name)
+    # Once all are there: where one fails, none of the others comes again.
+    for name, shown in whole.items():
+        release(folder / name, request.folder / name)
+        request.record(request.folder / name, source=shown)
     return _some(taken, len(urls))
 
 

@@ -25,6 +25,10 @@ class Extent(Section):
             raise ValueError("west must be below east and south below north")
         return self
 
+    def holds(self, longitude: float, latitude: float) -> bool:
+        """Whether a point (EPSG:4326) lies in the box."""
+        return self.west <= longitude <= self.east and self.south <= latitude <= self.north
+
 
 class Indicator(Section):
     """What is to be known of an indicator; its provider's settings stand beside these keys."""

@@ -11,7 +11,9 @@ import pandas as pd
 from PIL import Image
 from pydantic import Field
 
+from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.contract import Photographs
+from musecl.sources.numbers import numbers
 from musecl.sources.photograph import MOST_PIXELS, Header, can_be_decoded, read_header
 from musecl.sources.provider import Provider, Request
 from musecl.step.errors import InputError
@@ -32,7 +34,7 @@ class FolderSettings(Section):
     path: str = Field(description="file or pattern, such as **/*.jpg")
     table: str | None = Field(
         default=None,
-        description="CSV of file, longitude, latitude; and heading, taken, panorama if known",
+        description="a table of file, longitude, latitude; and heading, taken, panorama if known",
     )
     megapixels: float = Field(
         default=200,
@@ -115,27 +117,24 @@ def _header(path: Path, megapixels: float) -> Header | str:
 
 def _read_positions(path: Path) -> pd.DataFrame:
     """Read the table of positions: indexed by file, what is known of each; nan where blank."""
-    try:
-        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig", skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as CSV in UTF-8 ({error})") from error
-    missing = [name for name in ("file", "longitude", "latitude") if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"{path}: no column {', '.join(missing)} among {', '.join(table.columns)}; name the "
-            "columns file, longitude, latitude, heading, taken, panorama"
-        )
-    table = table.dropna(subset=["file"])
-    table["file"] = [str(PurePosixPath(name.strip())) for name in table["file"]]
-    twice = table.loc[table["file"].duplicated(), "file"]
+    required = ["file", "longitude", "latitude"]
+    usual = TableFile.model_validate({"path": path.name})
+    columns = scan_columns(path, required, usual, COLUMNS[3:])
+    rows = collect(columns, path)
+    rows = rows.with_columns(as_text(name, rows.schema[name]) for name in rows.columns)
+    rows = rows.drop_nulls("file")
+    files = [str(PurePosixPath(name)) for name in rows["file"]]
+    table = pd.DataFrame({name: rows[name].to_pandas() for name in rows.columns[1:]})
+    table.index = pd.Index(files, name="file")
+    twice = table.index[table.index.duplicated()]
     if not twice.empty:
-        raise InputError(f"{path}: names {twice.iloc[0]} twice; leave one row for each photograph")
-    known = table.set_index("file").reindex(columns=COLUMNS[1:])
-    for name in ("longitude", "latitude", "heading"):
-        known[name] = pd.to_numeric(known[name], errors="coerce")
+        raise InputError(f"{path}: names {twice[0]} twice; leave one row for each photograph")
+    known = table.reindex(columns=COLUMNS[1:])
+    for name in {"longitude", "latitude", "heading"} & set(rows.columns):
+        known[name] = numbers(rows[name], f"{path.name}, column {name}").to_numpy()
     known["taken"] = pd.to_datetime(known["taken"], errors="coerce", format="ISO8601")
     # A column that the table lacks is of no text.
-    known["panorama"] = known["panorama"].astype("string").str.strip().str.lower().map(YES_OR_NO)
+    known["panorama"] = known["panorama"].astype("string").str.lower().map(YES_OR_NO)
     return known
 
 

@@ -8,7 +8,7 @@ import shapely
 
 from musecl.geography.blocks import blocks_over
 from musecl.geography.geo import DEGREES, area_within, equal_area_crs, metric_crs
-from musecl.geography.grid import cells_over
+from musecl.geography.grid import Cell, cells_over
 from musecl.geography.polygons import cells_of_polygons
 from musecl.geography.settings import RegionSettings
 from musecl.sources.layers import read_layer
@@ -18,6 +18,7 @@ from musecl.step.job import Job
 from musecl.step.tables import KEY, key_column, write_table
 
 EDGE = 0.01  # degrees; an edge of this length bends by centimetres in a projection
+HALF_TURN = 180  # degrees; what is wider lies on both sides of where they begin
 
 DEGREE = {"unit": "degrees (EPSG:4326)"}
 SCHEMA = pa.DataFrameSchema(
@@ -109,6 +110,9 @@ def build_regions(
         cells = blocks_over(land, roads.geometry, settings.minimum_block_m2, settings.resolution)
     else:
         cells = cells_over(land, settings, metric_crs(land))
+    if extent is not None:
+        cells = [cell for cell in cells if extent.holds(cell.longitude, cell.latitude)]
+    require_within_degrees(cells)
     regions = gpd.GeoDataFrame(
         {
             KEY: [cell.name for cell in cells],
@@ -127,11 +131,6 @@ def build_regions(
     on_land = area_within(outlines, shapely.union_all(land.to_crs(flat).to_numpy())) / 1e6
     regions["land_share"] = (on_land / regions["area_km2"]).clip(0, 1)
     regions = regions[(on_land > 0) & (regions["land_share"] >= settings.minimum_land_share)]
-    if extent is not None:
-        regions = regions[
-            regions["longitude"].between(extent.west, extent.east)
-            & regions["latitude"].between(extent.south, extent.north)
-        ]
     regions["district"] = districts_of(regions, boundary)
     if regions.empty:
         raise InputError(
@@ -146,8 +145,8 @@ def check_boundary(boundary: gpd.GeoDataFrame) -> gpd.GeoSeries:
     Raises
     ------
     InputError
-        It is empty, has no CRS, holds other than polygons, or an invalid one, or lies outside
-        the range of its CRS.
+        It is empty, has no CRS, holds other than polygons, or an invalid one, lies outside the
+        range of its CRS, or on both sides of 180 degrees.
     """
     boundary = boundary[~(boundary.geometry.is_empty | boundary.geometry.isna())]
     if boundary.empty:
@@ -169,7 +168,23 @@ def check_boundary(boundary: gpd.GeoDataFrame) -> gpd.GeoSeries:
             f"the boundary of the city lies outside the range of its CRS, {boundary.crs.name}; "
             "set the one that its coordinates are in"
         )
+    if east - west > HALF_TURN:
+        raise InputError(
+            "the boundary of the city lies on both sides of 180 degrees east, where longitudes "
+            "begin anew; give the part on one side of it"
+        )
     return land
+
+
+def require_within_degrees(cells: list[Cell]) -> None:
+    """Refuse cells that reach over 180 degrees: their outlines would go around the world."""
+    width = [east - west for west, _, east, _ in (cell.outline.bounds for cell in cells)]
+    if max(width, default=0) > HALF_TURN:
+        over = sum(one > HALF_TURN for one in width)
+        raise InputError(
+            f"{over} cells reach over 180 degrees east, where longitudes begin anew; cut the city "
+            "back from there, by its boundary or cities.*.extent"
+        )
 
 
 def districts_of(regions: gpd.GeoDataFrame, boundary: gpd.GeoDataFrame) -> pd.Series:

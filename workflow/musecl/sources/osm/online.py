@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ import shapely
 from osmnx._errors import CacheOnlyInterruptError, InsufficientResponseError
 from shapely.geometry.base import BaseGeometry
 
+from musecl.sources.patience import Patience, wish_of
 from musecl.step.errors import InputError
 
 DEADLINE = 1800.0  # seconds that one layer may wait for a server
@@ -171,19 +171,13 @@ def ask(services: Services, folder: Path, question: Callable[[], Answer]) -> Ans
     InputError
         In one line: who did not answer, and how.
     """
-    deadline = monotonic() + DEADLINE
-    pause = PAUSE
-    with settings_of(services, folder, Watch(deadline)):
+    patience = Patience(DEADLINE, PAUSE, LATER)
+    with settings_of(services, folder, Watch(patience)):
         while True:
             try:
                 return question()
             except BusyError as busy:
-                wait = max(pause, busy.pause)
-                if monotonic() + wait > deadline:
-                    raise InputError(f"{busy} for too long; {LATER}") from busy
-                print(f"{busy}; asking again in {wait:.0f} s", flush=True)
-                sleep(wait)
-                pause *= 2
+                patience.wait(str(busy), busy.pause)
             except requests.RequestException as error:
                 sent = error.request
                 address = services.overpass_url if sent is None else str(sent.url)
@@ -198,8 +192,8 @@ LATER = "try again later, or take an extract (provider osm_extract)"
 class Watch:
     """Looks at each response before OSMnx does, and refuses what it would wait or fall for."""
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
 
     def __call__(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Raise BusyError or InputError unless the response is a whole answer."""
@@ -210,7 +204,7 @@ class Watch:
             self._wait_for_slot(host, response.text)
             return
         if status in (429, 503, 504):
-            raise BusyError(host, status, _seconds(response.headers.get("Retry-After", "")))
+            raise BusyError(host, status, wish_of(response.headers.get("Retry-After", "")))
         if status == 406:
             raise InputError(f"{host} refuses this client (HTTP 406): it wants another User-Agent")
         try:
@@ -227,7 +221,7 @@ class Watch:
     def _wait_for_slot(self, host: str, status: str) -> None:
         """Refuse what the page /status would let OSMnx wait for beyond the deadline."""
         waits = [int(seconds) for seconds in re.findall(r"in (-?\d+) seconds", status)]
-        if monotonic() + min(waits, default=0) > self.deadline:
+        if not self.patience.allows(min(waits, default=0)):
             raise InputError(f"{host} has no slot free before the deadline; {LATER}")
 
 
@@ -269,10 +263,6 @@ def user_agent() -> str:
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc
-
-
-def _seconds(text: str) -> float:
-    return float(text) if text.strip().isdigit() else 0.0
 
 
 def _words(text: str) -> str:
