@@ -4,23 +4,24 @@ An indicator is fitted as it is or as ln(1 + x). A bound of an interval is a qua
 the unit is the back-transformed one. A prediction is a mean, and the exponential of a mean
 logarithm lies below the mean: summed over a city, people are missing. The ratio of totals
 (Snowdon 1991) corrects that: the sum of 1 + x observed, over the sum of 1 + x as it is predicted
-from left-out residuals of the training fold. Over Duan's smearing (1983), the mean of the
-exponentials of the residuals, it was chosen by what was measured: docs/method.md has the figures.
+from left-out residuals of the training fold. Values per km2 are summed with the land of their
+regions. Over Duan's smearing (1983), the mean of the exponentials of the residuals, it was chosen
+by what was measured: docs/method.md has the figures.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 # Of either precision.
 Array = NDArray[Any]
 
 LOGARITHM = "ln(1+x)"
-# Nothing that is counted has a larger logarithm; below it sums of exponentials stay finite.
-LARGEST = 300.0
+PER_AREA = (" per km2 of land", " per km2")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Scale:
         """Whether the logarithm is fitted."""
         return self.transform == LOGARITHM
 
+    @property
+    def per_area(self) -> bool:
+        """Whether a value times the land of its region can be summed over a city."""
+        return self.unit.endswith(PER_AREA)
+
     def original(self, fitted: Array) -> Array:
         """Bring labels back to the unit, as they were before they were transformed."""
         with np.errstate(over="ignore"):
@@ -56,47 +62,72 @@ class Scale:
         """Bring predictions back to the unit, within what is possible; quantiles stay such."""
         return np.asarray(np.clip(self.original(fitted), self.minimum, self.maximum))
 
-    def ratio_of_totals(self, observed: Array, predicted: Array) -> float:
-        """Compare what was observed with what was predicted without looking.
+    def corrected(self, fitted: Array, observed: Array, left_out: Array, land: Array) -> Array:
+        """Shift predictions (rows,) so that they come back to the unit as means; `correction`."""
+        return self.correction(observed, left_out, land).apply(fitted)
+
+    def correction(self, observed: Array, left_out: Array, land: Array) -> "Correction":
+        """Find what brings predictions on the fitted scale back to the unit as means.
+
+        Where no logarithm is fitted, nothing changes.
 
         Parameters
         ----------
-        observed, predicted : arrays of shape (n,)
-            Fitted values of n training regions; each is predicted without its part of the fold.
-
-        Returns
-        -------
-        float
-            Sum of 1 + x observed over that predicted; 1 where no logarithm is fitted, since a mean
-            needs no correction there.
+        observed, left_out : arrays of shape (n,)
+            Of n training regions: the labels, and what was predicted without their part.
+        land : array of shape (n,)
+            Their land in km2.
         """
         if not self.logarithmic:
-            return 1.0
-        seen, said = np.minimum(observed, LARGEST), np.minimum(predicted, LARGEST)
-        return float(np.exp(seen).sum() / np.exp(said).sum())
-
-    def mean(self, fitted: Array, ratio: float) -> Array:
-        """Bring predictions back to the unit as means; `ratio` is that of `ratio_of_totals`."""
-        return self.back(fitted + np.log(ratio))
+            return Correction()
+        largest = observed.max()
+        weights = land if self.per_area else np.ones(len(observed))
+        seen, said = np.exp(observed), np.exp(np.minimum(left_out, largest))
+        return Correction(float(largest), float(np.log((weights @ seen) / (weights @ said))))
 
 
-def means(scales: Sequence[Scale], fitted: Array, observed: Array, left_out: Array) -> Array:
-    """Bring predictions of several indicators back to their units as means.
+class Correction(NamedTuple):
+    """What brings predictions of one indicator back to its unit as means.
+
+    Above the largest training label a prediction is held there: the exponential of what lies
+    beyond all that was seen would weigh as much as a district.
+
+    Attributes
+    ----------
+    largest : float
+        Predictions are held at it, on the fitted scale.
+    shift : float
+        Is added to them.
+    """
+
+    largest: float = np.inf
+    shift: float = 0.0
+
+    def apply(self, fitted: Array) -> Array:
+        """Correct predictions of shape (rows,), on the fitted scale still."""
+        return np.asarray(np.minimum(fitted, self.largest) + self.shift)
+
+
+def correct_each(
+    scales: Sequence[Scale], fitted: Array, observed: Array, left_out: Array, land: Array
+) -> Array:
+    """Correct the predictions of T indicators, a column each; see `Correction`.
 
     Parameters
     ----------
     scales : sequence of T Scale
     fitted : array of shape (rows, T)
-        Predictions on the fitted scale.
     observed, left_out : arrays of shape (n, T)
-        Of the training regions: what was observed, and what was predicted without looking.
+    land : array of shape (n,)
 
     Returns
     -------
     array of shape (rows, T)
     """
-    columns = [
-        scale.mean(said, scale.ratio_of_totals(seen, unseen))
-        for scale, said, seen, unseen in zip(scales, fitted.T, observed.T, left_out.T, strict=True)
-    ]
-    return np.column_stack(columns)
+    columns = zip(scales, fitted.T, observed.T, left_out.T, strict=True)
+    return np.column_stack([scale.corrected(*values, land) for scale, *values in columns])
+
+
+def land_of(regions: pd.DataFrame) -> NDArray[np.float64]:
+    """Land of each region (N,) in km2."""
+    return (regions["area_km2"] * regions["land_share"]).to_numpy(dtype=float)

@@ -13,7 +13,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.evaluation.backtransform import Scale, means
+from musecl.evaluation.backtransform import Scale, correct_each, land_of
 from musecl.evaluation.judgeable import Judgeable
 from musecl.evaluation.labels import Labelled
 from musecl.evaluation.methods import Block
@@ -124,12 +124,15 @@ def predict_everywhere(
     trials = trials_everywhere(labelled.regions, task, settings, seed)
     first = [trial for trial in trials if trial.repetition == 0]
 
+    land = land_of(labelled.regions)
+
     def fit(trial: Trial) -> Array:
-        return estimate(fit_ridge((block,), labels, trial.fold), scales)
+        return estimate(fit_ridge((block,), labels, trial.fold), scales, land)
 
     def fit_by_place(trial: Trial) -> Array:
         chosen = choose_by_place(coordinates, labels, trial)
-        return means(scales, chosen.test, labels[trial.fold.validation], chosen.validation)
+        rows = trial.fold.validation
+        return correct_each(scales, chosen.test, labels[rows], chosen.validation, land[rows])
 
     fits = list(in_processes(fit, trials))
     kinds = [collect(trials, list(of_kind), labels.shape) for of_kind in zip(*fits, strict=True)]
@@ -143,7 +146,7 @@ def predict_everywhere(
     for column, name in enumerate(group.names):
         scale = scales[column]
         table = tabulate(ids, scale, averaged[:, :, column], scale.original(labels[:, column]))
-        table["prediction_from_coordinates"] = by_place[0, :, column]
+        table["prediction_from_coordinates"] = scale.back(by_place[0, :, column])
         tables.append(table.assign(indicator=name, split=task.split, made_by=made_by)[tested])
     return pd.concat(tables, ignore_index=True)
 
@@ -181,17 +184,26 @@ def fold_of_all_labels(
     return Fold(rows, np.setdiff1d(np.arange(len(regions)), rows), parts)
 
 
-def estimate(fitted: RidgeFit, scales: Sequence[Scale]) -> Array:
+def estimate(fitted: RidgeFit, scales: Sequence[Scale], land: Array) -> Array:
     """Predict the test rows of a fit, with the bounds of their intervals.
+
+    Parameters
+    ----------
+    fitted : RidgeFit
+        Of T indicators.
+    scales : sequence of T Scale
+    land : array of shape (N,)
+        Of all regions, in km2.
 
     Returns
     -------
     array of shape (3, rows, T)
-        The prediction in the unit; then the lower and the upper bound, on the fitted scale still:
-        their mean over repetitions is taken there.
+        The prediction, and the lower and the upper bound, on the fitted scale: there their mean
+        over repetitions is taken.
     """
     said, width = fitted.predictions, fitted.half_width
-    middle = means(scales, said, fitted.known, fitted.known - fitted.residuals)
+    left_out = fitted.known - fitted.residuals
+    middle = correct_each(scales, said, fitted.known, left_out, land[fitted.fold.train])
     return np.stack([middle, said - width, said + width])
 
 
@@ -217,7 +229,7 @@ def tabulate(
     observed : array of shape (n,)
         In the unit; NaN where there is no label.
     """
-    middle, low, high = estimated[0], scale.back(estimated[1]), scale.back(estimated[2])
+    middle, low, high = (scale.back(values) for values in estimated)
     columns = {
         KEY: ids,
         "observed": observed,

@@ -3,11 +3,11 @@
 import pandas as pd
 import pandera.pandas as pa
 
+from musecl.evaluation.backtransform import PER_AREA, land_of
 from musecl.evaluation.everywhere import OUT_OF_FOLD
 from musecl.evaluation.splits import SPLITS
 from musecl.step.tables import KEY
 
-PER_AREA = (" per km2 of land", " per km2")
 IN_THE_UNIT = {"unit": "that of the column `unit`"}
 TOTALS = pa.DataFrameSchema(
     {
@@ -49,7 +49,7 @@ def sum_up(predictions: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         As `TOTALS`: a row per split and indicator; none where no indicator is per km2.
     """
-    land = (regions["area_km2"] * regions["land_share"]).set_axis(regions[KEY])
+    land = pd.Series(land_of(regions), index=regions[KEY])
     judged = predictions[
         (predictions["made_by"] == OUT_OF_FOLD) & predictions["unit"].str.endswith(PER_AREA)
     ]

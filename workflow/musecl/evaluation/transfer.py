@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.evaluation.backtransform import Scale
+from musecl.evaluation.backtransform import Scale, land_of
 from musecl.evaluation.everywhere import ESTIMATES, estimate, tabulate
 from musecl.evaluation.labels import scales_of
 from musecl.evaluation.methods import Block
@@ -129,7 +129,7 @@ def carry_over(
     methods : mapping of str to tuple of Block
         Vectors of the N regions by method; `musecl` makes the predictions.
     regions : DataFrame
-        `region_id` and `parent` of the N regions.
+        `region_id`, `parent`, `area_km2` and `land_share` of the N regions.
     inside : bool array of shape (N,)
         Which regions are the source's.
     folds, seed : int
@@ -159,7 +159,7 @@ def carry_over(
     units = regions["parent"].to_numpy(dtype=str)[train]
     fold = Fold(train, test, parts_of(units, folds, generator))
     fits = {name: fit_ridge(blocks, labels[:, None], fold) for name, blocks in methods.items()}
-    estimated = estimate(fits[PREDICTS], [carried.scale])[:, :, 0]
+    estimated = estimate(fits[PREDICTS], [carried.scale], land_of(regions))[:, :, 0]
     ids = regions[KEY].to_numpy()[test]
     predictions = tabulate(ids, carried.scale, estimated, carried.observed[test])
     predictions["indicator"] = carried.name
