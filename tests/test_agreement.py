@@ -33,7 +33,7 @@ DOMAIN = {
     "text": {"step"},
     "region_texts": {"step", "text"},
     "fusion": {"step", "geography", "encoding", "learning"},
-    "evaluation": {"step"},
+    "evaluation": {"step", "imagery"},
     "figures": set(),
     "mapping": {"step", "evaluation"},
     "model": {
