@@ -1,7 +1,7 @@
 """What a model of one city says of another: predictions for all of it, and scores where it can."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -119,7 +119,7 @@ def carry_over(
     inside: NDArray[np.bool_],
     folds: int,
     seed: int,
-) -> tuple[pd.DataFrame, list[dict[str, str | float]]]:
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Train on the labels of the source, predict every region of the target.
 
     Parameters
@@ -170,7 +170,7 @@ def carry_over(
     answers = {"mean": np.full(len(test), labels[train].mean())}
     answers |= {name: fitted.predictions[:, 0] for name, fitted in fits.items()}
     about = {"n_source": len(train), "n_target": int(judged.sum())}
-    scores: list[dict[str, str | float]] = [
+    scores: list[dict[str, Any]] = [
         {"indicator": carried.name, "method": name, **about}
         | score_once(labels[test][judged], answer[judged])
         for name, answer in answers.items()
