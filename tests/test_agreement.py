@@ -36,7 +36,6 @@ DOMAIN = {
     "evaluation": {"step"},
     "mapping": {"evaluation", "step"},
     "figures": set(),
-    "mapping": {"step", "evaluation"},
     "model": {
         *("step", "encoding", "imagery", "learning", "region_texts", "text"),
         *("fusion", "evaluation"),

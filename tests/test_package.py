@@ -90,3 +90,14 @@ def test_every_file_beside_the_code_is_package_data() -> None:
     others = {re.sub(r".*(\.\w+)$", r"\1", name) for name in listed} - {".py"}
     assert ".txt" in others
     assert others <= endings
+
+
+def test_the_readme_calls_what_there_is() -> None:
+    """Names and options in the README's lines are those of the package and the command."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    used = set(re.findall(r"musecl\.([a-z_]+)\(", text))
+    assert {"load_results", "plot_map"} <= used <= set(musecl.__all__)
+    (line,) = re.findall(r"^musecl embed (.*)$", text, re.MULTILINE)
+    from musecl.cli import EMBED
+
+    assert set(re.findall(r"--[a-z-]+", line)) <= set(EMBED)

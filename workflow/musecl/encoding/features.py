@@ -23,6 +23,8 @@ from musecl.step.tables import KEY, read_table, write_table
 from musecl.step.workers import in_pieces
 
 TURNS = 4
+# A chip is as many images as it has turns. The activations of more leave the caches, at half speed.
+IMAGES_AT_ONCE = {"remote_view": 4, "street_view": 16}
 ROW_ORDER = [KEY, "view", "orientation"]
 INDEX_SCHEMA = pa.DataFrameSchema(
     {

@@ -11,7 +11,7 @@ by what was measured: docs/method.md has the figures.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -63,39 +63,55 @@ class Scale:
         return np.asarray(np.clip(self.original(fitted), self.minimum, self.maximum))
 
     def corrected(self, fitted: Array, observed: Array, left_out: Array, land: Array) -> Array:
-        """Shift predictions on the fitted scale so that they come back to the unit as means.
+        """Shift predictions (rows,) so that they come back to the unit as means; `correction`."""
+        return self.correction(observed, left_out, land).apply(fitted)
 
-        Above the largest training label a prediction is held there: the exponential of what lies
-        beyond all that was seen would weigh as much as a district. Where no logarithm is fitted,
-        nothing changes.
+    def correction(self, observed: Array, left_out: Array, land: Array) -> "Correction":
+        """Find what brings predictions on the fitted scale back to the unit as means.
+
+        Where no logarithm is fitted, nothing changes.
 
         Parameters
         ----------
-        fitted : array of shape (rows,)
-            Predictions to shift.
         observed, left_out : arrays of shape (n,)
             Of n training regions: the labels, and what was predicted without their part.
         land : array of shape (n,)
             Their land in km2.
-
-        Returns
-        -------
-        array of shape (rows,)
-            On the fitted scale still.
         """
         if not self.logarithmic:
-            return fitted
+            return Correction()
         largest = observed.max()
         weights = land if self.per_area else np.ones(len(observed))
         seen, said = np.exp(observed), np.exp(np.minimum(left_out, largest))
-        ratio = (weights @ seen) / (weights @ said)
-        return np.asarray(np.minimum(fitted, largest) + np.log(ratio))
+        return Correction(float(largest), float(np.log((weights @ seen) / (weights @ said))))
+
+
+class Correction(NamedTuple):
+    """What brings predictions of one indicator back to its unit as means.
+
+    Above the largest training label a prediction is held there: the exponential of what lies
+    beyond all that was seen would weigh as much as a district.
+
+    Attributes
+    ----------
+    largest : float
+        Predictions are held at it, on the fitted scale.
+    shift : float
+        Is added to them.
+    """
+
+    largest: float = np.inf
+    shift: float = 0.0
+
+    def apply(self, fitted: Array) -> Array:
+        """Correct predictions of shape (rows,), on the fitted scale still."""
+        return np.asarray(np.minimum(fitted, self.largest) + self.shift)
 
 
 def correct_each(
     scales: Sequence[Scale], fitted: Array, observed: Array, left_out: Array, land: Array
 ) -> Array:
-    """Correct the predictions of T indicators, a column each; see `Scale.corrected`.
+    """Correct the predictions of T indicators, a column each; see `Correction`.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.evaluation.backtransform import Scale
+from musecl.evaluation.backtransform import Correction, Scale, land_of
 from musecl.evaluation.everywhere import fold_of_all_labels
 from musecl.evaluation.judgeable import Judgeable
 from musecl.evaluation.labels import Labelled
@@ -36,8 +36,8 @@ class Head:
     slopes : array of shape (P, T)
     half_width : array of shape (T,)
         Of the 90% interval, on the fitted scale; infinite where labels are too few.
-    ratio : array of shape (T,)
-        What brings a mean logarithm back to a mean; see `evaluation.backtransform`.
+    corrections : list of Correction
+        What brings the fitted numbers of each back to its unit as means.
     """
 
     names: list[str]
@@ -46,7 +46,7 @@ class Head:
     intercept: Array
     slopes: Array
     half_width: Array
-    ratio: Array
+    corrections: list[Correction]
 
     def predict(self, region_ids: list[str], vectors: NDArray[np.floating]) -> pd.DataFrame:
         """Predict regions from their vectors (N, E).
@@ -62,7 +62,7 @@ class Head:
         for column, (name, scale) in enumerate(zip(self.names, self.scales, strict=True)):
             said, width = fitted[:, column], self.half_width[column]
             low, high = scale.back(said - width), scale.back(said + width)
-            middle = np.clip(scale.mean(said, float(self.ratio[column])), low, high)
+            middle = np.clip(scale.back(self.corrections[column].apply(said)), low, high)
             columns = {"region_id": region_ids, "indicator": name, "prediction": middle}
             bounds = {"lower_90": low, "upper_90": high, "unit": scale.unit}
             tables.append(pd.DataFrame({**columns, **bounds}))
@@ -93,8 +93,9 @@ def fit_head(
     fitted = fit_ridge((block,), labels, fold)
     scales = [labelled.scales[name] for name in names]
     left_out = fitted.known - fitted.residuals
-    ratios = [
-        scale.ratio_of_totals(seen, unseen)
+    land = land_of(labelled.regions)[fold.train]
+    corrections = [
+        scale.correction(seen, unseen, land)
         for scale, seen, unseen in zip(scales, fitted.known.T, left_out.T, strict=True)
     ]
     return Head(
@@ -104,7 +105,7 @@ def fit_head(
         fitted.known.mean(axis=0),
         coefficients(fitted.decomposed, fitted.known, fitted.penalties),
         fitted.half_width,
-        np.array(ratios),
+        corrections,
     )
 
 
@@ -113,8 +114,8 @@ def tensors_of(heads: list[Head]) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for number, head in enumerate(heads):
         values = {field: getattr(head.preparation, field) for field in FIELDS}
-        kept = ("intercept", "slopes", "half_width", "ratio")
-        values |= {field: getattr(head, field) for field in kept}
+        values |= {field: getattr(head, field) for field in ("intercept", "slopes", "half_width")}
+        values["corrections"] = np.array(head.corrections)
         found |= {
             f"{number}/{field}": np.ascontiguousarray(np.atleast_1d(value), dtype=np.float64)
             for field, value in values.items()
@@ -161,7 +162,7 @@ def heads_of(tensors: dict[str, Array], described: list[list[dict[str, Any]]]) -
                 part["intercept"],
                 part["slopes"],
                 part["half_width"],
-                part["ratio"],
+                [Correction(float(held), float(shift)) for held, shift in part["corrections"]],
             )
         )
     return heads

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import (
+    IMAGES_AT_ONCE,
     encode,
     read_features,
     turned,
@@ -38,8 +39,6 @@ HEADS = "heads.safetensors"
 FUSION = "fusion"
 PRETRAINED = "pretrained"
 FORMAT = 1
-# As the stages encode them: what an image becomes may depend on how many are run at once.
-IMAGES_AT_ONCE = {"remote_view": 4, "street_view": 16}
 
 
 class Embedded(NamedTuple):
