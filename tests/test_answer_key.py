@@ -95,7 +95,7 @@ def learned(
     inputs: FusionInputs, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[np.ndarray, np.ndarray]:
     """The fused vectors, and the representation: these beside what went in."""
-    return represent(inputs, SETTINGS, 1, tmp_path_factory.mktemp("learned"))
+    return represent(inputs, SETTINGS, 1, tmp_path_factory.mktemp("learned"))[:2]
 
 
 def test_the_fusion_comes_near_to_what_is_possible_and_is_above_each_modality(
@@ -116,7 +116,8 @@ def test_training_makes_the_fused_vector_better_than_any_modality(
     tmp_path: Path,
 ) -> None:
     """The fused vector by itself: not its inputs beside it, which tell it all untrained."""
-    untrained, _ = represent(inputs, SETTINGS.model_copy(update={"steps": 1}), 1, tmp_path)
+    once = SETTINGS.model_copy(update={"steps": 1})
+    untrained = represent(inputs, once, 1, tmp_path).fused
     found = scores(learned[0], labels, inputs.region_ids, "random").mean()
     assert found > scores(untrained, labels, inputs.region_ids, "random").mean() + 0.02
     for part in inputs.parts.values():
@@ -131,7 +132,7 @@ def test_a_modality_of_strength_zero_does_not_help(labels: np.ndarray, tmp_path:
     found = {}
     for name, seen in (("with", inputs), ("without", inputs.without("street_view"))):
         (tmp_path / name).mkdir()
-        _, vectors = represent(seen, SETTINGS, 1, tmp_path / name)
+        vectors = represent(seen, SETTINGS, 1, tmp_path / name).embedding
         found[name] = scores(vectors, labels, deaf.cells, "random").mean()
     assert found["with"] < found["without"] + 0.01
 

@@ -37,7 +37,7 @@ DECLARED = Declaration(
     "toy",
     "",
     tuple(f"data/toy/{table}.parquet" for table in TABLES),
-    ("results/toy/embeddings.parquet",),
+    ("results/toy/embeddings.parquet", "results/toy/fuse_losses.csv"),
     ("seed", "fuse"),
 )
 # The first lacks every modality, the next one each.

@@ -86,7 +86,7 @@ def changed(inputs: FusionInputs, modality: str, regions: list[str]) -> FusionIn
 
 def run(tmp_path_factory, inputs, fit_rows=None, **changes):
     settings = SETTINGS.model_copy(update=changes)
-    return represent(inputs, settings, 1, tmp_path_factory.mktemp("scratch"), fit_rows)
+    return represent(inputs, settings, 1, tmp_path_factory.mktemp("scratch"), fit_rows)[:2]
 
 
 def same(one, other, rows=slice(None)):

@@ -12,9 +12,17 @@ rule predict:
             )
         ),
     output:
-        predictions="results/{city}/predictions.parquet",
-        intervals_csv="results/{city}/intervals.csv",
-        districts_csv="results/{city}/districts.csv",
+        predictions=report(
+            "results/{city}/predictions.parquet",
+            caption="../report/predictions.rst",
+            category="{city}",
+        ),
+        intervals_csv=report(
+            "results/{city}/intervals.csv", caption="../report/intervals.rst", category="{city}"
+        ),
+        districts_csv=report(
+            "results/{city}/districts.csv", caption="../report/districts.rst", category="{city}"
+        ),
     log:
         "logs/{city}/predict.log",
     benchmark:
@@ -47,10 +55,14 @@ rule evaluate:
             )
         ),
     output:
-        r2_csv="results/{city}/r2.csv",
-        r2_png="results/{city}/r2.png",
-        coverage_csv="results/{city}/coverage.csv",
-        metrics_json="results/{city}/metrics.json",
+        r2_csv=report("results/{city}/r2.csv", caption="../report/r2.rst", category="{city}"),
+        r2_png=report("results/{city}/r2.png", caption="../report/r2_png.rst", category="{city}"),
+        coverage_csv=report(
+            "results/{city}/coverage.csv", caption="../report/coverage.rst", category="{city}"
+        ),
+        metrics_json=report(
+            "results/{city}/metrics.json", caption="../report/metrics.rst", category="{city}"
+        ),
     log:
         "logs/{city}/evaluate.log",
     benchmark:

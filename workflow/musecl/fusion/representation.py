@@ -55,6 +55,22 @@ class Views(NamedTuple):
     kinds: dict[str, Vectors]
 
 
+class Represented(NamedTuple):
+    """The regions of a city, represented.
+
+    Attributes
+    ----------
+    fused : array of shape (N, embedding_size), float32
+    embedding : array of shape (N, E), float32
+    losses : DataFrame
+        `step`, `loss`: a row per step of the training.
+    """
+
+    fused: Vectors
+    embedding: Vectors
+    losses: pd.DataFrame
+
+
 #: What a city without texts has to align to: one feature that no region holds.
 NO_TEXT = Part([], np.zeros((0, 1), np.float32))
 
@@ -144,7 +160,7 @@ def represent(
     seed: int,
     scratch: Path,
     fit_rows: NDArray[np.int64] | None = None,
-) -> tuple[Vectors, Vectors]:
+) -> Represented:
     """Train the fusion and represent every region.
 
     Parameters
@@ -165,8 +181,7 @@ def represent(
 
     Returns
     -------
-    fused : array of shape (N, embedding_size), float32
-    embedding : array of shape (N, E), float32
+    Represented
 
     Raises
     ------
@@ -188,13 +203,13 @@ def represent(
         torch.from_numpy(known),
         positive_rows(inputs.positives, fitted),
     )
-    fusion = train_fusion(regions, kinds_of(scaled, tokens), settings, seed, scratch)
+    fusion, losses = train_fusion(regions, kinds_of(scaled, tokens), settings, seed, scratch)
     fused = fuse_regions(fusion, lay_tokens(scaled, inputs.region_ids, settings.text_token))
     embedding = beside_residual(fused, inputs, fitted) if settings.residual else fused
     around = means_of_rings(
         embedding, inputs.region_ids, inputs.neighbours, settings.rings, set(fitted)
     )
-    return fused, np.concatenate([embedding, *around], axis=1)
+    return Represented(fused, np.concatenate([embedding, *around], axis=1), losses)
 
 
 def _scale_tokens(inputs: FusionInputs, fitted: list[str]) -> dict[str, Views]:
@@ -355,14 +370,14 @@ def positive_rows(pairs: pd.DataFrame, region_ids: list[str]) -> Tensor:
 
 def train_fusion(
     regions: Regions, kinds: Kinds, settings: FuseSettings, seed: int, scratch: Path
-) -> nn.Module:
-    """Train the fusion that `settings.mode` names on all of `regions`."""
+) -> tuple[nn.Module, pd.DataFrame]:
+    """Train the fusion that `settings.mode` names on all of `regions`; its losses stand beside."""
     torch.manual_seed(seed)
     fusion = MODES[settings.mode](kinds, settings)
     alignments = Alignments(
         settings.embedding_size, regions.text.shape[-1], [name for name in kinds if name != TEXT]
     )
-    train(
+    losses = train(
         FusionTraining(fusion, alignments, settings),
         lambda step: draw_batch(regions, settings.batch, seed, step),
         settings.steps,
@@ -371,7 +386,7 @@ def train_fusion(
         STEPS_PER_CHECKPOINT,
         "fusion",
     )
-    return fusion
+    return fusion, losses
 
 
 def beside_residual(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> Vectors:

@@ -39,7 +39,7 @@ def represent_each(asked: Sequence[Asked], seed: int) -> Iterator[Vectors]:
 
     def work(one: Asked) -> Vectors:
         one.scratch.mkdir(parents=True, exist_ok=True)
-        return represent(one.inputs, one.settings, seed, one.scratch, one.fit_rows)[1]
+        return represent(one.inputs, one.settings, seed, one.scratch, one.fit_rows).embedding
 
     # A GPU takes no forked processes, and one fusion after the other.
     return map(work, asked) if fastest_device().type == "cuda" else in_processes(work, asked)

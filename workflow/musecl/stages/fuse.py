@@ -13,21 +13,22 @@ from musecl.fusion.inputs import read_inputs
 from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
 from musecl.step.job import Job
-from musecl.step.tables import write_vectors
+from musecl.step.tables import write_csv, write_vectors
 
 
 def run(job: Job) -> None:
-    """Write `embeddings.parquet`: a row per region that has any modality."""
+    """Write `embeddings.parquet`, a row per region that has any modality, and the losses."""
     settings = job.settings("fuse", FuseSettings)
     inputs = read_inputs(job)
     with job.scratch() as scratch:
-        fused, embedding = represent(inputs, settings, int(job.value("seed")), scratch)
+        fused, embedding, losses = represent(inputs, settings, int(job.value("seed")), scratch)
         write_vectors(
             job.output("embeddings.parquet"),
             pd.DataFrame({"region_id": inputs.region_ids}),
             fused=fused,
             embedding=embedding,
         )
+        write_csv(losses, job.output("fuse_losses.csv"))
     total, known = len(inputs.region_ids), len(inputs.neighbours)
     lacking = [f"{name} {total - len(part.region_ids)}" for name, part in inputs.parts.items()]
     print(f"{total} of {known} regions have a modality; of these lack {', '.join(lacking)}")
