@@ -34,6 +34,8 @@ DOMAIN = {
     "fusion": {"step", "geography", "encoding", "learning"},
     "evaluation": {"step"},
     "figures": set(),
+    "costs": set(),
+    "report": {"step", "geography", "imagery", "costs"},
 }
 BELOW = {
     **DOMAIN,
@@ -51,7 +53,6 @@ BELOW = {
         "stages",
         "step",
     },
-    "costs": set(),
     "cli": {"bridge", "cities", "costs", "presets", "step"},
 }
 

@@ -94,6 +94,13 @@ def test_a_row_per_region_that_has_anything(city, capsys):
     assert "39 of 40 regions" in capsys.readouterr().out
 
 
+def test_the_loss_of_every_step_is_kept(city):
+    losses = pd.read_csv(run(city).with_name("fuse_losses.csv"))
+    assert losses["step"].to_list() == list(range(SETTINGS["steps"]))
+    assert (losses["loss"] > 0).all()
+    assert losses["loss"].nunique() > 1
+
+
 def lack(city, modality):
     """Leave every vector of a modality out, as the stages do of a city that lacks it."""
     for name in ("embeddings", "view_embeddings"):

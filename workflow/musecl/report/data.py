@@ -127,19 +127,19 @@ def _rings(shape: shapely.Geometry) -> list[list[list[list[float]]]]:
 def describe_indicators(results: Results) -> list[dict[str, Any]]:
     """Say of each indicator its unit, year and kind, and list its values by split."""
     found = []
-    for row in results.indicators.itertuples(index=False):
-        rows = results.predictions[results.predictions["indicator"] == row.indicator]
+    for row in results.indicators.to_dict("records"):
+        rows = results.predictions[results.predictions["indicator"] == row["indicator"]]
         labelled = rows.dropna(subset="observed").drop_duplicates(KEY)
         observed = labelled.set_index(KEY)["observed"].reindex(results.regions[KEY])
         found.append(
             {
-                "name": row.indicator,
-                "title": title_of(row.indicator),
-                "unit": row.unit,
-                "year": int(row.year),
-                "log": row.transform == "ln(1+x)",
-                "headline": bool(row.headline),
-                "shares_source_with": row.shares_source_with,
+                "name": row["indicator"],
+                "title": title_of(row["indicator"]),
+                "unit": row["unit"],
+                "year": int(row["year"]),
+                "log": row["transform"] == "ln(1+x)",
+                "headline": bool(row["headline"]),
+                "shares_source_with": row["shares_source_with"],
                 "observed": rounded(observed),
                 "splits": {
                     split: _predicted(rows[rows["split"] == split], results.regions[KEY])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import matplotlib
@@ -18,7 +19,12 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
 
 CLASSES = 7
-NO_VALUE = {"facecolor": "#e3e3e3", "edgecolor": "#8a8a8a", "hatch": "////", "linewidth": 0.1}
+NO_VALUE: dict[str, Any] = {
+    "facecolor": "#e3e3e3",
+    "edgecolor": "#8a8a8a",
+    "hatch": "////",
+    "linewidth": 0.1,
+}
 SIZE_INCHES, DOTS_PER_INCH = (16.0, 6.4), 100
 
 
@@ -36,6 +42,9 @@ def draw_city(results: Results, city: str, imagery: Mapping[str, str | None], pa
         See `draw_map`.
     """
     splits = splits_of(results)
+    if not splits:
+        _say(f"{city}: no indicator could be predicted", path)
+        return
     split = "spatial" if "spatial" in splits else splits[0]
     about = results.indicators.iloc[0]
     rows = results.predictions
@@ -45,6 +54,13 @@ def draw_city(results: Results, city: str, imagery: Mapping[str, str | None], pa
     rendered = "rendered" in imagery.values()
     note = "From rendered imagery, not photographs. " if rendered else ""
     draw_map(results.regions, rows, title, f"{note}Predicted with {SPLIT_NAMES[split]}.", path)
+
+
+def _say(text: str, path: Path) -> None:
+    figure = plt.figure(figsize=SIZE_INCHES)
+    figure.text(0.5, 0.5, text, ha="center", fontsize=14)
+    figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
+    plt.close(figure)
 
 
 def draw_map(

@@ -74,13 +74,14 @@ def lay_out_table(name: str, table: pd.DataFrame) -> LongTable:
         As `evaluation.comparison.lay_out` makes it; with `folds`, how many of a split's folds were
         judged, in inductive.csv.
     """
-    indicators = [column.removesuffix(" R2") for column in table if column.endswith(" R2")]
+    columns = [str(column) for column in table.columns]
+    indicators = [column.removesuffix(" R2") for column in columns if column.endswith(" R2")]
     parts = []
     for keys, rows in table.groupby(
         ["split", "folds"] if "folds" in table else ["split"], sort=False
     ):
         folds = f", {keys[1]} of its folds" if len(keys) > 1 else ""
-        parts.append(Part(SPLIT_NAMES[keys[0]] + folds, _lines(rows, indicators)))
+        parts.append(Part(SPLIT_NAMES[str(keys[0])] + folds, _lines(rows, indicators)))
     return LongTable(name, TABLES[name], indicators, parts)
 
 

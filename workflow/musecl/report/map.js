@@ -61,7 +61,9 @@ function hoverText(row, view) {
 
 function makeMap(place, { onSelect, currentView }) {
   const renderer = L.svg({ padding: 0.6 });
+  const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
   const map = L.map(place, {
+    zoomAnimation: !still, fadeAnimation: !still, inertia: !still,
     renderer, attributionControl: false, zoomSnap: 0.25, zoomDelta: 0.5, keyboardPanDelta: 120,
   });
   // First, for a polygon is drawn when the map knows where it is.

@@ -137,5 +137,5 @@ def stage_times(logs: Path, city: str) -> pd.DataFrame:
     Snakemake measures them; DVC does not. They are of the machine and the run that wrote them last.
     """
     times = read_costs(logs)
-    of_city = times["rule"].str.endswith(f"@{city}") | ~times["rule"].str.contains("@")
-    return times[of_city].assign(stage=lambda rows: rows["rule"].str.partition("@")[0])
+    stage = times["rule"].astype(str).str.removesuffix(f"@{city}")
+    return times.assign(stage=stage)[~stage.str.contains("@").astype(bool)]

@@ -71,7 +71,7 @@ def tabulate_methods(scores: pd.DataFrame, headline: Sequence[str]) -> list[Meth
     for indicator in dict.fromkeys(scores["indicator"]):
         rows = scores[scores["indicator"] == indicator]
         note = f"{rows['n_regions'].max():,} regions with a value; {_seeds(rows)}"
-        shared = rows["shares_source_with"].fillna("").iloc[0]
+        shared = rows["shares_source_with"].astype(object).fillna("").iloc[0]
         if shared:
             note += f"; made of the same source as {shared.replace(',', ', ').replace('_', ' ')}"
         tables.append(
@@ -92,20 +92,14 @@ def _seeds(rows: pd.DataFrame) -> str:
 def _lines(rows: pd.DataFrame, splits: list[str]) -> list[Method]:
     lines = []
     for (method, predictor), of in rows.groupby(["method", "predictor"], sort=False):
-        by_split = of.set_index("split")
-        found = [by_split.loc[split] if split in by_split.index else None for split in splits]
-        lines.append(
-            Method(
-                str(method),
-                str(predictor),
-                [
-                    Score(None, None)
-                    if row is None
-                    else Score(_known(row["r2_mean"]), _known(row["r2_std"]))
-                    for row in found
-                ],
-            )
-        )
+        found = {row["split"]: row for row in of.to_dict("records")}
+        scores = [
+            Score(_known(found[split]["r2_mean"]), _known(found[split]["r2_std"]))
+            if split in found
+            else Score(None, None)
+            for split in splits
+        ]
+        lines.append(Method(str(method), str(predictor), scores))
     return lines
 
 
@@ -113,7 +107,7 @@ def _known(value: float) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def group_intervals(intervals: pd.DataFrame) -> list[tuple[str, float, list[dict[str, Any]]]]:
+def group_intervals(intervals: pd.DataFrame) -> list[tuple[str, float, list[Any]]]:
     """Group intervals.csv by split: its words, the mean coverage, a row per indicator."""
     groups = []
     for split, words in SPLIT_NAMES.items():
