@@ -68,6 +68,7 @@ declare: $(READY) ## rewrite what follows from the code: its list in each dvc.ya
 	$(RUN) python tests/closure.py
 	$(RUN) python tests/params_page.py
 	$(RUN) python tests/sources_page.py
+	$(RUN) python tests/output_page.py
 
 lock: $(READY) ## compile requirements.lock from requirements.in
 	$(VENV)/bin/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \

@@ -50,7 +50,9 @@ def city_rows() -> list[str]:
     for name, field in City.model_fields.items():
         key = f"cities.CITY.{name}"
         if name == "indicators":
-            found.append(line(f"{key}.INDICATOR", "section, at least one", field.description))
+            found.append(
+                line(f"{key}.INDICATOR", "section; none where no label is known", field.description)
+            )
             found += model_rows(section_of(field.annotation), f"{key}.INDICATOR.", {"source"})
             provider = line(f"{key}.INDICATOR.provider", one_of(PROVIDERS[name]), "of its values")
             found.append(provider)

@@ -458,7 +458,23 @@ def test_an_indicator_is_what_its_file_holds(
     settings = guess_indicator(path, column, None).settings
     assert {key: settings[key] for key in expected} == expected
     assert settings["unit"] == "unknown"
-    assert settings["transform"] == ("ln(1+x)" if "count" in expected.values() else "identity")
+    counted = "count" in expected.values()
+    assert settings["transform"] == ("ln(1+x)" if counted else "identity")
+    assert settings["minimum_value"] == (0 if counted else None)
+    assert settings["maximum_value"] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds"), [([3.0, 60.0, 99.5], (0, 100)), ([-4.0, 60.0, 99.0], (None, None))]
+)
+def test_a_column_of_percentages_has_bounds(
+    tmp_path: Path, values: list[float], bounds: tuple[int | None, int | None]
+) -> None:
+    path = tmp_path / "i.csv"
+    pd.DataFrame({"region_id": list("abc"), "percent_poor": values}).to_csv(path, index=False)
+    settings = guess_indicator(path, None, None).settings
+    assert (settings["minimum_value"], settings["maximum_value"]) == bounds
+    assert settings["unit"] == ("percent" if bounds == (0, 100) else "unknown")
 
 
 def test_counts_of_polygons_are_shared_out(tmp_path: Path, area: Area) -> None:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from judged_city import MLP
-from musecl.evaluation.comparison import judge, lay_out
+from musecl.evaluation.comparison import COMPARED, judge, lay_out
+from musecl.evaluation.judgeable import judgeable
 from musecl.evaluation.labels import Group
 from musecl.evaluation.prediction import Answers, collect
 from musecl.evaluation.settings import EvaluateSettings
@@ -36,7 +37,8 @@ def compare(split, folds, trials_used):
 
     group = Group(np.arange(ROWS), ["density"], LABELS)
     settings = EvaluateSettings(seeds=1, folds=folds, splits=[split], mlp=MLP)
-    judged = list(judge(predict, [group], {"density"}, REGIONS, settings, 1, "compare"))
+    tasks, _ = judgeable(REGIONS, [group], settings, 1)
+    judged = list(judge(predict, tasks, {"density"}, REGIONS, 1, "compare"))
     table = lay_out(judged, {"density"}, reference="near").set_index("method")
     return judged, table, sorted(tested)
 
@@ -63,3 +65,11 @@ def test_a_fold_that_tests_a_handful_of_cells_has_no_interval():
     assert {one.cells for one in judged} == {2}
     assert table.loc["far", "reference_ahead"] > 0
     assert np.isnan(table.loc["far", "ahead_low"])
+
+
+def test_a_headline_that_no_split_judges_is_told_as_empty():
+    judged, *_ = compare("paper", 5, 1)
+    table = lay_out(judged, {"another"}, reference="near")
+    assert table["r2_headline"].isna().all()
+    assert list(table.columns)[: len(COMPARED)] == list(COMPARED)
+    assert list(lay_out([], {"another"}, reference="near").columns) == list(COMPARED)

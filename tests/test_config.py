@@ -209,7 +209,11 @@ def test_each_layer_may_have_a_provider_of_its_own() -> None:
         ),
         ("cities.nyc.boundary", None, "cities.nyc.boundary: Value error, name a provider: {prov"),
         ("cities.nyc.indicators", None, "cities.nyc.indicators: Input should be a valid diction"),
-        ("cities.nyc.indicators", {}, "cities.nyc.indicators: Dictionary should have at least 1"),
+        (
+            f"{INDICATOR}.minimum_value",
+            100,
+            f"{INDICATOR}: Value error, minimum_value must be below maximum_value",
+        ),
         (INDICATOR, "sample", f"{INDICATOR}: Input should be a valid dictionary"),
         (f"{INDICATOR}.source", {"provider": "sample"}, f"{INDICATOR}.source: Value error, indica"),
         (f"{INDICATOR}.provider", "osm", f"{INDICATOR}.source: Value error, no provider 'osm' fo"),

@@ -12,7 +12,7 @@ import yaml
 from shapely.geometry import Polygon
 
 from musecl.evaluation import practice
-from musecl.evaluation.labels import group_indicators
+from musecl.evaluation.labels import group_indicators, widen
 from musecl.evaluation.methods import Block, Method
 from musecl.evaluation.prediction import (
     collect,
@@ -110,6 +110,8 @@ def build_indicators(regions, hidden, generator):
                 "year": 2023,
                 "source": "made",
                 "transform": "identity",
+                "minimum_value": np.nan,
+                "maximum_value": np.nan,
                 "shares_source_with": "remote_view,text" if name == "bachelor_share" else "",
                 "headline": name != "noise",
             }
@@ -329,7 +331,6 @@ def test_the_number_of_workers_does_not_change_the_answers(monkeypatch):
     ("change", "message"),
     [
         (lambda table: pd.concat([table, table.iloc[:1]]), "two values of one indicator"),
-        (lambda table: table.assign(value=1.0), "one value only"),
         (lambda table: table.replace({"region_id": {"a": "z"}}), "not in the region table"),
     ],
 )
@@ -343,7 +344,7 @@ def test_wrong_indicators_are_refused(change, message):
         }
     )
     with pytest.raises(InputError, match=message):
-        group_indicators(pd.Series(["a", "b", "c"]), change(table))
+        widen(pd.Series(["a", "b", "c"]), change(table))
 
 
 def test_indicators_known_in_the_same_regions_share_a_group():
@@ -355,12 +356,52 @@ def test_indicators_known_in_the_same_regions_share_a_group():
             "headline": [True] * 3 + [False] * 5,
         }
     )
-    first, second = sorted(
-        group_indicators(pd.Series(["a", "b", "c"]), table), key=lambda g: -len(g.rows)
-    )
+    wide = widen(pd.Series(["a", "b", "c"]), table)
+    first, second = sorted(group_indicators(wide), key=lambda group: -len(group.rows))
     assert first.names == ["one", "two"]
     np.testing.assert_array_equal(first.labels, [[1, 4], [2, 5], [3, 6]])
     assert (second.names, second.rows.tolist()) == (["three"], [0, 1])
+
+
+def test_a_constant_indicator_stands_alone_and_spoils_no_group():
+    values = {"one": [1.0, 2.0, 3.0], "same": [7.0, 7.0, 7.0]}
+    groups = group_indicators(pd.DataFrame(values, index=["a", "b", "c"]))
+    assert [group.names for group in groups] == [["one"], ["same"]]
+
+
+def test_an_indicator_that_cannot_be_judged_is_left_out_and_the_rest_is_scored(
+    city, results, tmp_path
+):
+    shutil.copytree(city, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "data/nyc/indicators.parquet"
+    table = pd.read_parquet(path)
+    few = table[table["indicator"] == "noise"].head(4)
+    more = [few.assign(indicator="few"), few.assign(indicator="same", value=3.0)]
+    pd.concat([table, *more], ignore_index=True).to_parquet(path)
+    again = run(tmp_path)
+    for name in ("r2.csv", "r2.png", "metrics.json"):
+        assert (again / name).read_bytes() == (results / name).read_bytes()
+    left_out = pd.read_csv(again / "left_out.csv")
+    assert list(left_out.columns) == ["indicator", "split", "reason"]
+    named = left_out.groupby("indicator")["split"].agg(set).to_dict()
+    assert named == {name: {"random", "spatial", "paper"} for name in ("few", "same")}
+    reasons = left_out.set_index(["indicator", "split"])["reason"]
+    assert reasons["few", "paper"] == "4 regions have a value, and the split takes 6 or more"
+    assert reasons["same", "random"] == "it has one value only"
+    assert pd.read_csv(results / "left_out.csv").empty
+
+
+def test_a_city_without_indicators_gives_tables_with_headers(city, tmp_path, capsys):
+    shutil.copytree(city, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "data/nyc/indicators.parquet"
+    pd.read_parquet(path).iloc[:0].to_parquet(path)
+    results = run(tmp_path)
+    assert "the city has no indicator" in capsys.readouterr().out
+    scores = pd.read_csv(results / "r2.csv")
+    assert (len(scores), list(scores.columns)) == (0, COLUMNS)
+    assert json.loads((results / "metrics.json").read_text()) == {}
+    assert (results / "r2.png").stat().st_size > 0
+    assert len(pd.read_csv(results / "coverage.csv")) == 4
 
 
 def test_a_region_without_a_lot_count_is_refused(tmp_path):
@@ -415,7 +456,7 @@ def test_indicators_known_in_almost_the_same_regions_share_a_group():
         pd.DataFrame({"region_id": regions[start:], "indicator": name, "value": range(start, 200)})
         for name, start in (("all", 0), ("all but one", 1), ("few", 5))
     ]
-    groups = group_indicators(pd.Series(regions), pd.concat(tables, ignore_index=True))
+    groups = group_indicators(widen(pd.Series(regions), pd.concat(tables, ignore_index=True)))
     assert [(group.names, len(group.rows)) for group in groups] == [
         (["all", "all but one"], 199),
         (["few"], 195),

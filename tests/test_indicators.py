@@ -180,6 +180,28 @@ def test_every_row_says_where_it_comes_from(table):
     }
 
 
+def test_a_table_says_what_is_possible(table):
+    bounds = table.groupby("indicator")[["minimum_value", "maximum_value"]].agg(set)
+    assert bounds.loc["population_density", "minimum_value"] == {0}
+    assert all(np.isnan(value) for value in bounds.loc["population_density", "maximum_value"])
+    assert bounds.loc["poverty_share"].tolist() == [{0}, {100}]
+
+
+def test_a_value_outside_what_is_possible_is_refused():
+    about = Indicator.model_validate(MEASURED["poverty_share"])
+    for value, bound in ((101.0, "maximum_value 100"), (-1.0, "minimum_value 0")):
+        raw = pd.Series([50.0, value], index=["a", "b"])
+        with pytest.raises(InputError, match=f"poverty_share: {value:g} lies outside its {bound}"):
+            indicators.describe("toy", "poverty_share", raw, about, "source")
+
+
+def test_a_city_without_indicators_has_a_table_without_rows(tmp_path, monkeypatch, capsys):
+    table = run_on(tmp_path, monkeypatch, lots(), measured={})
+    assert (len(table), list(table.columns)) == (0, list(indicators.INDICATORS.columns))
+    assert (table["value"].dtype, table["headline"].dtype) == (float, bool)
+    assert "the city has none" in capsys.readouterr().out
+
+
 def test_the_order_of_the_lots_changes_no_bit(table, tmp_path, monkeypatch):
     shuffled = lots().sample(frac=1, random_state=1)
     again = run_on(tmp_path / "again", monkeypatch, shuffled)

@@ -213,4 +213,5 @@ def test_every_method_that_there_is_has_a_score(root: Path, having: frozenset[st
 def test_every_region_is_predicted(root: Path) -> None:
     table = pd.read_parquet(root / "results/synth/predictions.parquet")
     assert len(table) == CELLS * 5 * len(SPLITS)
+    assert set(table["made_by"]) == {"out of fold"}
     assert np.isfinite(table[["observed", "prediction"]]).all(axis=None)

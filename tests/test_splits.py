@@ -9,12 +9,11 @@ from judged_city import MLP
 from musecl.evaluation.prediction import draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import (
-    SPLITS,
     Fold,
     draw_folds,
     paper_fold,
-    possible_splits,
     unit_folds,
+    units_of,
 )
 from musecl.step.errors import InputError
 
@@ -97,10 +96,21 @@ def test_fewer_units_than_folds_give_a_fold_each():
     assert sorted(len(fold.test) for fold in drawn) == [2, 2, 3]
 
 
-@pytest.mark.parametrize(("split", "parents"), [("random", [1]), ("spatial", [1, 1, 1, 2, 2, 2])])
-def test_too_few_to_divide_is_refused(split, parents):
-    with pytest.raises(InputError, match=r"to divide into folds; leave the split out"):
+@pytest.mark.parametrize(
+    ("split", "parents", "message"),
+    [
+        ("random", [1, 2, 3, 4], r"4 regions have a value, fewer than evaluate\.folds \(5\)"),
+        ("spatial", [1, 1, 1, 2, 2, 2], "its regions lie in 2 of the units .* takes 3 or more"),
+    ],
+)
+def test_too_few_to_divide_is_refused(split, parents, message):
+    with pytest.raises(InputError, match=message):
         drawn_by(split, parents, 5, 0)
+
+
+def test_a_training_fold_of_one_larger_cell_is_refused():
+    with pytest.raises(InputError, match="a training fold is a single region or larger cell"):
+        drawn_by("spatial", [1, 1, 1, 2, 3], 2, 0)
 
 
 def test_the_inner_fold_predicts_the_validation_part_and_never_sees_the_test():
@@ -116,14 +126,12 @@ def test_an_inner_fold_of_a_single_larger_cell_still_has_parts():
     assert sorted(set(fold.inner.parts)) == [0, 1]
 
 
-def test_splits_that_a_city_lacks_are_left_out_with_a_line(capsys):
-    regions = pd.DataFrame(
-        {"parent": list("aabbccdd"), "wide_parent": ["x"] * 8, "district": [None] * 8}
-    )
-    assert possible_splits(regions, list(SPLITS)) == ["random", "spatial", "paper"]
-    said = capsys.readouterr().out
-    assert "split spatial_wide: left out, the city has 1" in said
-    assert "split district: left out, the city has 0" in said
+def test_a_region_in_no_district_is_refused_where_districts_are_held_out():
+    regions = pd.DataFrame({"parent": list("aabb"), "district": ["x", None, None, "y"]})
+    assert units_of(regions, "spatial").tolist() == list("aabb")
+    assert units_of(regions, "random") is None
+    with pytest.raises(InputError, match="2 of its 4 regions lie in no district"):
+        units_of(regions, "district")
 
 
 def test_the_papers_split_is_60_20_20_and_the_same_each_time():
@@ -162,11 +170,5 @@ def test_parts_of_the_papers_training_fold_are_each_a_fifth_of_the_regions():
 
 def test_too_few_regions_for_the_papers_split_are_refused():
     assert len(paper_fold(6).fitting) == 3
-    with pytest.raises(InputError, match="5 regions for the split `paper`"):
+    with pytest.raises(InputError, match="5 regions have a value, and the split takes 6 or more"):
         paper_fold(5)
-
-
-def test_a_city_with_none_of_the_splits_is_refused():
-    regions = pd.DataFrame({"district": [None] * 4})
-    with pytest.raises(InputError, match=r"none of evaluate\.splits"):
-        possible_splits(regions, ["district"])

@@ -6,6 +6,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow.parquet
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -50,6 +51,49 @@ def test_a_table_comes_back_in_the_order_of_its_schema_and_without_index(tmp_pat
     assert found["region_id"].tolist() == ["b", "a", "c"]
     assert found["share"].fillna(-1).tolist() == [0.5, -1, 1.0]
     pd.testing.assert_frame_equal(TABLE, before)
+
+
+def test_a_field_of_parquet_says_what_it_is_and_its_unit(tmp_path) -> None:
+    described = pa.DataFrameSchema(
+        {
+            "region_id": key_column(),
+            "count": pa.Column(
+                int, description="people who live there", metadata={"unit": "people"}
+            ),
+            "share": pa.Column(float, nullable=True),
+        }
+    )
+    write_table(TABLE, described, tmp_path / "t.parquet")
+    schema = pyarrow.parquet.read_schema(tmp_path / "t.parquet")
+    expected = {b"description": b"people who live there", b"unit": b"people"}
+    assert schema.field("count").metadata == expected
+    assert schema.field("region_id").metadata == {b"description": b"the region"}
+    assert not schema.field("share").metadata
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / "t.parquet"),
+        TABLE[["region_id", "count", "share"]].reset_index(drop=True),
+    )
+
+
+def test_a_described_geometry_stays_a_geometry(tmp_path) -> None:
+    outline = pa.Column("geometry", description="outline")
+    areas = pa.DataFrameSchema({"region_id": key_column(), "geometry": outline})
+    points = shapely.points([[4.36, 52.0], [4.37, 52.1]])
+    frame = gpd.GeoDataFrame({"region_id": ["a", "b"]}, geometry=points, crs=4326)
+    write_table(frame, areas, tmp_path / "t.parquet")
+    found = read_geotable(tmp_path / "t.parquet")
+    assert found.crs == 4326 and found.geometry.tolist() == list(points)
+    field = pyarrow.parquet.read_schema(tmp_path / "t.parquet").field("geometry")
+    assert field.metadata[b"description"] == b"outline"
+
+
+def test_vectors_say_what_they_are(tmp_path) -> None:
+    keys = pd.DataFrame({"region_id": ["a", "b"]})
+    about = {"embedding": "what predicts"}
+    write_vectors(tmp_path / "v.parquet", keys, about=about, embedding=np.ones((2, 3)))
+    schema = pyarrow.parquet.read_schema(tmp_path / "v.parquet")
+    assert schema.field("embedding").metadata == {b"description": b"what predicts"}
+    assert read_vectors(tmp_path / "v.parquet", "embedding")[1].tolist() == [[1.0] * 3] * 2
 
 
 def test_the_same_table_is_the_same_bytes(tmp_path) -> None:

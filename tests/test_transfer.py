@@ -1,12 +1,16 @@
 """Transfer between two small cities; what the encoders see is made by hand."""
 
+import sys
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 
 from judged_city import EVALUATE, FUSE
+from musecl.evaluation.transfer import PREDICTIONS, SCORES, labels_of_both
 from musecl.fusion.representation import Views
+from musecl.imagery.images import write_view
 from musecl.stages import transfer
 from musecl.step.errors import InputError
 from musecl.step.job import Job, run_job
@@ -14,11 +18,16 @@ from musecl.step.pipeline import Declaration
 from test_evaluate import build_regions
 
 CITIES = ("east", "west")
+UNIT = "people per km2"
+IMAGES = ["west/remote_view", "west/street_view"]
 INPUTS = [f"{city}/{table}.parquet" for city in CITIES for table in ("regions", "indicators")]
 
 
-def lay(root, labels_of_west):
-    """Two cities that follow one law; `west` differs in its labels where the caller asks."""
+def lay(root, labels_of_west, unit_of_west):
+    """Two cities that follow one law; `west` differs in its labels where the caller asks.
+
+    None for the labels leaves it without any.
+    """
     generator = np.random.default_rng(1)
     regions = build_regions()
     law = generator.normal(size=(3, 12))
@@ -34,9 +43,20 @@ def lay(root, labels_of_west):
         gpd.GeoDataFrame(here, crs=regions.crs).to_parquet(folder / "regions.parquet")
         hidden[city] = generator.normal(size=(len(here), 3))
         keys[city] = here[["region_id"]]
-        values = hidden[city][:, 0] if city == "east" else labels_of_west(hidden[city][:, 0])
-        table = pd.DataFrame({"region_id": here["region_id"], "indicator": "density"})
-        table.assign(value=values).to_parquet(folder / "indicators.parquet")
+        values = hidden[city][:, 0]
+        if city == "west" and labels_of_west is not None:
+            values = labels_of_west(values)
+        table = pd.DataFrame({"region_id": here["region_id"], "indicator": "density"}).assign(
+            value=values + 3,
+            unit=UNIT if city == "east" else unit_of_west,
+            transform="ln(1+x)",
+            minimum_value=0.0,
+            maximum_value=np.nan,
+        )
+        known = table.iloc[:0] if city == "west" and labels_of_west is None else table
+        known.to_parquet(folder / "indicators.parquet")
+        for view, imagery in zip(transfer.VIEWS, ("photographic", None), strict=True):
+            write_view(folder / view, None, imagery)
     (root / "results/east-to-west").mkdir(parents=True)
     ids = keys["east"]["region_id"].to_numpy()
     pairs = pd.DataFrame({"anchor": ids, "positive": np.roll(ids, 1)})
@@ -52,15 +72,17 @@ def lay(root, labels_of_west):
     return dict.fromkeys([*names, "text"], part), dict.fromkeys(transfer.VIEWS, views)
 
 
-def run(root, monkeypatch, labels_of_west=lambda values: values):
-    seen = lay(root, labels_of_west)
+def run(root, monkeypatch, labels_of_west=lambda values: values, unit_of_west=UNIT):
+    seen = lay(root, labels_of_west, unit_of_west)
     monkeypatch.setattr(transfer, "read_both", lambda job, source, target: seen)
     declared = Declaration(
         stage="transfer",
         city="east-to-west",
         command="",
-        inputs=tuple(f"data/{name}" for name in [*INPUTS, "east/remote_view_pairs.parquet"]),
-        outputs=("results/east-to-west/r2.csv",),
+        inputs=tuple(
+            f"data/{name}" for name in [*INPUTS, *IMAGES, "east/remote_view_pairs.parquet"]
+        ),
+        outputs=tuple(f"results/east-to-west/{name}" for name in ("r2.csv", "predictions.parquet")),
         parameters=("seed", "fuse", "evaluate"),
     )
     params = f"seed: 1\nfuse: {FUSE}\nevaluate: {EVALUATE}\n"
@@ -69,13 +91,54 @@ def run(root, monkeypatch, labels_of_west=lambda values: values):
     return pd.read_csv(root / "results/east-to-west/r2.csv").set_index("method")
 
 
+def predictions(root):
+    return pd.read_parquet(root / "results/east-to-west/predictions.parquet")
+
+
 def test_one_law_carries_over(tmp_path, monkeypatch):
     table = run(tmp_path, monkeypatch)
-    assert set(zip(table["from"], table["to"], strict=True)) == {("east", "west")}
+    assert set(zip(table["source"], table["target"], strict=True)) == {("east", "west")}
+    assert set(table["imagery"]) == {"photographic"}
     assert table.loc["mean", "r2"] <= 0
     for method in ("remote_view_pretrained", "text", "concat", "musecl"):
         assert table.loc[method, "r2"] > 0.9
-    assert (table["n_from"] == 84).all() and (table["n_to"] == 84).all()
+    assert (table["n_source"] == 84).all() and (table["n_target"] == 84).all()
+
+
+def test_every_region_is_predicted_in_the_unit_of_the_source(tmp_path, monkeypatch):
+    run(tmp_path, monkeypatch)
+    table = predictions(tmp_path)
+    assert list(table.columns) == list(PREDICTIONS.columns)
+    assert len(table) == 84 and table["region_id"].str.startswith("west").all()
+    assert set(table["made_by"]) == {"labels of east"} and set(table["unit"]) == {UNIT}
+    assert (table["prediction"] >= table["lower_90"]).all()
+    assert (table["prediction"] <= table["upper_90"]).all()
+    assert table["observed"].between(table["lower_90"], table["upper_90"]).mean() > 0.8
+    assert table["observed"].median() == pytest.approx(np.expm1(3), rel=0.5)
+    logarithms = np.log1p(table[["observed", "prediction"]])
+    assert logarithms.corr().iloc[0, 1] > 0.95
+
+
+def test_labels_in_another_unit_are_not_set_beside(tmp_path, monkeypatch):
+    table = run(tmp_path, monkeypatch, unit_of_west="people per square mile")
+    assert len(table) > 0
+    assert predictions(tmp_path)["observed"].isna().all()
+
+
+def test_a_city_without_a_label_is_predicted_and_not_judged(tmp_path, monkeypatch, capsys):
+    run(tmp_path / "with", monkeypatch)
+    table = run(tmp_path / "without", monkeypatch, labels_of_west=None)
+    assert len(table) == 0
+    assert set(table.reset_index().columns) == set(SCORES.columns)
+    assert "density is predicted and not judged" in capsys.readouterr().out
+    known, unknown = predictions(tmp_path / "with"), predictions(tmp_path / "without")
+    assert unknown["observed"].isna().all()
+    pd.testing.assert_frame_equal(unknown.drop(columns="observed"), known.drop(columns="observed"))
+
+
+def test_labels_that_do_not_differ_judge_nothing(tmp_path, monkeypatch):
+    assert run(tmp_path, monkeypatch, lambda values: 0 * values).empty
+    assert len(predictions(tmp_path)) == 84
 
 
 def test_labels_of_the_other_city_are_not_read(tmp_path, monkeypatch):
@@ -85,13 +148,23 @@ def test_labels_of_the_other_city_are_not_read(tmp_path, monkeypatch):
     np.testing.assert_allclose(turned.drop("mean"), -plain, atol=2e-6)
 
 
-def test_cities_that_overlap_or_share_no_indicator_are_refused():
+def test_cities_that_overlap_are_refused():
     here = pd.DataFrame({"region_id": ["a", "b"]}), np.zeros((2, 1), np.float32)
     there = pd.DataFrame({"region_id": ["b", "c"]}), np.zeros((2, 1), np.float32)
     with pytest.raises(InputError, match="share 1 regions, first 'b'"):
         transfer.join(here, there)
-    one, other = (
-        pd.DataFrame({"region_id": ["a"], "indicator": [name], "value": [1.0]}) for name in "xy"
-    )
-    with pytest.raises(InputError, match="no indicator in common"):
-        list(transfer.shared_labels(one, other, pd.Series(["a"])))
+
+
+def test_a_city_without_a_label_teaches_nothing():
+    nothing = pd.DataFrame({"region_id": [], "indicator": [], "value": []})
+    with pytest.raises(InputError, match="the city to train on has no indicator"):
+        list(labels_of_both(nothing, nothing, pd.Series(["a"])))
+
+
+def test_labels_of_one_value_teach_nothing(tmp_path, monkeypatch):
+    seen = lay(tmp_path, lambda values: values, UNIT)
+    path = tmp_path / "data/east/indicators.parquet"
+    pd.read_parquet(path).assign(value=1.0).to_parquet(path)
+    monkeypatch.setattr(sys.modules[__name__], "lay", lambda *given: seen)
+    with pytest.raises(InputError, match="density: 84 labels of 1 values are too little"):
+        run(tmp_path, monkeypatch)

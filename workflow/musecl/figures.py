@@ -33,7 +33,7 @@ def plot_r2(table: pd.DataFrame, city: str, path: Path) -> None:
     Parameters
     ----------
     table : DataFrame
-        As in r2.csv; its order of indicators and methods is kept.
+        As in r2.csv; its order of indicators and methods is kept. Without rows the figure says so.
     city : str
         For the title.
     path : Path
@@ -41,8 +41,8 @@ def plot_r2(table: pd.DataFrame, city: str, path: Path) -> None:
     """
     indicators = list(dict.fromkeys(table["indicator"]))
     methods = list(dict.fromkeys(table["method"]))
-    columns = min(COLUMNS, len(indicators))
-    rows = -(-len(indicators) // columns)
+    columns = max(1, min(COLUMNS, len(indicators)))
+    rows = max(1, -(-len(indicators) // columns))
     figure, axes = plt.subplots(
         rows,
         columns,
@@ -57,11 +57,11 @@ def plot_r2(table: pd.DataFrame, city: str, path: Path) -> None:
     for axis in axes.flat[len(indicators) :]:
         axis.set_visible(False)
     imagery = "rendered sample imagery" if (table["imagery"] == "rendered").any() else "photographs"
-    figure.suptitle(
+    title = (
         f"{city}: R2 out of fold, from {imagery}\n"
-        "filled: ridge or the only predictor; hollow: MLP; whiskers: sd over seeds",
-        fontsize=11,
+        "filled: ridge or the only predictor; hollow: MLP; whiskers: sd over seeds"
     )
+    figure.suptitle(title if indicators else f"{city}: no indicator to judge", fontsize=11)
     # Not every panel has every kind of mark.
     labelled = [axis.get_legend_handles_labels() for axis in axes.flat]
     marks = {label: mark for panel in labelled for mark, label in zip(*panel, strict=True)}

@@ -20,9 +20,16 @@ rule predict:
         intervals_csv=report(
             "results/{city}/intervals.csv", caption="../report/intervals.rst", category="{city}"
         ),
+        totals_csv=report(
+            "results/{city}/totals.csv", caption="../report/totals.rst", category="{city}"
+        ),
         districts_csv=report(
             "results/{city}/districts.csv", caption="../report/districts.rst", category="{city}"
         ),
+        map_gpkg=report(
+            "results/{city}/map.gpkg", caption="../report/map_gpkg.rst", category="{city}"
+        ),
+        map_parquet="results/{city}/map.parquet",
     log:
         "logs/{city}/predict.log",
     benchmark:
@@ -59,6 +66,9 @@ rule evaluate:
         r2_png=report("results/{city}/r2.png", caption="../report/r2_png.rst", category="{city}"),
         coverage_csv=report(
             "results/{city}/coverage.csv", caption="../report/coverage.rst", category="{city}"
+        ),
+        left_out_csv=report(
+            "results/{city}/left_out.csv", caption="../report/left_out.rst", category="{city}"
         ),
         metrics_json=report(
             "results/{city}/metrics.json", caption="../report/metrics.rst", category="{city}"

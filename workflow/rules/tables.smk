@@ -246,6 +246,8 @@ rule transfer:
                 source_text_embeddings="data/{source}/text_embeddings.parquet",
                 target_regions="data/{target}/regions.parquet",
                 target_indicators="data/{target}/indicators.parquet",
+                target_remote_view="data/{target}/remote_view",
+                target_street_view="data/{target}/street_view",
                 target_remote_view_features="data/{target}/remote_view_features",
                 target_street_view_features="data/{target}/street_view_features",
                 target_text_embeddings="data/{target}/text_embeddings.parquet",
@@ -259,6 +261,7 @@ rule transfer:
             caption="../report/transfer.rst",
             category="{source}-to-{target}",
         ),
+        predictions="results/{source}-to-{target}/predictions.parquet",
     log:
         "logs/{source}-to-{target}/transfer.log",
     benchmark:

@@ -27,6 +27,7 @@ EPOCH = r"^\d{9,10}$"
 ZONED = r"(Z|[+-]\d{2}:?\d{2})$"
 # Values whose largest is so many times the median are skewed, and better told by their logarithm.
 SKEWED = 10.0
+PERCENT, HUNDRED = {"percent", "percentage", "pct"}, 100
 
 
 def guess_boundary(path: Path) -> tuple[Entry, gpd.GeoDataFrame | None]:
@@ -144,15 +145,36 @@ def _described(entry: Entry, seen: Seen, value: str | None) -> Entry:
     skewed = counted or (
         len(known) > 0 and known.min() >= 0 and known.max() > SKEWED * np.median(known)
     )
-    return described(entry, "ln(1+x)" if skewed else "identity")
+    named = bool(words_of(value or "") & PERCENT)
+    percent = named and len(known) > 0 and 0 <= known.min() <= known.max() <= HUNDRED
+    bounds = (0 if skewed or percent else None, HUNDRED if percent else None)
+    unit = "percent" if percent else "unknown"
+    return described(entry, "ln(1+x)" if skewed else "identity", unit, bounds)
 
 
-def described(entry: Entry, transform: str) -> Entry:
-    """Add to an indicator's provider what params.yaml says of every indicator."""
+def described(
+    entry: Entry,
+    transform: str,
+    unit: str = "unknown",
+    bounds: tuple[int | None, int | None] = (None, None),
+) -> Entry:
+    """Add to an indicator's provider what params.yaml says of every indicator.
+
+    Parameters
+    ----------
+    entry : Entry
+        The provider, and its settings.
+    transform, unit : str
+        As params.yaml has them.
+    bounds : pair of int or None
+        What is possible, in the unit.
+    """
     about = {
-        "unit": "unknown",
+        "unit": unit,
         "year": 0,
         "transform": transform,
+        "minimum_value": bounds[0],
+        "maximum_value": bounds[1],
         "headline": True,
         "shares_source_with": [],
     }
@@ -160,6 +182,8 @@ def described(entry: Entry, transform: str) -> Entry:
         "unit": "fill in, such as people per km2",
         "year": "fill in; 0 where none is known",
         "transform": "ln(1+x) for what is never below 0 and skewed, else identity",
+        "minimum_value": "what no value can be below, in the unit, such as 0; or null",
+        "maximum_value": "what no value can be above, such as 100 of percent; or null",
         "headline": "whether it counts in the mean that is told first",
         "shares_source_with": "of places, mobility, remote_view, street_view, text, pairs",
     }

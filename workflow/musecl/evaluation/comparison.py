@@ -7,6 +7,7 @@ reference; the difference of every other to it comes with a paired interval.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,26 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from musecl.evaluation.bootstrap import DRAWS, draw_weights, paired_difference, resampled_r2
+from musecl.evaluation.judgeable import Judgeable
 from musecl.evaluation.labels import Group
-from musecl.evaluation.prediction import Answers, Trial, draw_trials
+from musecl.evaluation.prediction import Answers, Trial
 from musecl.evaluation.scoring import scored_rows, summarise
-from musecl.evaluation.settings import EvaluateSettings
-from musecl.evaluation.splits import possible_splits, units_of
+from musecl.evaluation.splits import SPLITS
 from musecl.step.tables import write_csv
 
 Array = NDArray[np.float64]
 DRAW_CELLS = 41
+# Columns of every comparison; three for each indicator follow: `NAME R2`, `NAME sd`, `NAME RMSE`.
+COMPARED = {
+    "split": "how regions are held out",
+    "method": "what is predicted from",
+    "r2_headline": "mean R2 over the headline indicators that the split judges",
+    "r2_mean": "mean R2 over all indicators that it judges",
+    "reference_ahead": "headline of the reference less that of the method",
+    "ahead_low": "lower bound of the 95% interval of that difference",
+    "ahead_high": "upper bound of the 95% interval of that difference",
+    "n_seeds": "repetitions, each with other folds",
+}
 # From a group of indicators and the trials of a split to the answers of every method.
 Predict = Callable[[Group, list[Trial]], Iterable[Answers]]
 
@@ -52,39 +64,33 @@ class Judged:
 
 def judge(
     predict: Predict,
-    groups: list[Group],
+    tasks: list[Judgeable],
     headline: set[str],
     regions: pd.DataFrame,
-    settings: EvaluateSettings,
     seed: int,
     description: str,
 ) -> Iterator[Judged]:
-    """Let every method predict every indicator on every split that the city has.
+    """Let every method predict every indicator on every split that can judge it.
 
     Parameters
     ----------
     predict : callable
         Yields the answers of each method, in the same order whenever it is called.
-    groups : list of Group
-        The indicators.
+    tasks : list of Judgeable
+        The indicators, split by split.
     headline : set of str
         Indicators whose mean R2 is compared.
     regions : DataFrame
         N regions, sorted.
-    settings : EvaluateSettings
-        Splits, folds and seeds.
     seed : int
-        Of every draw.
+        Of the cells that are drawn.
     description : str
         What the progress bar says.
     """
-    splits = possible_splits(regions, settings.splits)
-    with tqdm(total=len(splits) * len(groups), desc=description, mininterval=5) as progress:
-        for split in splits:
+    with tqdm(total=len(tasks), desc=description, mininterval=5) as progress:
+        for split, of_split in groupby(tasks, key=lambda task: task.split):
             answers: dict[str, list[tuple[Group, Array]]] = {}
-            for group in groups:
-                units = units_of(regions.iloc[group.rows], split)
-                trials = draw_trials(split, units, len(group.rows), settings, seed)
+            for _, group, trials in of_split:
                 for answer in predict(group, trials):
                     answers.setdefault(answer.method, []).append((group, answer.predictions))
                 progress.update()
@@ -111,8 +117,7 @@ def tested_regions(
 
 def cells_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_]:
     """Name the larger cell of each region: what a split holds out together, or its `parent`."""
-    units = units_of(regions, split)
-    return regions["parent"].to_numpy(dtype=str) if units is None else units
+    return regions[SPLITS[split] or "parent"].to_numpy(dtype=str)
 
 
 def score(parts: list[tuple[Group, Array]]) -> pd.DataFrame:
@@ -127,7 +132,10 @@ def score(parts: list[tuple[Group, Array]]) -> pd.DataFrame:
 
 
 def resample(parts: list[tuple[Group, Array]], headline: set[str], weights: Array) -> Array:
-    """Mean R2 over the headline in each resample; weights (B, N) over all regions."""
+    """Mean R2 over the headline in each resample; weights (B, N) over all regions.
+
+    NaN where no indicator of the headline is judged on the split.
+    """
     regions = weights.shape[1]
     observed, predicted = [], []
     for group, answers in parts:
@@ -138,6 +146,8 @@ def resample(parts: list[tuple[Group, Array]], headline: set[str], weights: Arra
         wide[:, group.rows] = answers[:, :, chosen]
         observed.append(labels)
         predicted.append(wide)
+    if not any(labels.shape[1] for labels in observed):
+        return np.full(len(weights), np.nan)
     return resampled_r2(np.hstack(observed), np.concatenate(predicted, axis=2), weights)
 
 
@@ -158,7 +168,8 @@ def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.Data
     DataFrame
         `split`, `method`, `r2_headline`, `r2_mean` (over all indicators); `reference_ahead` is the
         headline of the reference less that of the method, with the bounds of its 95% interval; then
-        for each indicator its R2, the standard deviation over seeds and the RMSE; `n_seeds`.
+        for each indicator its R2, the standard deviation over seeds and the RMSE; `n_seeds`. An
+        indicator that is left out of a split is empty there, and in no mean of it.
     """
     by_split = {one.split: one for one in judged if one.method == reference}
     rows = []
@@ -168,7 +179,7 @@ def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.Data
         row: dict[str, str | float] = {
             "split": one.split,
             "method": one.method,
-            "r2_headline": scores.loc[sorted(headline), "r2_mean"].mean(),
+            "r2_headline": scores.loc[scores.index.isin(headline), "r2_mean"].mean(),
             "r2_mean": scores["r2_mean"].mean(),
             "reference_ahead": ahead.mean,
             "ahead_low": ahead.low,
@@ -182,7 +193,7 @@ def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.Data
                 f"{name} RMSE": values["rmse_mean"],
             }
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else list(COMPARED))
 
 
 def write_comparison(table: pd.DataFrame, city: str, path: Path) -> None:

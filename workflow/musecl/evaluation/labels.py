@@ -1,5 +1,6 @@
 """Indicators laid out for fitting: those that are known in the same regions beside each other."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from musecl.evaluation.backtransform import Scale
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_geotable, read_table, require_same_regions
@@ -32,6 +34,11 @@ class Group:
     names: list[str]
     labels: NDArray[np.float64]
 
+    def only(self, names: Collection[str]) -> "Group":
+        """Keep some of the indicators; all regions stay."""
+        kept = [column for column, name in enumerate(self.names) if name in names]
+        return Group(self.rows, [self.names[column] for column in kept], self.labels[:, kept])
+
 
 class Labelled(NamedTuple):
     """What is to be predicted of a city.
@@ -46,12 +53,19 @@ class Labelled(NamedTuple):
         The indicators whose mean R2 is told first.
     shares_source_with : dict of str
         By indicator, the inputs that come from the same source.
+    scales : dict of Scale
+        By indicator, in the order of params.yaml: what its values mean.
+    values : DataFrame
+        What is fitted, a row per region in the order of `regions` and a column per indicator; NaN
+        where there is no label.
     """
 
     regions: gpd.GeoDataFrame
     groups: list[Group]
     headline: set[str]
     shares_source_with: dict[str, str]
+    scales: dict[str, Scale]
+    values: pd.DataFrame
 
 
 def read_labelled(job: Job) -> Labelled:
@@ -64,20 +78,30 @@ def read_labelled(job: Job) -> Labelled:
     """
     regions = read_geotable(job.input("regions.parquet")).sort_values(KEY, ignore_index=True)
     indicators = read_table(job.input("indicators.parquet"))
+    if indicators.empty:
+        print("indicators.parquet: the city has no indicator; nothing can be judged", flush=True)
     about = indicators.drop_duplicates("indicator").set_index("indicator")
+    values = widen(regions[KEY], indicators)
     return Labelled(
         regions,
-        group_indicators(regions[KEY], indicators),
-        set(about.index[about["headline"]]),
+        group_indicators(values),
+        set(about.index[about["headline"].astype(bool)]),
         dict(zip(about.index, about["shares_source_with"], strict=True)),
+        scales_of(about),
+        values,
     )
 
 
-def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group]:
-    """Group indicators by the regions that have a value, so that a fold is decomposed once.
+def scales_of(about: pd.DataFrame) -> dict[str, Scale]:
+    """Read what the values of each indicator mean off a table indexed by indicator."""
+    lowest = about["minimum_value"].astype(float).fillna(-np.inf)
+    highest = about["maximum_value"].astype(float).fillna(np.inf)
+    columns = (about["unit"], about["transform"], lowest, highest)
+    return {str(name): Scale(*row) for name, *row in zip(about.index, *columns, strict=True)}
 
-    Those known in the same regions but for 1% share a group, of the regions that know them all: one
-    region more or less would cost a decomposition, and tell nothing.
+
+def widen(regions: pd.Series, indicators: pd.DataFrame) -> pd.DataFrame:
+    """Lay out the values of `indicators.parquet` by region, a column per indicator.
 
     Parameters
     ----------
@@ -86,19 +110,35 @@ def group_indicators(regions: pd.Series, indicators: pd.DataFrame) -> list[Group
     indicators : DataFrame
         `indicators.parquet`.
 
+    Returns
+    -------
+    DataFrame
+        N rows indexed by the region; NaN where an indicator has no value.
+
     Raises
     ------
     InputError
-        A region is unknown or has two values of an indicator, or an indicator is constant.
+        A region is unknown or has two values of an indicator.
     """
     require_same_regions(regions, indicators[KEY], "indicators.parquet")
     if indicators.duplicated([KEY, "indicator"]).any():
         raise InputError("indicators.parquet: two values of one indicator in a region")
-    wide = indicators.pivot(index=KEY, columns="indicator", values="value").reindex(regions)
+    return indicators.pivot(index=KEY, columns="indicator", values="value").reindex(regions)
+
+
+def group_indicators(wide: pd.DataFrame) -> list[Group]:
+    """Group indicators by the regions that have a value, so that a fold is decomposed once.
+
+    Those known in the same regions but for 1% share a group, of the regions that know them all: one
+    region more or less would cost a decomposition, and tell nothing. A constant one stands alone.
+
+    Parameters
+    ----------
+    wide : DataFrame
+        As `widen` lays it out.
+    """
     together: list[tuple[NDArray[np.bool_], list[str], int]] = []
     for name in sorted(wide.columns):
-        if wide[name].nunique() < 2:
-            raise InputError(f"indicators.parquet: {name!r} has one value only; nothing to predict")
         known = wide[name].notna().to_numpy()
         for place, (others, names, largest) in enumerate(together):
             both, most = known & others, max(largest, int(known.sum()))

@@ -10,6 +10,7 @@ lock.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, product
 from typing import Any
 
@@ -27,7 +28,7 @@ from musecl.evaluation.ridge import (
     decompose,
     left_out_residuals,
 )
-from musecl.evaluation.selection import choose
+from musecl.evaluation.selection import Chosen, choose
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import SPLITS, Fold, draw_folds, paper_fold
 from musecl.step.errors import InputError
@@ -125,6 +126,12 @@ def state_of(trial: Trial) -> int:
     return int(np.random.default_rng([DRAW_FOREST, *trial.key]).integers(2**31))
 
 
+def choose_by_place(coordinates: Array, labels: Array, trial: Trial) -> Chosen:
+    """Predict from coordinates (N, 2) in metres: the nearest regions, or a forest."""
+    candidates = [*nearest(coordinates), *forest(coordinates, state_of(trial))]
+    return choose(candidates, labels, trial.fold)
+
+
 def predict_without_vectors(
     coordinates: Array, labels: Array, trials: list[Trial]
 ) -> Iterator[Answers]:
@@ -145,8 +152,7 @@ def predict_without_vectors(
         return np.broadcast_to(mean, (len(trial.fold.test), len(mean)))
 
     def by_place(trial: Trial) -> Array:
-        candidates = [*nearest(coordinates), *forest(coordinates, state_of(trial))]
-        return choose(candidates, labels, trial.fold).test
+        return choose_by_place(coordinates, labels, trial).test
 
     means = [by_mean(trial) for trial in trials]
     yield Answers("mean", "mean", collect(trials, means, labels.shape))
@@ -232,11 +238,15 @@ class RidgeFit:
         slopes = coefficients(self.decomposed, self.known, self.penalties)
         return np.asarray(self.known.mean(axis=0) + self.inputs[self.fold.test] @ slopes)
 
+    @cached_property
+    def residuals(self) -> Array:
+        """Label less prediction of each training row without its part, of the shape of `known`."""
+        return left_out_residuals(self.decomposed, self.known, self.fold.parts, self.penalties)
+
     @property
     def half_width(self) -> Array:
         """Of the 90% interval of each indicator, shape (T,); see `conformal`."""
-        parts = self.fold.parts
-        return half_width(left_out_residuals(self.decomposed, self.known, parts, self.penalties))
+        return half_width(self.residuals)
 
     def components(self, count: int) -> NDArray[np.float32]:
         """Principal components of all regions (N, count), fitted to the training fold.

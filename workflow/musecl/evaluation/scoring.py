@@ -5,9 +5,26 @@ together, so the method `mean`, which knows its training folds alone, scores sli
 """
 
 import numpy as np
+import pandera.pandas as pa
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+
+def score_columns() -> dict[str, pa.Column]:
+    """Describe the columns of `score_once` for the schema of a table."""
+    fitted = {"unit": "as fitted: ln(1+x), or the unit itself"}
+    return {
+        "r2": pa.Column(float, description="share of the variance that is explained, as fitted"),
+        "rmse": pa.Column(float, description="root mean squared error", metadata=fitted),
+        "mae": pa.Column(float, description="mean absolute error", metadata=fitted),
+        "correlation": pa.Column(
+            float,
+            pa.Check.in_range(-1, 1),
+            nullable=True,
+            description="Pearson's, of observed and predicted; null of a constant prediction",
+        ),
+    }
 
 
 def r2(observed: Array, predicted: Array) -> Array:

@@ -8,7 +8,6 @@ training fold, so that a penalty or an early stop is chosen for the kind of gap 
 `paper` is the one division of MuseCL's published code, see `paper_fold`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +27,7 @@ SPLITS = {
 }
 # Fewer rows leave one of the three parts of the paper's split empty.
 FEWEST_ROWS = 6
+# Of fewer units, or regions at random, a training fold could not be divided in turn.
 FEWEST_UNITS = 3
 
 
@@ -107,44 +107,20 @@ def parts_of(
 
 
 def units_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_] | None:
-    """Name the unit of each region that a split holds out whole; None for the random one."""
-    column = SPLITS[split]
-    return None if column is None else regions[column].to_numpy(dtype=str)
-
-
-def possible_splits(regions: pd.DataFrame, splits: Sequence[str]) -> list[str]:
-    """Keep the splits for which a city has units enough, and say which ones it has not.
-
-    Parameters
-    ----------
-    regions : DataFrame
-        The region table.
-    splits : sequence of str
-        Names from `SPLITS`.
-
-    Returns
-    -------
-    list of str
-        In the order given.
+    """Name the unit of each region that a split holds out whole; None for the random one.
 
     Raises
     ------
     InputError
-        The city has none of them.
+        A region lies in none.
     """
-    possible = []
-    for split in splits:
-        column = SPLITS[split]
-        known = len(regions) if column is None else regions[column].nunique()
-        if known >= FEWEST_UNITS and (column is None or regions[column].notna().all()):
-            possible.append(split)
-        else:
-            print(f"split {split}: left out, the city has {known} units of it")
-    if not possible:
-        raise InputError(
-            f"none of evaluate.splits ({', '.join(splits)}) suits this city; add `random`"
-        )
-    return possible
+    column = SPLITS[split]
+    if column is None:
+        return None
+    outside = int(regions[column].isna().sum())
+    if outside:
+        raise InputError(f"{outside} of its {len(regions)} regions lie in no {column}")
+    return regions[column].to_numpy(dtype=str)
 
 
 def paper_fold(rows: int) -> Fold:
@@ -167,10 +143,7 @@ def paper_fold(rows: int) -> Fold:
         There are fewer than six.
     """
     if rows < FEWEST_ROWS:
-        raise InputError(
-            f"{rows} regions for the split `paper`, which takes {FEWEST_ROWS} or more; leave it "
-            "out of evaluate.splits, or widen the extent of the city"
-        )
+        raise InputError(f"{rows} regions have a value, and the split takes {FEWEST_ROWS} or more")
     state = np.random.RandomState(1)
     order = np.arange(rows)
     rest, test = train_test_split(order, test_size=0.2, random_state=state)
@@ -203,28 +176,54 @@ def draw_folds(
     InputError
         There are too few regions, or units, to divide them and each training fold.
     """
+    if units is None and rows < max(folds, FEWEST_UNITS):
+        raise InputError(f"{rows} regions have a value, fewer than evaluate.folds ({folds}) takes")
+    if units is not None and len(np.unique(units)) < FEWEST_UNITS:
+        raise InputError(
+            f"its regions lie in {len(np.unique(units))} of the units that are held out whole, and "
+            f"the split takes {FEWEST_UNITS} or more"
+        )
     everything = np.arange(rows)
-    numbers = _number(units, everything, folds, generator)
+    numbers = draw_numbers(units, everything, folds, generator)
     drawn = []
     for fold in range(numbers.max() + 1):
         train = np.flatnonzero(numbers != fold)
-        parts = _number(units, train, folds, generator)
+        parts = draw_numbers(units, train, folds, generator)
         drawn.append(Fold(train, np.flatnonzero(numbers == fold), parts))
     return drawn
 
 
-def _number(
+def draw_numbers(
     units: NDArray[np.str_] | None,
     rows: NDArray[np.int64],
     folds: int,
     generator: np.random.Generator,
 ) -> NDArray[np.int64]:
+    """Draw the number of the fold, or of the part, that each of some rows belongs to.
+
+    Parameters
+    ----------
+    units : array of shape (N,), optional
+        What stays together; None draws at random.
+    rows : int array of shape (n,)
+        Rows to divide.
+    folds : int
+        How many; fewer where there are fewer rows or units.
+    generator : Generator
+        Draws the numbers.
+
+    Returns
+    -------
+    int array of shape (n,)
+
+    Raises
+    ------
+    InputError
+        There are fewer than two rows, or units.
+    """
     count = len(rows) if units is None else len(np.unique(units[rows]))
     if count < 2:
-        raise InputError(
-            f"{count} regions or larger cells to divide into folds; leave the split out of "
-            "evaluate.splits, or widen the extent of the city"
-        )
+        raise InputError("a training fold is a single region or larger cell; it cannot be divided")
     if units is None:
         return generator.permutation(count) % min(folds, count)
     return unit_folds(units[rows], min(folds, count), generator)

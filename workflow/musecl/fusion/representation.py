@@ -41,6 +41,16 @@ PART_SIZE = 128
 STEPS_PER_CHECKPOINT = 100
 
 
+#: What the columns of `embeddings.parquet` are; the metadata of the file says it.
+ABOUT = {
+    "region_id": "the region",
+    "fused": "output of the fusion, `fuse.embedding_size` numbers",
+    "embedding": "the representation that predicts: `fused` beside components of each modality and "
+    "a mark of each that is present (where `fuse.residual` is true), then the same of each ring of "
+    "neighbours (`fuse.rings`); components, to be scaled together and not each to variance 1",
+}
+
+
 class Part(NamedTuple):
     """Vectors of shape (M, D) and the M regions that they describe, sorted."""
 

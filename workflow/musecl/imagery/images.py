@@ -7,7 +7,7 @@ images are drawn from counted things, `counted.parquet` holds how many of them a
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from musecl.step.tables import KEY, write_table
 
 SHARD_ROWS = 4096
 ABOUT, COUNTED = "about.json", "counted.parquet"
+IMAGERY = ("none", "photographic", "photographic+rendered", "rendered")
 ROW_ORDER = [KEY, "view", "orientation"]
 
 INDEX_SCHEMA = pa.DataFrameSchema(
@@ -96,6 +97,12 @@ def imagery_of(folder: Path) -> str | None:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{folder / ABOUT}: not readable ({error}); build it again") from error
     return said
+
+
+def imagery_of_views(folders: Iterable[Path]) -> str:
+    """Say what the images of several folders are: one of `IMAGERY`; errors as of `imagery_of`."""
+    found = {imagery_of(folder) for folder in folders} - {None}
+    return "+".join(sorted(map(str, found))) or "none"
 
 
 def write_images(folder: Path, rows: pd.DataFrame) -> None:

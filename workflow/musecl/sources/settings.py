@@ -36,6 +36,16 @@ class Indicator(Section):
     shares_source_with: tuple[Input, ...] = Field(
         description="inputs that come from the same source as its values"
     )
+    minimum_value: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="in the unit: no value is below, so no prediction is; such as 0",
+    )
+    maximum_value: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="in the unit: no value is above, so no prediction is; 100 of a percentage",
+    )
     source: dict[str, Any] = Field(description="provider, and its settings")
 
     @model_validator(mode="before")
@@ -46,6 +56,13 @@ class Indicator(Section):
         keys = set(cls.model_fields) - {"source"}
         about = {key: value for key, value in given.items() if key in keys}
         return {"source": {key: given[key] for key in given if key not in about}, **about}
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> "Indicator":
+        lowest, highest = self.minimum_value, self.maximum_value
+        if lowest is not None and highest is not None and lowest >= highest:
+            raise ValueError("minimum_value must be below maximum_value")
+        return self
 
     @field_validator("source")
     @classmethod
@@ -92,7 +109,7 @@ class City(Section):
     remote_view: RemoteView | None = Field(description="imagery from above")
     street_view: StreetView | None = Field(description="imagery from the street")
     indicators: dict[str, Indicator] = Field(
-        min_length=1, description="what is to be predicted, by name"
+        description="what is to be predicted, by name; {} where no label is known"
     )
 
     @model_validator(mode="after")

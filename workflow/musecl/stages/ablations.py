@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from musecl.evaluation.comparison import judge, lay_out, write_comparison
+from musecl.evaluation.judgeable import judgeable
 from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.methods import Block, Method, align
 from musecl.evaluation.prediction import Answers, Trial, predict_from_vectors
@@ -42,7 +43,9 @@ def run(job: Job) -> None:
     settings = job.settings("evaluate", EvaluateSettings)
     seed = int(job.value("seed"))
     fuse = job.settings("fuse", FuseSettings)
-    regions, groups, headline, _ = read_labelled(job)
+    labelled = read_labelled(job)
+    regions, headline = labelled.regions, labelled.headline
+    tasks, _ = judgeable(regions, labelled.groups, settings, seed)
     inputs = read_inputs(job)
 
     def block(vectors: Vectors) -> Block:
@@ -71,7 +74,7 @@ def run(job: Job) -> None:
             ]
             return predict_from_vectors(here, group.labels, trials, None)
 
-        judged = list(judge(predict, groups, headline, regions, settings, seed, "ablations"))
+        judged = list(judge(predict, tasks, headline, regions, seed, "ablations"))
         table = lay_out(judged, headline, reference="musecl")
         write_comparison(table, job.city, job.output("ablations.csv"))
 

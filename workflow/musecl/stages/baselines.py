@@ -27,6 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from musecl.evaluation.comparison import judge, lay_out, write_comparison
+from musecl.evaluation.judgeable import judgeable
 from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.methods import Block, Method, align, read_blocks
 from musecl.evaluation.practice import forest, gaussian_process, nearest, place_counts, spatial_lag
@@ -86,7 +87,9 @@ def run(job: Job) -> None:
     """Write `baselines.csv`."""
     settings = job.settings("evaluate", EvaluateSettings)
     seed = int(job.value("seed"))
-    regions, groups, headline, _ = read_labelled(job)
+    labelled = read_labelled(job)
+    regions, headline = labelled.regions, labelled.headline
+    tasks, _ = judgeable(regions, labelled.groups, settings, seed)
     with job.scratch() as scratch:
         methods = read_methods(job, regions[KEY], scratch)
         coordinates = metric_coordinates(regions)
@@ -106,7 +109,7 @@ def run(job: Job) -> None:
                 trials,
             )
 
-        judged = list(judge(predict, groups, headline, regions, settings, seed, "baselines"))
+        judged = list(judge(predict, tasks, headline, regions, seed, "baselines"))
     table = lay_out(judged, headline, reference="musecl")
     write_comparison(table, job.city, job.output("baselines.csv"))
 

@@ -43,15 +43,27 @@ ROWS = {
 FOLDS = 5
 CEILINGS = pa.DataFrameSchema(
     {
-        "city": pa.Column(str),
-        "indicator": pa.Column(str),
-        "split": pa.Column(str),
-        "modality": pa.Column(str, pa.Check.isin(list(ROWS))),
-        "ceiling": pa.Column(float, pa.Check.in_range(0, 1)),
-        "ceiling_oracle": pa.Column(float),
-        "oracle_around": pa.Column(float, nullable=True),
-        "reached": pa.Column(float, nullable=True),
-        "share": pa.Column(float, nullable=True),
+        "city": pa.Column(str, description="the city, a generated one"),
+        "indicator": pa.Column(str, description="what is predicted"),
+        "split": pa.Column(str, description="how regions are held out"),
+        "modality": pa.Column(str, pa.Check.isin(list(ROWS)), description="what is seen"),
+        "ceiling": pa.Column(
+            float, pa.Check.in_range(0, 1), description="best R2 that is possible, in closed form"
+        ),
+        "ceiling_oracle": pa.Column(
+            float, description="R2 of a linear regression on what the modality truly sees"
+        ),
+        "oracle_around": pa.Column(
+            float, nullable=True, description="the same with what is around; of the row `all`"
+        ),
+        "reached": pa.Column(
+            float, nullable=True, description="R2 in r2.csv; null where no method predicts from it"
+        ),
+        "share": pa.Column(
+            float,
+            nullable=True,
+            description="reached over the ceiling, or over oracle_around where that is higher",
+        ),
     },
     strict=True,
     unique=["indicator", "split", "modality"],

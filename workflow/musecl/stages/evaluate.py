@@ -7,7 +7,7 @@ without a modality stays in (`methods` says how).
 """
 
 import json
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,20 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from musecl.evaluation.judgeable import LEFT_OUT, Judgeable, judgeable, tabulate_left_out
 from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.methods import VECTORS, Block, build_methods, read_blocks
 from musecl.evaluation.prediction import (
     Answers,
-    draw_trials,
     predict_from_vectors,
     predict_without_vectors,
 )
 from musecl.evaluation.scoring import scored_rows, summarise
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.evaluation.splits import SPLITS, possible_splits, units_of
+from musecl.evaluation.splits import SPLITS
 from musecl.figures import plot_r2
 from musecl.geography.geo import metric_coordinates
-from musecl.imagery.images import COUNTED, imagery_of
+from musecl.imagery.images import COUNTED, IMAGERY, imagery_of_views
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_by_region, write_csv
 
@@ -38,47 +38,87 @@ METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "m
 MEAN_IN_METRICS = "mean_predictor"
 # The perceptron takes most of a run's time; the other splits are judged by ridge.
 NETWORK_SPLITS = ("random", "spatial", "paper")
-IMAGERY = ("none", "photographic", "photographic+rendered", "rendered")
-
+FITTED = {"unit": "as fitted: ln(1+x), or the unit itself"}
 SCORES = pa.DataFrameSchema(
     {
-        "city": pa.Column(str),
-        "indicator": pa.Column(str),
-        "method": pa.Column(str, pa.Check.isin(METHODS)),
-        "predictor": pa.Column(str, pa.Check.isin(["mean", "nearest or forest", "ridge", "mlp"])),
-        "split": pa.Column(str, pa.Check.isin(list(SPLITS))),
+        "city": pa.Column(str, description="the city"),
+        "indicator": pa.Column(str, description="what is predicted"),
+        "method": pa.Column(str, pa.Check.isin(METHODS), description="what it is predicted from"),
+        "predictor": pa.Column(
+            str,
+            pa.Check.isin(["mean", "nearest or forest", "ridge", "mlp"]),
+            description="what is fitted; `mlp`: the perceptron of the paper",
+        ),
+        "split": pa.Column(
+            str, pa.Check.isin(list(SPLITS)), description="how regions are held out"
+        ),
         **{
-            name: pa.Column(float, pa.Check(np.isfinite, name="finite"))
-            for name in ("r2_mean", "r2_std", "rmse_mean", "rmse_std", "mae_mean")
+            name: pa.Column(
+                float,
+                pa.Check(np.isfinite, name="finite"),
+                description=text,
+                metadata=None if name.startswith("r2") else FITTED,
+            )
+            for name, text in {
+                "r2_mean": "R2 out of fold, mean over repetitions",
+                "r2_std": "its standard deviation over repetitions",
+                "rmse_mean": "root mean squared error, mean over repetitions",
+                "rmse_std": "its standard deviation over repetitions",
+                "mae_mean": "mean absolute error, mean over repetitions",
+            }.items()
         },
-        "n_regions": pa.Column(int),
-        "n_seeds": pa.Column(int),
-        "shares_source_with": pa.Column(str),
-        "imagery": pa.Column(str, pa.Check.isin(IMAGERY)),
+        "n_regions": pa.Column(
+            int, description="regions that are tested", metadata={"unit": "regions"}
+        ),
+        "n_seeds": pa.Column(
+            int, description="repetitions, each with other folds", metadata={"unit": "repetitions"}
+        ),
+        "shares_source_with": pa.Column(
+            str, description="inputs that come from the same source as the indicator"
+        ),
+        "imagery": pa.Column(str, pa.Check.isin(IMAGERY), description="what the images are"),
     },
     strict=True,
+    coerce=True,  # a table without rows has the same types
     unique=["indicator", "method", "predictor", "split"],
+)
+COVERAGE = pa.DataFrameSchema(
+    {
+        "city": pa.Column(str, description="the city"),
+        "modality": pa.Column(str, description="a view, the text, or the representation of all"),
+        "present": pa.Column(
+            int, description="regions that have a vector of it", metadata={"unit": "regions"}
+        ),
+        "missing": pa.Column(
+            int, description="regions that have none", metadata={"unit": "regions"}
+        ),
+    },
+    strict=True,
+    unique=["modality"],
 )
 
 
 def run(job: Job) -> None:
     """Evaluate one city."""
     settings = job.settings("evaluate", EvaluateSettings)
-    regions, groups, headline, shares_source_with = read_labelled(job)
+    seed = int(job.value("seed"))
+    labelled = read_labelled(job)
+    regions = labelled.regions
     blocks = read_blocks(job.input, regions[KEY])
     views = [job.input(f"{job.city}/{view}") for view in ("remote_view", "street_view")]
-    imagery = {imagery_of(view) for view in views} - {None}
     lots = read_counted(views[0] / COUNTED, regions[KEY])
+    tasks, left_out = judgeable(regions, labelled.groups, settings, seed)
 
-    scores = score(groups, regions, blocks, lots, settings, job.value("seed"))
-    scores["shares_source_with"] = scores["indicator"].map(shares_source_with)
-    scores["imagery"] = "+".join(sorted(map(str, imagery))) or "none"
-    scores.insert(0, "city", job.city)
+    scores = score(tasks, regions, blocks, lots, settings)
+    scores["shares_source_with"] = scores["indicator"].map(labelled.shares_source_with)
+    scores["imagery"] = imagery_of_views(views)
+    scores["city"] = job.city
     table = scores[list(SCORES.columns)]
     write_csv(table, job.output("r2.csv"), SCORES)
     plot_r2(table, job.city, job.output("r2.png"))
-    write_csv(coverage(job.city, blocks), job.output("coverage.csv"))
-    metrics = json.dumps(collect_metrics(table, headline), indent=2)
+    write_csv(tabulate_left_out(left_out), job.output("left_out.csv"), LEFT_OUT)
+    write_csv(coverage(job.city, blocks), job.output("coverage.csv"), COVERAGE)
+    metrics = json.dumps(collect_metrics(table, labelled.headline), indent=2)
     job.output("metrics.json").write_text(metrics + "\n", encoding="utf-8")
 
 
@@ -93,19 +133,18 @@ def read_counted(path: Path, regions: pd.Series) -> NDArray[np.int64] | None:
 
 
 def score(
-    groups: list[Group],
+    tasks: list[Judgeable],
     regions: pd.DataFrame,
     blocks: dict[str, Block],
     lots: NDArray[np.int64] | None,
     settings: EvaluateSettings,
-    seed: int,
 ) -> pd.DataFrame:
     """Score every method on every indicator and split, one row each, sorted.
 
     Parameters
     ----------
-    groups : list of Group
-        The indicators.
+    tasks : list of Judgeable
+        The indicators, by split.
     regions : GeoDataFrame
         N regions, sorted.
     blocks : dict of Block
@@ -113,31 +152,29 @@ def score(
     lots : int array of shape (N,), optional
         Lots per region.
     settings : EvaluateSettings
-        Splits, seeds, predictor.
-    seed : int
-        Of every draw.
+        Of the perceptron.
     """
     coordinates = metric_coordinates(regions)
-    splits = possible_splits(regions, settings.splits)
     perceptrons = settings.mlp.methods
-    steps = len(groups) * len(splits) * (2 + len(build_methods(blocks, lots, perceptrons)))
+    steps = len(tasks) * (2 + len(build_methods(blocks, lots, perceptrons)))
     rows: list[dict[str, Any]] = []
+    # The vectors of a group are made compact once, for all splits.
+    together = sorted(tasks, key=lambda task: task.group.rows.tolist())
     with tqdm(total=steps, desc="evaluate", mininterval=5) as progress:
-        for group in groups:
-            here = {name: block.take(group.rows).compact() for name, block in blocks.items()}
-            counts = None if lots is None else lots[group.rows]
-            methods = build_methods(here, counts, perceptrons)
-            for split in splits:
-                units = units_of(regions.iloc[group.rows], split)
-                trials = draw_trials(split, units, len(group.rows), settings, seed)
+        for _, same in groupby(together, key=lambda task: task.group.rows.tolist()):
+            of_group = list(same)
+            known = of_group[0].group.rows
+            here = {name: block.take(known).compact() for name, block in blocks.items()}
+            methods = build_methods(here, None if lots is None else lots[known], perceptrons)
+            for split, group, trials in of_group:
                 networks = settings.mlp if split in NETWORK_SPLITS else None
                 for answer in chain(
-                    predict_without_vectors(coordinates[group.rows], group.labels, trials),
+                    predict_without_vectors(coordinates[known], group.labels, trials),
                     predict_from_vectors(methods, group.labels, trials, networks),
                 ):
                     rows += [{**row, "split": split} for row in describe(group, answer)]
                     progress.update(answer.predictor != "mlp")
-    return sort_scores(pd.DataFrame(rows))
+    return sort_scores(pd.DataFrame(rows, columns=[*SCORES.columns]))
 
 
 def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:

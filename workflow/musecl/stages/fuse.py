@@ -10,7 +10,7 @@ indicator: the representation is transductive, as in the paper.
 import pandas as pd
 
 from musecl.fusion.inputs import read_inputs
-from musecl.fusion.representation import represent
+from musecl.fusion.representation import ABOUT, represent
 from musecl.fusion.settings import FuseSettings
 from musecl.step.job import Job
 from musecl.step.tables import write_csv, write_vectors
@@ -25,6 +25,7 @@ def run(job: Job) -> None:
         write_vectors(
             job.output("embeddings.parquet"),
             pd.DataFrame({"region_id": inputs.region_ids}),
+            about=ABOUT,
             fused=fused,
             embedding=embedding,
         )

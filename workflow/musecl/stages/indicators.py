@@ -16,20 +16,37 @@ from musecl.step.job import Job
 from musecl.step.tables import read_geotable, write_table
 
 LOGARITHM, IDENTITY = "ln(1+x)", "identity"
+AS_UNIT = {"unit": "that of the column `unit`"}
 INDICATORS = pa.DataFrameSchema(
     {
-        "city": pa.Column(str),
-        "region_id": pa.Column(str),
-        "indicator": pa.Column(str),
-        "value": pa.Column(float, pa.Check(np.isfinite, name="finite")),
-        "unit": pa.Column(str),
-        "year": pa.Column(int),
-        "source": pa.Column(str),
-        "transform": pa.Column(str, pa.Check.isin([LOGARITHM, IDENTITY])),
-        "shares_source_with": pa.Column(str),
-        "headline": pa.Column(bool),
+        "city": pa.Column(str, description="the city"),
+        "region_id": pa.Column(str, description="the region"),
+        "indicator": pa.Column(str, description="what is known of it"),
+        "value": pa.Column(
+            float,
+            pa.Check(np.isfinite, name="finite"),
+            description="what is fitted: the value, transformed as `transform` says",
+            metadata={"unit": "that of the column `unit`, transformed"},
+        ),
+        "unit": pa.Column(str, description="of a value before it is transformed"),
+        "year": pa.Column(int, description="that it tells of; 0 where none is known"),
+        "source": pa.Column(str, description="whom to name for it"),
+        "transform": pa.Column(
+            str, pa.Check.isin([LOGARITHM, IDENTITY]), description="what was made of the value"
+        ),
+        "minimum_value": pa.Column(
+            float, nullable=True, description="no value can be below; null: none", metadata=AS_UNIT
+        ),
+        "maximum_value": pa.Column(
+            float, nullable=True, description="no value can be above; null: none", metadata=AS_UNIT
+        ),
+        "shares_source_with": pa.Column(
+            str, description="inputs that come from the same source as the value"
+        ),
+        "headline": pa.Column(bool, description="whether it counts in the mean told first"),
     },
     strict=True,
+    coerce=True,  # a table without rows has the same types
     unique=["region_id", "indicator"],
 )
 
@@ -46,7 +63,14 @@ def run(job: Job) -> None:
         mean = table["value"].mean()
         print(f"indicators: {name}: {len(table)} of {len(regions)} regions, mean {mean:.3f}")
         tables.append(table)
-    write_table(pd.concat(tables, ignore_index=True), INDICATORS, job.output("indicators.parquet"))
+    if not tables:
+        print("indicators: the city has none; a model of another city can predict it")
+    table = (
+        pd.concat(tables, ignore_index=True)
+        if tables
+        else pd.DataFrame(columns=list(INDICATORS.columns))
+    )
+    write_table(table, INDICATORS, job.output("indicators.parquet"))
 
 
 def describe(city: str, name: str, raw: pd.Series, about: Indicator, source: str) -> pd.DataFrame:
@@ -71,13 +95,21 @@ def describe(city: str, name: str, raw: pd.Series, about: Indicator, source: str
     Raises
     ------
     InputError
-        No region has a value, or one below -1 has no logarithm.
+        No region has a value, one has no logarithm, or one lies outside what params.yaml says is
+        possible.
     """
     known = raw.dropna().sort_index().astype(float)
     if known.empty:
         raise InputError(f"{name}: no region has a value; check that its source covers the city")
     if about.transform == LOGARITHM and known.min() <= -1:
         raise InputError(f"{name}: {known.min():g} has no ln(1+x); set its transform to identity")
+    for bound, outside in (("minimum_value", known.lt), ("maximum_value", known.gt)):
+        limit = getattr(about, bound)
+        if limit is not None and outside(limit).any():
+            raise InputError(
+                f"{name}: {known[outside(limit)].iloc[0]:g} lies outside its {bound} {limit:g}; "
+                "correct the one or the other"
+            )
     values = known.to_numpy()
     return pd.DataFrame(
         {
@@ -89,6 +121,8 @@ def describe(city: str, name: str, raw: pd.Series, about: Indicator, source: str
             "year": about.year,
             "source": source,
             "transform": about.transform,
+            "minimum_value": about.minimum_value,
+            "maximum_value": about.maximum_value,
             "shares_source_with": ",".join(about.shares_source_with),
             "headline": about.headline,
         }

@@ -25,6 +25,7 @@ import pandas as pd
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
 from musecl.encoding.settings import EmbedViewSettings, PretrainSettings
 from musecl.evaluation.comparison import Judged, Predict, judge, lay_out, write_comparison
+from musecl.evaluation.judgeable import judgeable
 from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.methods import Block, Method, align
 from musecl.evaluation.prediction import (
@@ -57,9 +58,11 @@ def run(job: Job) -> None:
     """Write `inductive.csv`."""
     settings = job.settings("evaluate", EvaluateSettings)
     seed = int(job.value("seed"))
-    regions, groups, headline, _ = read_labelled(job)
-    group = max(groups, key=lambda one: (len(headline & set(one.names)), len(one.rows)))
-    shown = headline & set(group.names)
+    labelled = read_labelled(job)
+    regions, headline = labelled.regions, labelled.headline
+    most = sorted(labelled.groups, key=lambda one: (-len(headline & {*one.names}), -len(one.rows)))
+    asked = settings.model_copy(update={"seeds": 1, "splits": SPLITS})
+    tasks, _ = judgeable(regions, most[:1], asked, seed)
     city = read_city(job, regions)
     tables = []
     with job.scratch() as scratch:
@@ -69,10 +72,9 @@ def run(job: Job) -> None:
             (everything, ["random"], 1),
             (everything, ["spatial"], settings.folds),
         ):
-            asked = settings.model_copy(update={"seeds": 1, "splits": splits})
-            of_first = on_first(predict, folds)
-            judged = list(judge(of_first, [group], shown, regions, asked, seed, "inductive"))
-            tables.append(lay_out_pairs(judged, shown).assign(folds=folds))
+            here = [task for task in tasks if task.split in splits]
+            judged = judge(on_first(predict, folds), here, headline, regions, seed, "inductive")
+            tables.append(lay_out_pairs(list(judged), headline).assign(folds=folds))
     table = pd.concat(tables, ignore_index=True)
     write_comparison(table, job.city, job.output("inductive.csv"))
 
@@ -150,16 +152,15 @@ def lay_out_pairs(judged: list[Judged], headline: set[str]) -> pd.DataFrame:
     """Lay out each representation with the one that has seen all regions as its reference."""
     seen = [one.method for one in judged if one.method.endswith(ALL)]
     names = [method.removesuffix(f"_{ALL}") for method in dict.fromkeys(seen)]
-    return pd.concat(
-        [
-            lay_out(
-                [one for one in judged if one.method in (f"{name}_{ALL}", f"{name}_{TRAINING}")],
-                headline,
-                reference=f"{name}_{ALL}",
-            )
-            for name in names
-        ]
-    )
+    tables = [
+        lay_out(
+            [one for one in judged if one.method in (f"{name}_{ALL}", f"{name}_{TRAINING}")],
+            headline,
+            reference=f"{name}_{ALL}",
+        )
+        for name in names
+    ]
+    return pd.concat(tables) if tables else lay_out([], headline, reference="")
 
 
 def pretrained_alone(inputs: FusionInputs) -> FusionInputs:

@@ -12,22 +12,40 @@ from musecl.step.job import Job
 from musecl.step.tables import read_geotable, write_table
 
 # Counts are integers, or floats where the trips of a zone are shared out among its regions.
+TRIPS = {"unit": "trips"}
+
+
+def hour_column() -> pa.Column:
+    """Build the column `hour`, null where the city's trips have no times."""
+    return pa.Column(
+        "Int8",
+        pa.Check.in_range(0, 23),
+        nullable=True,
+        coerce=True,
+        description="hour of the day; null where the trips have no times",
+    )
+
+
 FLOWS = pa.DataFrameSchema(
     {
-        "region_id": pa.Column(str),
-        "hour": pa.Column("Int8", pa.Check.in_range(0, 23), nullable=True, coerce=True),
-        "inflow": pa.Column(checks=pa.Check.ge(0)),
-        "outflow": pa.Column(checks=pa.Check.ge(0)),
+        "region_id": pa.Column(str, description="the region"),
+        "hour": hour_column(),
+        "inflow": pa.Column(
+            checks=pa.Check.ge(0), description="trips that end in it", metadata=TRIPS
+        ),
+        "outflow": pa.Column(
+            checks=pa.Check.ge(0), description="trips that start in it", metadata=TRIPS
+        ),
     },
     strict=True,
     unique=["region_id", "hour"],
 )
 ORIGIN_DESTINATION = pa.DataFrameSchema(
     {
-        "origin": pa.Column(str),
-        "destination": pa.Column(str),
-        "hour": pa.Column("Int8", pa.Check.in_range(0, 23), nullable=True, coerce=True),
-        "trips": pa.Column(checks=pa.Check.gt(0)),
+        "origin": pa.Column(str, description="region that they start in"),
+        "destination": pa.Column(str, description="region that they end in"),
+        "hour": hour_column(),
+        "trips": pa.Column(checks=pa.Check.gt(0), description="how many", metadata=TRIPS),
     },
     strict=True,
     unique=["origin", "destination", "hour"],

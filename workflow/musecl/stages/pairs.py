@@ -18,11 +18,13 @@ REMOTE_VIEW_STREAM, STREET_VIEW_STREAM = 11, 12
 REASONS = ["places", "mobility", "neighbours", "random", "same region"]
 PAIRS = pa.DataFrameSchema(
     {
-        "anchor": pa.Column(str),
-        "positive": pa.Column(str),
-        "negative": pa.Column(str),
-        "similarity": pa.Column(float, nullable=True),
-        "reason": pa.Column(str, pa.Check.isin(REASONS)),
+        "anchor": pa.Column(str, description="a region"),
+        "positive": pa.Column(str, description="a region that is like it"),
+        "negative": pa.Column(str, description="a region that is not"),
+        "similarity": pa.Column(
+            float, nullable=True, description="of anchor and positive; null where none was measured"
+        ),
+        "reason": pa.Column(str, pa.Check.isin(REASONS), description="why the two count as alike"),
     },
     strict=True,
 )

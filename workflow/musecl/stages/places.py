@@ -13,15 +13,24 @@ from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import key_column, read_geotable, write_table
 
+DEGREE = {"unit": "degrees (EPSG:4326)"}
 PLACES = pa.DataFrameSchema(
     {
-        "region_id": pa.Column(str),
-        "name": pa.Column(str),
-        "category": pa.Column(str),
-        "text": pa.Column(str),
-        "longitude": pa.Column(float, pa.Check.in_range(-180, 180)),
-        "latitude": pa.Column(float, pa.Check.in_range(-90, 90)),
-        "weight": pa.Column(float, pa.Check.in_range(0, 1, include_min=False)),
+        "region_id": pa.Column(str, description="the region it lies in"),
+        "name": pa.Column(str, description="its name"),
+        "category": pa.Column(str, description="its category"),
+        "text": pa.Column(str, description="the sentence that is embedded"),
+        "longitude": pa.Column(
+            float, pa.Check.in_range(-180, 180), description="of the place", metadata=DEGREE
+        ),
+        "latitude": pa.Column(
+            float, pa.Check.in_range(-90, 90), description="of the place", metadata=DEGREE
+        ),
+        "weight": pa.Column(
+            float,
+            pa.Check.in_range(0, 1, include_min=False),
+            description="how much it counts: 1, or of a polygon its overlap over the region's area",
+        ),
     },
     strict=True,
     coerce=True,
@@ -30,7 +39,11 @@ PLACES = pa.DataFrameSchema(
 
 def histogram_schema(categories: list[str]) -> pa.DataFrameSchema:
     """Make the schema of place_histogram.parquet: `region_id` and a column per category."""
-    counts = {name: pa.Column(float, pa.Check.ge(0)) for name in categories}
+    places = {"unit": "places"}
+    counts = {
+        name: pa.Column(float, pa.Check.ge(0), description=f"places of {name}", metadata=places)
+        for name in categories
+    }
     return pa.DataFrameSchema({"region_id": key_column(), **counts}, strict=True, coerce=True)
 
 

@@ -19,18 +19,31 @@ from musecl.step.tables import KEY, key_column, write_table
 
 EDGE = 0.01  # degrees; an edge of this length bends by centimetres in a projection
 
+DEGREE = {"unit": "degrees (EPSG:4326)"}
 SCHEMA = pa.DataFrameSchema(
     {
         KEY: key_column(),
-        "geometry": pa.Column("geometry"),
-        "area_km2": pa.Column(float, pa.Check.gt(0)),
-        "land_share": pa.Column(float, pa.Check.in_range(0, 1)),
-        "longitude": pa.Column(float, pa.Check.in_range(-180, 180)),
-        "latitude": pa.Column(float, pa.Check.in_range(-90, 90)),
-        "neighbours": pa.Column(object),
-        "parent": pa.Column(str),
-        "wide_parent": pa.Column(str),
-        "district": pa.Column(str, nullable=True),
+        "geometry": pa.Column("geometry", description="outline", metadata=DEGREE),
+        "area_km2": pa.Column(
+            float, pa.Check.gt(0), description="area of the outline", metadata={"unit": "km2"}
+        ),
+        "land_share": pa.Column(
+            float, pa.Check.in_range(0, 1), description="part of the area that is land"
+        ),
+        "longitude": pa.Column(
+            float, pa.Check.in_range(-180, 180), description="of the centre", metadata=DEGREE
+        ),
+        "latitude": pa.Column(
+            float, pa.Check.in_range(-90, 90), description="of the centre", metadata=DEGREE
+        ),
+        "neighbours": pa.Column(object, description="adjacent regions"),
+        "parent": pa.Column(str, description="larger cell that the split `spatial` holds out"),
+        "wide_parent": pa.Column(
+            str, description="larger cell that the split `spatial_wide` holds out"
+        ),
+        "district": pa.Column(
+            str, nullable=True, description="named part of the city; null where there is none"
+        ),
     },
     strict=True,
 )

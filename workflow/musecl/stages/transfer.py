@@ -5,52 +5,33 @@ whose spaces all cities share, each alone and side by side (`concat`), and `muse
 fusion of the training city, its components and scales, applied to the other's images and texts.
 Ridge is fitted to the training city, its penalty chosen on larger cells held out there. R2 asks for
 the level too, which another city may not share; `correlation` asks for the order alone.
+
+`predictions.parquet` holds what `musecl` says of every region of the other city, in the unit of the
+training city, with an interval from its residuals. No label of the other city is needed for that:
+one without indicators is predicted all the same, and `r2.csv` has a header only.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
-from numpy.typing import NDArray
 
 from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import read_features
 from musecl.encoding.settings import EmbedViewSettings, VisionEncoderSettings
 from musecl.evaluation.methods import Block, align
-from musecl.evaluation.prediction import fit_ridge
-from musecl.evaluation.scoring import score_once
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.evaluation.splits import Fold, parts_of
+from musecl.evaluation.transfer import PREDICTIONS, SCORES, carry_over, labels_of_both
 from musecl.fusion.inputs import sorted_part
 from musecl.fusion.representation import VIEWS, FusionInputs, Vectors, Views, represent
 from musecl.fusion.settings import FuseSettings
+from musecl.imagery.images import imagery_of_views
 from musecl.learning.contrastive import read_encoder
 from musecl.learning.embedding import KINDS, average_regions, embed_kinds
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.pipeline import BETWEEN
-from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, write_csv
-
-Array = NDArray[np.float64]
-DRAW_PARTS = 61
-
-SCORES = pa.DataFrameSchema(
-    {
-        "from": pa.Column(str),
-        "to": pa.Column(str),
-        "indicator": pa.Column(str),
-        "method": pa.Column(str),
-        **{name: pa.Column(float) for name in ("r2", "rmse", "mae")},
-        "correlation": pa.Column(float, pa.Check.in_range(-1, 1), nullable=True),
-        "n_from": pa.Column(int),
-        "n_to": pa.Column(int),
-        "imagery": pa.Column(str),
-    },
-    strict=True,
-    unique=["indicator", "method"],
-)
+from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, write_csv, write_table
 
 
 class Seen(NamedTuple):
@@ -61,7 +42,7 @@ class Seen(NamedTuple):
 
 
 def run(job: Job) -> None:
-    """Write `r2.csv` of a transfer."""
+    """Write `predictions.parquet` and `r2.csv` of a transfer."""
     source, _, target = job.city.partition(BETWEEN)
     cities = source, target
     seed = int(job.value("seed"))
@@ -92,23 +73,21 @@ def run(job: Job) -> None:
     }
     methods = {name: (one,) for name, one in shared.items()} | {"concat": tuple(shared.values())}
     methods["musecl"] = (block(pd.DataFrame({KEY: inputs.region_ids}), embedding),)
-    labelled = {city: read_table(job.input(f"{city}/indicators.parquet")) for city in cities}
-    units = regions["parent"].to_numpy(dtype=str)
-    rows = []
-    for name, labels in shared_labels(labelled[source], labelled[target], regions[KEY]):
-        known = ~np.isnan(labels)
-        train, test = np.flatnonzero(inside & known), np.flatnonzero(~inside & known)
-        generator = np.random.default_rng([seed, DRAW_PARTS])
-        fold = Fold(train, test, parts_of(units[train], evaluate.folds, generator))
-        for method, predicted in predict(methods, labels, fold):
-            rows.append(score_once(labels[test], predicted) | {"indicator": name, "method": method})
-            rows[-1] |= {"n_from": len(train), "n_to": len(test)}
-    table = pd.DataFrame(rows).assign(imagery="rendered")
-    table.insert(0, "from", source)
-    table.insert(1, "to", target)
-    write_csv(table[list(SCORES.columns)], job.output("r2.csv"), SCORES)
-    shown = table.drop(columns=["from", "to", "imagery"])
-    print(shown.round(3).to_string(index=False))
+    labelled = [read_table(job.input(f"{city}/indicators.parquet")) for city in cities]
+    images = [job.input(f"{target}/{view}") for view in VIEWS]
+    predicted, scored = [], []
+    for carried in labels_of_both(*labelled, regions[KEY]):
+        rows, scores = carry_over(carried, methods, regions, inside, evaluate.folds, seed)
+        predicted.append(rows)
+        scored += scores
+    predictions = pd.concat(predicted).sort_values(["indicator", KEY])
+    predictions = predictions.assign(made_by=f"labels of {source}")
+    write_table(predictions, PREDICTIONS, job.output("predictions.parquet"))
+    table = pd.DataFrame(scored, columns=list(SCORES.columns))
+    table = table.assign(source=source, target=target, imagery=imagery_of_views(images))
+    write_csv(table, job.output("r2.csv"), SCORES)
+    shown = table.drop(columns=["source", "target", "imagery"])
+    print(shown.round(3).to_string(index=False) if scored else "nothing to judge: no common label")
 
 
 def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict[str, Views]]:
@@ -162,31 +141,3 @@ def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors]
         )
     keys = pd.concat([here[0], there[0]], ignore_index=True)
     return Seen(keys, np.concatenate([here[1], there[1]]))
-
-
-def shared_labels(
-    first: pd.DataFrame, second: pd.DataFrame, regions: pd.Series
-) -> Iterator[tuple[str, Array]]:
-    """Name each indicator that both cities have, with its values (N,), NaN where it has none.
-
-    Raises
-    ------
-    InputError
-        They have none in common.
-    """
-    names = sorted(set(first["indicator"]) & set(second["indicator"]))
-    if not names:
-        raise InputError("transfer: the two cities have no indicator in common")
-    both = pd.concat([first, second], ignore_index=True)
-    for name in names:
-        values = both[both["indicator"] == name].set_index(KEY)["value"]
-        yield name, values.reindex(regions).to_numpy(dtype=float)
-
-
-def predict(
-    methods: dict[str, tuple[Block, ...]], labels: Array, fold: Fold
-) -> Iterator[tuple[str, Array]]:
-    """Predict the test rows by each method; no label of theirs is read."""
-    yield "mean", np.full(len(fold.test), labels[fold.train].mean())
-    for name, blocks in methods.items():
-        yield name, fit_ridge(blocks, labels[:, None], fold).predictions[:, 0]

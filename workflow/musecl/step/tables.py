@@ -3,12 +3,16 @@
 A region is keyed by `region_id` everywhere and joined by it, never by the position of a row.
 """
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow
+import pyarrow.parquet
 from numpy.typing import NDArray
 from pandera.errors import SchemaError, SchemaErrors
 
@@ -25,7 +29,8 @@ def write_table(frame: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
     frame : DataFrame or GeoDataFrame
         The table; its index is dropped.
     schema : pandera.pandas.DataFrameSchema
-        Columns, their types and checks; columns are written in the schema's order.
+        Columns, their types and checks; columns are written in the schema's order. The description
+        of a column, and the `unit` of its metadata, go into the metadata of the Parquet field.
     path : Path
         Where to.
 
@@ -36,7 +41,31 @@ def write_table(frame: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
     """
     frame = frame.reset_index(drop=True)
     checked = _check(frame, schema, str(path))[list(schema.columns)]
-    checked.to_parquet(path, index=False)
+    about = {
+        name: {"description": column.description, "unit": (column.metadata or {}).get("unit")}
+        for name, column in schema.columns.items()
+    }
+    _write_parquet(checked, about, path)
+
+
+def _write_parquet(
+    frame: pd.DataFrame, about: Mapping[str, Mapping[str, str | None]], path: Path
+) -> None:
+    """Write a table as Parquet, and beside each column what is said about it."""
+    written = io.BytesIO()
+    frame.to_parquet(written, index=False)
+    if not any(value for said in about.values() for value in said.values()):
+        path.write_bytes(written.getbuffer())
+        return
+    table = pyarrow.parquet.read_table(written)
+    fields = [
+        field.with_metadata(
+            {key: value for key, value in about.get(field.name, {}).items() if value}
+        )
+        for field in table.schema
+    ]
+    described = pyarrow.schema(fields, table.schema.metadata)
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(table.columns, schema=described), path)
 
 
 def write_csv(frame: pd.DataFrame, path: Path, schema: pa.DataFrameSchema | None = None) -> None:
@@ -122,7 +151,7 @@ def _one_line(error: Exception) -> str:
 
 def key_column() -> pa.Column:
     """Build the column `region_id` of a table with one row per region."""
-    return pa.Column(str, nullable=False, unique=True)
+    return pa.Column(str, nullable=False, unique=True, description="the region")
 
 
 def require_same_regions(known: pd.Series, found: pd.Series, where: str) -> None:
@@ -140,7 +169,12 @@ def require_same_regions(known: pd.Series, found: pd.Series, where: str) -> None
         )
 
 
-def write_vectors(path: Path, keys: pd.DataFrame, **vectors: NDArray[np.floating]) -> None:
+def write_vectors(
+    path: Path,
+    keys: pd.DataFrame,
+    about: Mapping[str, str] | None = None,
+    **vectors: NDArray[np.floating],
+) -> None:
     """Write vectors beside the keys they belong to, as Parquet lists of float32.
 
     Parameters
@@ -149,6 +183,8 @@ def write_vectors(path: Path, keys: pd.DataFrame, **vectors: NDArray[np.floating
         Where to.
     keys : DataFrame
         N rows; holds `region_id` and, for tables of single views, `view`.
+    about : mapping of str to str, optional
+        By column: what the metadata of the Parquet field says it is.
     **vectors : array of shape (N, D)
         A column each; D may differ between them.
 
@@ -166,7 +202,8 @@ def write_vectors(path: Path, keys: pd.DataFrame, **vectors: NDArray[np.floating
         if not np.isfinite(single).all():
             raise InputError(f"{path}: {name} holds values that are not finite")
         frame[name] = list(single)
-    frame.to_parquet(path, index=False)
+    said = {name: {"description": text} for name, text in (about or {}).items()}
+    _write_parquet(frame, said, path)
 
 
 def read_vectors(path: Path, name: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:

@@ -1,0 +1,178 @@
+"""What a model of one city says of another: predictions for all of it, and scores where it can."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+
+from musecl.evaluation.backtransform import Scale, land_of
+from musecl.evaluation.everywhere import ESTIMATES, estimate, tabulate
+from musecl.evaluation.labels import scales_of
+from musecl.evaluation.methods import Block
+from musecl.evaluation.prediction import fit_ridge
+from musecl.evaluation.scoring import score_columns, score_once
+from musecl.evaluation.splits import FEWEST_ROWS, Fold, parts_of
+from musecl.imagery.images import IMAGERY
+from musecl.step.errors import InputError
+from musecl.step.tables import KEY
+
+Array = NDArray[np.float64]
+DRAW_PARTS = 61
+PREDICTS = "musecl"
+
+SCORES = pa.DataFrameSchema(
+    {
+        "source": pa.Column(str, description="the city whose labels are seen"),
+        "target": pa.Column(str, description="the city that is predicted"),
+        "indicator": pa.Column(str, description="what is predicted"),
+        "method": pa.Column(str, description="what it is predicted from"),
+        **score_columns(),
+        "n_source": pa.Column(int, description="in training", metadata={"unit": "regions"}),
+        "n_target": pa.Column(
+            int, description="predicted, with a label", metadata={"unit": "regions"}
+        ),
+        "imagery": pa.Column(
+            str, pa.Check.isin(IMAGERY), description="what the images of the target are"
+        ),
+    },
+    strict=True,
+    coerce=True,  # a table without rows has the same types
+    unique=["indicator", "method"],
+)
+PREDICTIONS = pa.DataFrameSchema(
+    {
+        KEY: pa.Column(str, description="a region of the target"),
+        "indicator": pa.Column(str, description="an indicator of the source"),
+        "made_by": pa.Column(str, description="`labels of` the source"),
+        **ESTIMATES,
+    },
+    strict=True,
+    coerce=True,
+    unique=[KEY, "indicator"],
+)
+
+
+class Carried(NamedTuple):
+    """An indicator of the source city, laid out over the regions of both.
+
+    Attributes
+    ----------
+    name : str
+    scale : Scale
+        That of the source.
+    labels : array of shape (N,)
+        As fitted; NaN where a region has none.
+    observed : array of shape (N,)
+        Labels of the target in the unit of the source; NaN elsewhere, or where its unit is another.
+    """
+
+    name: str
+    scale: Scale
+    labels: Array
+    observed: Array
+
+
+def labels_of_both(
+    source: pd.DataFrame, target: pd.DataFrame, regions: pd.Series
+) -> Iterator[Carried]:
+    """Lay out each indicator of the source over the regions of both cities.
+
+    Parameters
+    ----------
+    source, target : DataFrame
+        `indicators.parquet` of the two; that of the target may be empty.
+    regions : Series of str
+        N region_ids of both.
+
+    Raises
+    ------
+    InputError
+        The source has no indicator.
+    """
+    if source.empty:
+        raise InputError(
+            "transfer: the city to train on has no indicator; give it one under `indicators`, or "
+            "train on another"
+        )
+    scales, others = (
+        scales_of(table.drop_duplicates("indicator").set_index("indicator"))
+        for table in (source, target)
+    )
+    for name in sorted(scales):
+        parts = [table[table["indicator"] == name] for table in (source, target)]
+        here, there = (
+            part.set_index(KEY)["value"].reindex(regions).to_numpy(dtype=float) for part in parts
+        )
+        observed = np.full(len(regions), np.nan)
+        if name in others and others[name].unit == scales[name].unit:
+            observed = others[name].original(there)
+        yield Carried(name, scales[name], np.where(np.isnan(here), there, here), observed)
+
+
+def carry_over(
+    carried: Carried,
+    methods: Mapping[str, tuple[Block, ...]],
+    regions: pd.DataFrame,
+    inside: NDArray[np.bool_],
+    folds: int,
+    seed: int,
+) -> tuple[pd.DataFrame, list[dict[str, str | float]]]:
+    """Train on the labels of the source, predict every region of the target.
+
+    Parameters
+    ----------
+    carried : Carried
+        Of N regions; no label of the target is read but to score.
+    methods : mapping of str to tuple of Block
+        Vectors of the N regions by method; `musecl` makes the predictions.
+    regions : DataFrame
+        `region_id`, `parent`, `area_km2` and `land_share` of the N regions.
+    inside : bool array of shape (N,)
+        Which regions are the source's.
+    folds, seed : int
+        Parts of the training regions that choose the penalty, and their draw.
+
+    Returns
+    -------
+    predictions : DataFrame
+        As `PREDICTIONS`, but `made_by`.
+    scores : list of dict
+        A row per method, keys of `SCORES`; none where the target's labels are none, or constant.
+
+    Raises
+    ------
+    InputError
+        The labels of the source are too few, or all the same.
+    """
+    labels = carried.labels
+    known = ~np.isnan(labels)
+    train, test = np.flatnonzero(inside & known), np.flatnonzero(~inside)
+    if len(train) < FEWEST_ROWS or np.ptp(labels[train]) == 0:
+        raise InputError(
+            f"transfer: {carried.name}: {len(train)} labels of {len({*labels[train]})} values are "
+            "too little to train on; take it out of the source's `indicators`"
+        )
+    generator = np.random.default_rng([seed, DRAW_PARTS])
+    units = regions["parent"].to_numpy(dtype=str)[train]
+    fold = Fold(train, test, parts_of(units, folds, generator))
+    fits = {name: fit_ridge(blocks, labels[:, None], fold) for name, blocks in methods.items()}
+    estimated = estimate(fits[PREDICTS], [carried.scale], land_of(regions))[:, :, 0]
+    ids = regions[KEY].to_numpy()[test]
+    predictions = tabulate(ids, carried.scale, estimated, carried.observed[test])
+    predictions["indicator"] = carried.name
+    judged = known[test]
+    if not judged.any() or np.ptp(labels[test][judged]) == 0:
+        print(f"{carried.name} is predicted and not judged: the target has no labels that differ")
+        return predictions, []
+    answers = {"mean": np.full(len(test), labels[train].mean())}
+    answers |= {name: fitted.predictions[:, 0] for name, fitted in fits.items()}
+    about = {"n_source": len(train), "n_target": int(judged.sum())}
+    scores: list[dict[str, str | float]] = [
+        {"indicator": carried.name, "method": name, **about}
+        | score_once(labels[test][judged], answer[judged])
+        for name, answer in answers.items()
+    ]
+    return predictions, scores
