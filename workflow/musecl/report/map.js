@@ -28,7 +28,7 @@ const LAYERS = {
     values: ({ split }) => difference(split.upper, split.lower),
   },
   residual: {
-    title: 'What position does not explain',
+    title: 'Not explained by position',
     says: 'observed less what the coordinates alone predict',
     palette: DIVERGING,
     values: ({ indicator, split }) => difference(indicator.observed, split.coordinates),
