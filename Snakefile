@@ -18,6 +18,9 @@ DO = "MUSECL_WORKERS={threads} exec python workflow/musecl stage"
 TOLD = "> >(tee {log}) 2>&1"
 
 
+report: "workflow/report/workflow.rst"
+
+
 # Any name: of one that params.yaml does not have, the bridge says which there are. The models are of
 # no city, and between the two of a transfer stands -to-.
 wildcard_constraints:
@@ -36,7 +39,7 @@ rule all:
         expand(
             "results/{city}/{file}",
             city=PARAMS.cities,
-            file=["r2.csv", "predictions.parquet", "model"],
+            file=["r2.csv", "predictions.parquet", "report.html", "model"],
         ),
 
 
@@ -46,7 +49,7 @@ rule tables:
         expand(
             "results/{city}/{file}",
             city=PARAMS.cities,
-            file=["baselines.csv", "ablations.csv", "inductive.csv"],
+            file=["baselines.csv", "ablations.csv", "inductive.csv", "tables.html"],
         ),
         expand("results/{city}/ceiling.csv", city=PARAMS.answer_keys),
         expand("results/{transfer}/r2.csv", transfer=PARAMS.transfers),
@@ -59,8 +62,13 @@ include: "workflow/rules/pairs.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/fuse.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/tables.smk"
 
 
 onsuccess:
     shell("python workflow/musecl costs")
+    for page in filter(
+        Path.exists, (Path(f"results/{city}/report.html") for city in PARAMS.cities)
+    ):
+        print(f"open {page} in a browser")

@@ -110,7 +110,7 @@ def represent_all(job: Job, regions: pd.Series) -> list[Block]:
         print(f"fusing: {name}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             changed = FuseSettings(**{**ours.model_dump(), **changes})
-            _, vectors = represent(inputs, changed, int(job.value("seed")), Path(folder))
+            vectors = represent(inputs, changed, int(job.value("seed")), Path(folder)).embedding
         blocks.append(align(regions, keys, vectors, name))
     return blocks
 

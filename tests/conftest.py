@@ -20,6 +20,7 @@ SLOW = (
     *("test_indicators", "test_fuse", "test_pretraining", "test_ablations"),
     *("test_interpolation", "test_presets", "test_figures", "test_null_layers", "test_cities"),
     *("test_city_by_name", "test_layers_apart"),
+    *("test_report", "test_report_browser"),
     *("test_osm_extract", "test_osm_online", "test_chips", "test_street_view", "test_drawing"),
 )
 

@@ -40,6 +40,8 @@ DOMAIN = {
         *("step", "encoding", "imagery", "learning", "region_texts", "text"),
         *("fusion", "evaluation"),
     },
+    "costs": set(),
+    "report": {"step", "geography", "imagery", "costs"},
 }
 BELOW = {
     **DOMAIN,
@@ -57,7 +59,6 @@ BELOW = {
         "stages",
         "step",
     },
-    "costs": set(),
     "analysis": {"evaluation", "geography", "step"},
     "completion": {"step"},
     "doctor": {"config", "step"},

@@ -37,7 +37,7 @@ DECLARED = Declaration(
     "toy",
     "",
     tuple(f"data/toy/{table}.parquet" for table in TABLES),
-    ("data/toy/fusion", "results/toy/embeddings.parquet"),
+    ("data/toy/fusion", "results/toy/embeddings.parquet", "results/toy/fuse_losses.csv"),
     ("seed", "fuse"),
 )
 # The first lacks every modality, the next one each.
@@ -92,6 +92,13 @@ def test_a_row_per_region_that_has_anything(city, capsys):
     assert fused.shape == (39, 16)
     assert embedding.shape[1] == 16 + 38 + 12 + 38 + 12 + 20 + 3
     assert "39 of 40 regions" in capsys.readouterr().out
+
+
+def test_the_loss_of_every_step_is_kept(city):
+    losses = pd.read_csv(run(city).with_name("fuse_losses.csv"))
+    assert losses["step"].to_list() == list(range(SETTINGS["steps"]))
+    assert (losses["loss"] > 0).all()
+    assert losses["loss"].nunique() > 1
 
 
 def lack(city, modality):

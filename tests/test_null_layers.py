@@ -38,6 +38,7 @@ from musecl.stages import (
     pretrain_street_view,
     regions,
     remote_view,
+    report,
     street_view,
 )
 from musecl.step.tables import read_vectors
@@ -59,7 +60,7 @@ STAGES = (
     *(fetch_indicators, places, mobility, indicators, remote_view, street_view, pairs),
     *(encode_remote_view, pretrain_remote_view, embed_remote_view),
     *(encode_street_view, pretrain_street_view, embed_street_view),
-    *(embed_text, fuse, evaluate, predict),
+    *(embed_text, fuse, evaluate, predict, report),
 )
 LAYERS = ("places", "remote_view", "street_view", "mobility")
 SEEN = LAYERS[:3]
@@ -186,6 +187,13 @@ def test_the_fusion_stands_on_what_there_is(root: Path, having: frozenset[str]) 
     assert (embedding[:, -len(modalities) :] == 1).all()
     # No column of an absent part: what is left varies, but for what says which parts there are.
     assert (embedding[:, :16].std(axis=0) > 0).any()
+
+
+def test_the_report_shows_what_there_is(root: Path, having: frozenset[str]) -> None:
+    page = (root / "results/synth/report.html").read_text(encoding="utf-8")
+    assert ("The imagery is rendered" in page) == bool(having & set(VIEWS))
+    assert page.count("this city has none") == 1 + len(set(LAYERS) - having)  # and no roads
+    assert page.count("not trained, for this city lacks the view") == len(set(VIEWS) - having)
 
 
 def test_every_method_that_there_is_has_a_score(root: Path, having: frozenset[str]) -> None:

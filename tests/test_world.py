@@ -151,9 +151,9 @@ def test_a_parameter_makes_its_own_stages_stale(world: Relay) -> None:
     before = path.read_text()
     path.write_text(before.replace("heads: 4", "heads: 2"))
     assert world.snakemake_wants(TARGET) == {"fuse@nyc", "evaluate@nyc"}
-    wanted = {"fuse@nyc", "evaluate@nyc", "predict@nyc"}
+    wanted = {"fuse@nyc", "evaluate@nyc", "predict@nyc", "report@nyc"}
     assert world.snakemake_wants() == world.dvc_wants() == wanted
-    wanted |= {f"{table}@nyc" for table in ("baselines", "ablations", "inductive")}
+    wanted |= {f"{table}@nyc" for table in ("baselines", "ablations", "inductive", "report_tables")}
     assert world.snakemake_wants(*EVERYTHING) == world.dvc_wants(*PIPELINES) == wanted
     path.write_text(before)
     assert world.snakemake_wants(TARGET) == set()

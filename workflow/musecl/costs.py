@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 
-def costs(logs: Path) -> str:
-    """Lay out seconds and peak memory of every rule that ran, the longest first.
+def read_costs(logs: Path) -> pd.DataFrame:
+    """Read what every rule that ran took, the longest first.
 
     Parameters
     ----------
@@ -15,19 +15,27 @@ def costs(logs: Path) -> str:
 
     Returns
     -------
-    str
-        A line per rule, and their sum; memory in MiB is the peak of the largest job.
+    DataFrame
+        `rule` (`fuse@nyc`), `s` (seconds), `max_rss` (MiB); no row where nothing ran.
     """
     # A kill or a full disk in the moment of writing leaves an empty one.
     files = sorted(file for file in logs.rglob("*.tsv") if file.stat().st_size)
     if not files:
-        return "no benchmark yet: nothing ran here"
+        return pd.DataFrame(columns=["rule", "s", "max_rss"])
     rows = pd.concat(
         [
             pd.read_csv(file, sep="\t", na_values="-").assign(rule=_rule(file, logs))
             for file in files
         ]
-    ).sort_values(["s", "rule"], ascending=[False, True])
+    )
+    return rows.sort_values(["s", "rule"], ascending=[False, True], ignore_index=True)
+
+
+def costs(logs: Path) -> str:
+    """Lay out seconds and peak memory (MiB) of every rule that ran, and their sum, as text."""
+    rows = read_costs(logs)
+    if rows.empty:
+        return "no benchmark yet: nothing ran here"
     lines = [f"{'rule':40} {'seconds':>8} {'peak MiB':>9}"]
     lines += [
         f"{row.rule:40} {row.s:8.1f} {row.max_rss:9.0f}" for row in rows.itertuples(index=False)

@@ -12,11 +12,23 @@ rule predict:
             )
         ),
     output:
-        predictions="results/{city}/predictions.parquet",
-        intervals_csv="results/{city}/intervals.csv",
-        totals_csv="results/{city}/totals.csv",
-        districts_csv="results/{city}/districts.csv",
-        map_gpkg="results/{city}/map.gpkg",
+        predictions=report(
+            "results/{city}/predictions.parquet",
+            caption="../report/predictions.rst",
+            category="{city}",
+        ),
+        intervals_csv=report(
+            "results/{city}/intervals.csv", caption="../report/intervals.rst", category="{city}"
+        ),
+        totals_csv=report(
+            "results/{city}/totals.csv", caption="../report/totals.rst", category="{city}"
+        ),
+        districts_csv=report(
+            "results/{city}/districts.csv", caption="../report/districts.rst", category="{city}"
+        ),
+        map_gpkg=report(
+            "results/{city}/map.gpkg", caption="../report/map_gpkg.rst", category="{city}"
+        ),
         map_parquet="results/{city}/map.parquet",
     log:
         "logs/{city}/predict.log",
@@ -50,11 +62,17 @@ rule evaluate:
             )
         ),
     output:
-        r2_csv="results/{city}/r2.csv",
-        r2_png="results/{city}/r2.png",
-        coverage_csv="results/{city}/coverage.csv",
-        left_out_csv="results/{city}/left_out.csv",
-        metrics_json="results/{city}/metrics.json",
+        r2_csv=report("results/{city}/r2.csv", caption="../report/r2.rst", category="{city}"),
+        r2_png=report("results/{city}/r2.png", caption="../report/r2_png.rst", category="{city}"),
+        coverage_csv=report(
+            "results/{city}/coverage.csv", caption="../report/coverage.rst", category="{city}"
+        ),
+        left_out_csv=report(
+            "results/{city}/left_out.csv", caption="../report/left_out.rst", category="{city}"
+        ),
+        metrics_json=report(
+            "results/{city}/metrics.json", caption="../report/metrics.rst", category="{city}"
+        ),
     log:
         "logs/{city}/evaluate.log",
     benchmark:

@@ -18,6 +18,9 @@ rule fuse:
     output:
         fusion=directory("data/{city}/fusion"),
         embeddings="results/{city}/embeddings.parquet",
+        fuse_losses_csv=report(
+            "results/{city}/fuse_losses.csv", caption="../report/losses.rst", category="{city}"
+        ),
     log:
         "logs/{city}/fuse.log",
     benchmark:

@@ -59,7 +59,9 @@ rule baselines:
             )
         ),
     output:
-        baselines_csv="results/{city}/baselines.csv",
+        baselines_csv=report(
+            "results/{city}/baselines.csv", caption="../report/baselines.rst", category="{city}"
+        ),
     log:
         "logs/{city}/baselines.log",
     benchmark:
@@ -96,7 +98,9 @@ rule ablations:
             )
         ),
     output:
-        ablations_csv="results/{city}/ablations.csv",
+        ablations_csv=report(
+            "results/{city}/ablations.csv", caption="../report/ablations.rst", category="{city}"
+        ),
     log:
         "logs/{city}/ablations.log",
     benchmark:
@@ -138,7 +142,9 @@ rule inductive:
             )
         ),
     output:
-        inductive_csv="results/{city}/inductive.csv",
+        inductive_csv=report(
+            "results/{city}/inductive.csv", caption="../report/inductive.rst", category="{city}"
+        ),
     log:
         "logs/{city}/inductive.log",
     benchmark:
@@ -163,6 +169,33 @@ rule inductive:
         f"{DO} inductive@{{wildcards.city}} {TOLD}"
 
 
+rule report_tables:
+    input:
+        unpack(
+            RECORDED.inputs(
+                "report_tables@{city}",
+                baselines_csv="results/{city}/baselines.csv",
+                ablations_csv="results/{city}/ablations.csv",
+                inductive_csv="results/{city}/inductive.csv",
+                r2_csv="results/{city}/r2.csv",
+            )
+        ),
+    output:
+        tables_html=report(
+            "results/{city}/tables.html", caption="../report/tables.rst", category="{city}"
+        ),
+    log:
+        "logs/{city}/report_tables.log",
+    benchmark:
+        "logs/{city}/report_tables.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    shell:
+        f"{DO} report_tables@{{wildcards.city}} {TOLD}"
+
+
 rule ceiling:
     input:
         unpack(
@@ -174,7 +207,9 @@ rule ceiling:
             )
         ),
     output:
-        ceiling_csv="results/{city}/ceiling.csv",
+        ceiling_csv=report(
+            "results/{city}/ceiling.csv", caption="../report/ceiling.rst", category="{city}"
+        ),
     log:
         "logs/{city}/ceiling.log",
     benchmark:
@@ -221,7 +256,11 @@ rule transfer:
             )
         ),
     output:
-        r2_csv="results/{source}-to-{target}/r2.csv",
+        r2_csv=report(
+            "results/{source}-to-{target}/r2.csv",
+            caption="../report/transfer.rst",
+            category="{source}-to-{target}",
+        ),
         predictions="results/{source}-to-{target}/predictions.parquet",
     log:
         "logs/{source}-to-{target}/transfer.log",

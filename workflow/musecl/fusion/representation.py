@@ -191,7 +191,7 @@ def represent(
     """
     rows = np.arange(len(inputs.region_ids)) if fit_rows is None else np.unique(fit_rows)
     fitted = [inputs.region_ids[row] for row in rows]
-    representation = fit_representation(inputs, settings, seed, scratch, fitted)
+    representation, _ = fit_representation(inputs, settings, seed, scratch, fitted)
     return representation.apply(inputs, set(fitted))
 
 
@@ -282,7 +282,7 @@ class Representation:
 
 def fit_representation(
     inputs: FusionInputs, settings: FuseSettings, seed: int, scratch: Path, fitted: list[str]
-) -> Representation:
+) -> tuple[Representation, pd.DataFrame]:
     """Fit components and scales to some regions, and train the fusion on them.
 
     Parameters
@@ -291,6 +291,12 @@ def fit_representation(
         See `represent`.
     fitted : list of str
         Of `region_ids`, those that everything is fitted to.
+
+    Returns
+    -------
+    representation : Representation
+    losses : DataFrame
+        `step`, `loss`: a row per step of the training.
 
     Raises
     ------
@@ -318,16 +324,16 @@ def fit_representation(
         positive_rows(inputs.positives, fitted),
     )
     kinds = kinds_of(scaled, tokens)
-    fusion = train_fusion(regions, kinds, settings, seed, scratch)
+    fusion, losses = train_fusion(regions, kinds, settings, seed, scratch)
     found = Representation(settings, kinds, reductions, {}, fusion)
     if not settings.residual:
-        return found
+        return found, losses
     given = {"fused": Part(inputs.region_ids, found.fuse(inputs)), **inputs.parts}
     parts = {
         name: fit_reduction(part.vectors, PART_SIZE, pd.Index(part.region_ids).isin(fitted))
         for name, part in given.items()
     }
-    return replace(found, parts=parts)
+    return replace(found, parts=parts), losses
 
 
 def views_of(inputs: FusionInputs) -> dict[str, Views]:
@@ -445,14 +451,14 @@ def positive_rows(pairs: pd.DataFrame, region_ids: list[str]) -> Tensor:
 
 def train_fusion(
     regions: Regions, kinds: Kinds, settings: FuseSettings, seed: int, scratch: Path
-) -> nn.Module:
-    """Train the fusion that `settings.mode` names on all of `regions`."""
+) -> tuple[nn.Module, pd.DataFrame]:
+    """Train the fusion that `settings.mode` names on all of `regions`; its losses stand beside."""
     torch.manual_seed(seed)
     fusion = MODES[settings.mode](kinds, settings)
     alignments = Alignments(
         settings.embedding_size, regions.text.shape[-1], [name for name in kinds if name != TEXT]
     )
-    train(
+    losses = train(
         FusionTraining(fusion, alignments, settings),
         lambda step: draw_batch(regions, settings.batch, seed, step),
         settings.steps,
@@ -461,7 +467,7 @@ def train_fusion(
         STEPS_PER_CHECKPOINT,
         "fusion",
     )
-    return fusion
+    return fusion, losses
 
 
 def without_fused(embedding: Vectors, settings: FuseSettings) -> Vectors:

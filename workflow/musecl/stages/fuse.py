@@ -14,15 +14,15 @@ from musecl.fusion.inputs import read_inputs
 from musecl.fusion.representation import ABOUT, fit_representation
 from musecl.fusion.settings import FuseSettings
 from musecl.step.job import Job
-from musecl.step.tables import write_vectors
+from musecl.step.tables import write_csv, write_vectors
 
 
 def run(job: Job) -> None:
-    """Write `embeddings.parquet`, a row per region that has any modality, and what was fitted."""
+    """Write `embeddings.parquet`, and beside it what was fitted, and its losses."""
     settings = job.settings("fuse", FuseSettings)
     inputs = read_inputs(job)
     with job.scratch() as scratch:
-        fitted = fit_representation(
+        fitted, losses = fit_representation(
             inputs, settings, int(job.value("seed")), scratch, inputs.region_ids
         )
         fused, embedding = fitted.apply(inputs, set(inputs.region_ids))
@@ -34,6 +34,7 @@ def run(job: Job) -> None:
             fused=fused,
             embedding=embedding,
         )
+        write_csv(losses, job.output("fuse_losses.csv"))
     total, known = len(inputs.region_ids), len(inputs.neighbours)
     lacking = [f"{name} {total - len(part.region_ids)}" for name, part in inputs.parts.items()]
     print(f"{total} of {known} regions have a modality; of these lack {', '.join(lacking)}")

@@ -58,7 +58,8 @@ def run(job: Job) -> None:
     )
     with job.scratch() as scratch:
         fit = np.flatnonzero(pd.Index(inputs.region_ids).isin(tables[0][KEY]))
-        _, embedding = represent(inputs, job.settings("fuse", FuseSettings), seed, scratch, fit)
+        settings = job.settings("fuse", FuseSettings)
+        _, embedding = represent(inputs, settings, seed, scratch, fit)
 
     def block(keys: pd.DataFrame, vectors: Vectors) -> Block:
         return align(regions[KEY], keys, vectors, "transfer")

@@ -1,0 +1,65 @@
+"""Show the results of a city on one page that opens without a network, and as a map for slides.
+
+The page also tells what each stage took, out of `logs/`, where Snakemake has measured it. That is
+the one thing it reads that is no declared input: another machine's time is no reason to build the
+page again.
+"""
+
+import pandas as pd
+
+from musecl.imagery.images import imagery_of
+from musecl.report.data import page_data, read_results
+from musecl.report.figure import draw_city
+from musecl.report.graph import draw_curves, draw_graph, graph_of, read_city_stages
+from musecl.report.images import read_thumbnails
+from musecl.report.page import render_report
+from musecl.report.provenance import changed_parameters, read_sources, read_weights, stage_times
+from musecl.report.scores import group_intervals, tabulate_districts, tabulate_methods
+from musecl.report.similar import find_similar
+from musecl.step.job import Job
+from musecl.step.tables import KEY, read_table, read_vectors
+
+# Images of each region that the page shows.
+SHOWN = {"remote_view": 1, "street_view": 2}
+
+
+def run(job: Job) -> None:
+    """Write `report.html` and `map.png`."""
+    results = read_results(job)
+    keys = results.regions[KEY]
+    folders = {view: job.input(f"{job.city}/{view}") for view in SHOWN}
+    imagery = {view: imagery_of(folder) for view, folder in folders.items()}
+    found, vectors = read_vectors(job.input("embeddings.parquet"), "fused")
+    similar = find_similar(
+        vectors,
+        pd.Index(keys).get_indexer(pd.Index(found[KEY])),
+        keys.to_list(),
+        dict(zip(keys, results.regions["neighbours"], strict=True)),
+    )
+    images = read_thumbnails([(folders[view], count) for view, count in SHOWN.items()])
+    places = read_table(job.input("places.parquet"))
+    losses = {
+        **{view: pd.read_csv(job.input(f"{view}_encoder") / "history.csv") for view in SHOWN},
+        "fusion": pd.read_csv(job.input("fuse_losses.csv")),
+    }
+    headline = results.indicators.loc[results.indicators["headline"], "indicator"].to_list()
+    page = render_report(
+        city=job.city,
+        imagery=imagery,
+        has_places=not places.empty,
+        data=page_data(results, places, similar, dict(zip(SHOWN, images, strict=True))),
+        tables=tabulate_methods(results.scores, headline),
+        districts=tabulate_districts(results.districts, results.indicators["indicator"]),
+        intervals=group_intervals(results.intervals),
+        coverage=results.coverage.to_dict("records"),
+        left_out=results.left_out.to_dict("records"),
+        curves=draw_curves(losses),
+        sources=read_sources(job),
+        weights=read_weights(job),
+        changes=changed_parameters(job),
+        graph=draw_graph(graph_of(read_city_stages(job.root), job.city)),
+        times=stage_times(job.root / "logs", job.city).to_dict("records"),
+    )
+    job.output("report.html").write_text(page, encoding="utf-8")
+    draw_city(results, job.city, imagery, job.output("map.png"))
+    print(f"{job.city}: {len(page.encode()) / 1e6:.1f} MB in report.html")
