@@ -287,9 +287,7 @@ def test_a_wrong_name_is_one_line_in_a_plan_and_in_a_job(
 
 def test_a_table_of_no_city_is_one_line(relay: Relay) -> None:
     job = ("python", "workflow/musecl", "stage", "compare@par")
-    assert_one_line(
-        relay.run(*job, check=False), "'compare@par' not found inside 'tables/dvc.yaml'"
-    )
+    assert_one_line(relay.run(*job, check=False), "params.yaml: cities has no 'par'")
     assert relay.run("git", "status", "--porcelain") == ""
 
 

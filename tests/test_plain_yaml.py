@@ -1,6 +1,5 @@
 """params.yaml is read as DVC reads it: what is run is what dvc.lock records."""
 
-import re
 import tempfile
 from pathlib import Path
 
@@ -13,25 +12,25 @@ from bare_pipeline import REPOSITORY
 from musecl.step.errors import ParameterError
 from musecl.step.plain_yaml import read_yaml
 
-WORDS = st.text("0123456789+-._eExXobBinfaNyYtTrue:~|, ", min_size=1, max_size=8) | st.sampled_from(
-    ["yes", "no", "on", "OFF", "null", "True", "FALSE", ".inf", "-.INF", ".NaN", "0o17", "0b101"]
+WORDS = (
+    st.text("0123456789", min_size=1, max_size=4)
+    | st.text("0123456789+-._eEoxb:", min_size=1, max_size=6)
+    | st.text("infNaAyYtTrueolsO.~ ", min_size=1, max_size=5)
+    | st.sampled_from(["yes", "no", "on", "OFF", "null", "True", "FALSE", ".inf", "-.INF", ".NaN"])
 )
 
 
 @settings(max_examples=1500, deadline=None)
-@given(st.lists(WORDS, min_size=1, max_size=5))
-def test_any_words_are_read_as_dvc_reads_them(words: list[str]) -> None:
-    # As one scalar each: what YAML takes for structure is another matter.
-    lines = [f"- {word.strip()}" for word in words if not re.search(r": |:$|^[-?|~,] |^[,|]", word)]
+@given(WORDS)
+def test_any_word_is_read_as_dvc_reads_it(word: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
-        path.write_text("\n".join(lines), encoding="utf-8")
+        path.write_text(f"a: {word}\n", encoding="utf-8")
         try:
             expected = load_yaml(str(path))
-        except Exception:
+        except Exception:  # a structure that is none, or a number that DVC itself stumbles over
             return
-        found = read_yaml(path)
-    assert repr(found or {}) == repr(expected)
+        assert repr(read_yaml(path)) == repr(expected)
 
 
 @pytest.mark.parametrize(
