@@ -195,8 +195,11 @@ class ChipCutter:
         right, bottom = to_window @ (bounds[2], bounds[1])
         rows = _shares(top, bottom, self.pixels, part.shape[1])
         columns = _shares(left, right, self.pixels, part.shape[2])
-        averaged = [columns @ (rows @ band).T for band in part]
-        return np.stack(averaged).transpose(0, 2, 1).astype(np.float32)
+        averaged = np.ones((len(part), self.pixels, self.pixels), np.float32)
+        # Where there is data everywhere, its mean is known.
+        for number in range(len(part) - bool(part[-1].all())):
+            averaged[number] = (columns @ (rows @ part[number]).T).T
+        return averaged
 
     def _warp(
         self, sheet: "Sheet", part: NDArray[np.float32], window: Window, bounds: Bounds
@@ -322,7 +325,7 @@ class Sheet:
             # Colours can be averaged, class numbers cannot.
             values = self.colours[values[0]].transpose(2, 0, 1)
         part = np.empty((len(values) + 1, *valid.shape), np.float32)
-        part[:-1] = np.where(valid, values, 0)
+        part[:-1] = values if valid.all() else np.where(valid, values, 0)
         part[-1] = valid
         return part
 
