@@ -33,6 +33,7 @@ DOMAIN = {
     "text": {"step"},
     "fusion": {"step", "geography", "encoding", "learning"},
     "evaluation": {"step"},
+    "mapping": {"evaluation", "step"},
     "figures": set(),
     "costs": set(),
     "report": {"step", "geography", "imagery", "costs"},

@@ -92,6 +92,8 @@ OPTIONAL |= {
 }
 # A measure that counts nobody needs no such limit.
 OPTIONAL |= {key for key in paths(VALUES) if key.endswith(".minimum_population")}
+# Of many indicators no bound is known.
+OPTIONAL |= {key for key in paths(VALUES) if key.endswith((".minimum_value", ".maximum_value"))}
 NEEDED = sorted(set(paths(VALUES)) - OPTIONAL)
 
 

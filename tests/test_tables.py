@@ -90,7 +90,7 @@ def test_a_described_geometry_stays_a_geometry(tmp_path) -> None:
 def test_vectors_say_what_they_are(tmp_path) -> None:
     keys = pd.DataFrame({"region_id": ["a", "b"]})
     about = {"embedding": "what predicts"}
-    write_vectors(tmp_path / "v.parquet", keys, about=about, embedding=np.ones((2, 3)))
+    write_vectors(tmp_path / "v.parquet", keys, about, embedding=np.ones((2, 3)))
     schema = pyarrow.parquet.read_schema(tmp_path / "v.parquet")
     assert schema.field("embedding").metadata == {b"description": b"what predicts"}
     assert read_vectors(tmp_path / "v.parquet", "embedding")[1].tolist() == [[1.0] * 3] * 2

@@ -109,7 +109,9 @@ def correct_each(
     array of shape (rows, T)
     """
     columns = zip(scales, fitted.T, observed.T, left_out.T, strict=True)
-    return np.column_stack([scale.corrected(*values, land) for scale, *values in columns])
+    return np.column_stack(
+        [scale.corrected(said, seen, unseen, land) for scale, said, seen, unseen in columns]
+    )
 
 
 def land_of(regions: pd.DataFrame) -> NDArray[np.float64]:

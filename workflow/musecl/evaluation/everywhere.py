@@ -148,7 +148,8 @@ def predict_everywhere(
         table = tabulate(ids, scale, averaged[:, :, column], scale.original(labels[:, column]))
         table["prediction_from_coordinates"] = scale.back(by_place[0, :, column])
         tables.append(table.assign(indicator=name, split=task.split, made_by=made_by)[tested])
-    return pd.concat(tables, ignore_index=True)
+    predictions: pd.DataFrame = pd.concat(tables, ignore_index=True)
+    return predictions
 
 
 def trials_everywhere(

@@ -25,7 +25,7 @@ def run(job: Job) -> None:
         write_vectors(
             job.output("embeddings.parquet"),
             pd.DataFrame({"region_id": inputs.region_ids}),
-            about=ABOUT,
+            ABOUT,
             fused=fused,
             embedding=embedding,
         )

@@ -73,10 +73,10 @@ def run(job: Job) -> None:
     }
     methods = {name: (one,) for name, one in shared.items()} | {"concat": tuple(shared.values())}
     methods["musecl"] = (block(pd.DataFrame({KEY: inputs.region_ids}), embedding),)
-    labelled = [read_table(job.input(f"{city}/indicators.parquet")) for city in cities]
+    given, beside = (read_table(job.input(f"{city}/indicators.parquet")) for city in cities)
     images = [job.input(f"{target}/{view}") for view in VIEWS]
     predicted, scored = [], []
-    for carried in labels_of_both(*labelled, regions[KEY]):
+    for carried in labels_of_both(given, beside, regions[KEY]):
         rows, scores = carry_over(carried, methods, regions, inside, evaluate.folds, seed)
         predicted.append(rows)
         scored += scores

@@ -173,6 +173,7 @@ def write_vectors(
     path: Path,
     keys: pd.DataFrame,
     about: Mapping[str, str] | None = None,
+    /,
     **vectors: NDArray[np.floating],
 ) -> None:
     """Write vectors beside the keys they belong to, as Parquet lists of float32.
