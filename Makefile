@@ -68,6 +68,7 @@ declare: $(READY) ## rewrite what follows from the code: its list in each dvc.ya
 	$(RUN) python tests/closure.py
 	$(RUN) python tests/params_page.py
 	$(RUN) python tests/sources_page.py
+	cp params.yaml workflow/musecl/report/shipped.yaml
 	$(RUN) python tests/output_page.py
 	$(RUN) python tests/troubleshooting_page.py
 	$(RUN) python tests/api_page.py
