@@ -19,7 +19,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from musecl.step.errors import EngineError, MuseclError
-from musecl.step.pipeline import asked_for, read_stages, read_yaml
+from musecl.step.pipeline import asked_for, read_stages
+from musecl.step.plain_yaml import read_yaml
 from musecl.step.workers import hold_libraries_to_one_thread
 
 ROOT = Path()
