@@ -31,7 +31,6 @@ rule report:
                 left_out_csv="results/{city}/left_out.csv",
                 r2_csv="results/{city}/r2.csv",
                 coverage_csv="results/{city}/coverage.csv",
-                pipeline="dvc.yaml",
             )
         ),
     output:

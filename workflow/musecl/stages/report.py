@@ -1,8 +1,8 @@
 """Show the results of a city on one page that opens without a network, and as a map for slides.
 
-The page also tells what each stage took, out of `logs/`, where Snakemake has measured it. That is
-the one thing it reads that is no declared input: another machine's time is no reason to build the
-page again.
+Two things that it reads are no declared inputs. What each stage took stands in `logs/`, where
+Snakemake has measured it: another machine's time is no reason to build the page again. The graph of
+the stages is drawn from dvc.yaml, which DVC takes as no dependency; every job reads it.
 """
 
 import pandas as pd
