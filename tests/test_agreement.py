@@ -33,9 +33,9 @@ DOMAIN = {
     "text": {"step"},
     "region_texts": {"step", "text"},
     "fusion": {"step", "geography", "encoding", "learning"},
-    "evaluation": {"step", "imagery"},
+    "evaluation": {"step"},
+    "mapping": {"evaluation", "step"},
     "figures": set(),
-    "mapping": {"step", "evaluation"},
     "model": {
         *("step", "encoding", "imagery", "learning", "region_texts"),
         *("fusion", "evaluation"),
