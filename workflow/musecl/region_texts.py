@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
 
 from musecl.step.errors import InputError
 from musecl.step.tables import KEY
@@ -86,6 +87,8 @@ def load_text_encoder(folder: Path) -> tuple[Any, Any]:
     InputError
         The folder lacks a file, or is no text model.
     """
+    # Its own bar would be one endless line of a log.
+    logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
