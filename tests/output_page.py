@@ -149,6 +149,25 @@ def files() -> list[File]:
             rows_of(judgeable.LEFT_OUT),
         ),
         File(
+            "results/CITY/fuse_losses.csv",
+            "fuse",
+            "How the training of the fusion went.",
+            plain({"step": "number of the step, from 0", "loss": "its loss, on one batch"}),
+        ),
+        File(
+            "results/CITY/report.html",
+            "report",
+            "All of it on one page, for a browser: map, scores, intervals, regions to explore, where "
+            "the data come from. It opens from the file, without a network.",
+            [],
+        ),
+        File(
+            "results/CITY/map.png",
+            "report",
+            "The first headline indicator for slides: observed, predicted, width of the interval.",
+            [],
+        ),
+        File(
             "results/CITY/model",
             "model",
             "A folder that can be copied anywhere: `musecl embed` and `musecl.load_model` apply it "
@@ -167,6 +186,12 @@ def files() -> list[File]:
             "inductive",
             "Encoders and fusion that have seen all regions beside those of the training regions.",
             [*compared, Row("folds", "folds", "of one repetition, that are tested")],
+        ),
+        File(
+            "results/CITY/tables.html",
+            "report_tables",
+            "The long tables on one page, for a browser.",
+            [],
         ),
         File(
             "results/CITY/ceiling.csv",

@@ -45,7 +45,7 @@ INDICATORS = {
 
 # Every stage that spreads work over its cores, but `transfer`: this world has one city.
 COMPUTING = sorted(
-    {"remote_view", "street_view", "embed_text", "evaluate", "predict"}
+    {"remote_view", "street_view", "embed_text", "evaluate", "model", "predict"}
     | {f"{work}_{view}" for work in ("encode", "pretrain", "embed") for view in VIEWS}
 )
 # These work with the same functions, and take as long as all others together.
@@ -151,7 +151,7 @@ def test_a_parameter_makes_its_own_stages_stale(world: Relay) -> None:
     before = path.read_text()
     path.write_text(before.replace("heads: 4", "heads: 2"))
     assert world.snakemake_wants(TARGET) == {"fuse@nyc", "evaluate@nyc"}
-    wanted = {"fuse@nyc", "evaluate@nyc", "predict@nyc", "report@nyc"}
+    wanted = {"fuse@nyc", "evaluate@nyc", "predict@nyc", "report@nyc", "model@nyc"}
     assert world.snakemake_wants() == world.dvc_wants() == wanted
     wanted |= {f"{table}@nyc" for table in ("baselines", "ablations", "inductive", "report_tables")}
     assert world.snakemake_wants(*EVERYTHING) == world.dvc_wants(*PIPELINES) == wanted

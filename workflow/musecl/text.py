@@ -49,6 +49,10 @@ def load_text_encoder(folder: Path) -> tuple[Any, Any]:
         The folder lacks a file or a weight, or holds no text model.
     """
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    # Its own bar would be one endless line of a log.
+    logging.disable_progress_bar()
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -82,12 +82,13 @@ Any of the three inputs may be missing, for all regions or for some. An image fr
 
 {sources(raw)}
 
-Pretrained weights: {weights(said)}.
+Pretrained weights, under the licences of their makers: {weights(said)}.
 
 ## How well
 
-R2 out of fold in {city}, from `r2.csv`: whole larger cells held out (`spatial`), or regions at
-random. A model that is used elsewhere does not reach these: compare `transfer` in docs/results.md.
+R2 out of fold in {city}, from `r2.csv`: regions held out at random, by whole larger cells
+(`spatial`, `spatial_wide`) or by district. `mean` is that of the training fold, `coordinates` what
+position alone tells. An indicator that shares its source with an input is easier than it looks.
 
 {figures(scores)}
 
@@ -121,10 +122,12 @@ def weights(said: Mapping[str, Any]) -> str:
 
 def figures(scores: pd.DataFrame) -> str:
     """Lay out R2 of the method beside the naive baselines, a row per indicator and split."""
-    lines = ["| indicator | split | mean | coordinates | musecl |", "|---|---|---|---|---|"]
+    head = "| indicator | split | mean | coordinates | musecl | shares source with |"
+    lines = [head, "|---|---|---|---|---|---|"]
     chosen = scores[scores["predictor"] != "mlp"]
     for (indicator, split), rows in chosen.groupby(["indicator", "split"], sort=True):
         value = rows.set_index("method")["r2_mean"]
         cells = [f"{value[name]:.3f}" for name in ("mean", "coordinates", "musecl")]
+        cells.append(str(rows["shares_source_with"].iloc[0]))
         lines.append(f"| {indicator} | {split} | {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else "Nothing could be judged."

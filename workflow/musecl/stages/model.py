@@ -43,7 +43,10 @@ def run(job: Job) -> None:
     write_model(
         folder,
         said,
-        {FUSION: job.input(FUSION), **{view: job.input(f"{view}_encoder") for view in VIEWS}},
+        {
+            FUSION: job.input(f"{job.city}/{FUSION}"),
+            **{view: job.input(f"{view}_encoder") for view in VIEWS},
+        },
         {name: job.input(f"models/{name}") for name in (*VIEWS, "text")},
         heads,
     )
