@@ -157,8 +157,8 @@ def files() -> list[File]:
         File(
             "results/CITY/report.html",
             "report",
-            "All of it on one page, for a browser: map, scores, intervals, regions to explore, where "
-            "the data come from. It opens from the file, without a network.",
+            "All of it on one page, for a browser: map, scores, intervals, regions to explore, and "
+            "where the data come from. It opens from the file, without a network.",
             [],
         ),
         File(

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import snakemake.api  # noqa: F401 (it is loaded when a Snakefile is read)
 from dvc.output import Output
 from dvc.stage.loader import StageLoader
 from dvc.utils import serialize
@@ -50,6 +51,7 @@ def plan_of(relay: Relay) -> Recorded:
         basedir=str(relay.folder),
         is_main_process=True,
         remote_exec=False,
+        resource_settings=SimpleNamespace(cores=2),
         rerun_triggers={"mtime"},
         dag_settings=SimpleNamespace(max_checksum_file_size=0),
         workflow_settings=SimpleNamespace(consider_ancient={}),

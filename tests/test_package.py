@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_every_file_beside_the_code_is_package_data() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "workflow/musecl"], cwd=ROOT, capture_output=True, text=True
     ).stdout.split()
-    others = {re.sub(r".*(\.\w+)$", r"\1", name) for name in listed} - {".py"}
+    others = {Path(name).suffix or Path(name).name for name in listed} - {".py"}
     assert ".txt" in others
     assert others <= endings
 
