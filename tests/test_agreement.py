@@ -128,12 +128,13 @@ def test_a_table_runs_where_all_stages_run_and_is_asked_for_under_its_name(stage
     assert re.fullmatch(rf"\$\{{(cities|answer_keys|transfers)\.{stage}\}}", entry["foreach"])
 
 
-def test_the_readme_draws_what_runs() -> None:
+def test_the_page_of_the_pipeline_draws_what_runs() -> None:
     made = {path: stage for stage in STAGES for path in declared(stage).outputs}
     graph = nx.DiGraph(
         (made[path], stage) for stage in STAGES for path in declared(stage).inputs if path in made
     )
-    drawn = re.findall(r"^    (\w+) --> (\w+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    page = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE)
     assert set(drawn) == set(nx.transitive_reduction(graph).edges)
 
 
