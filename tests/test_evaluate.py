@@ -399,7 +399,7 @@ def test_a_city_without_indicators_gives_tables_with_headers(city, tmp_path, cap
     assert "the city has no indicator" in capsys.readouterr().out
     scores = pd.read_csv(results / "r2.csv")
     assert (len(scores), list(scores.columns)) == (0, COLUMNS)
-    assert json.loads((results / "metrics.json").read_text()) == {}
+    assert json.loads((results / "metrics.json").read_text()) == {"headline_r2": {}}
     assert (results / "r2.png").stat().st_size > 0
     assert len(pd.read_csv(results / "coverage.csv")) == 4
 

@@ -325,6 +325,7 @@ def test_a_pip_that_gives_no_reason(monkeypatch) -> None:
 def test_the_command_line_ends_with_one_line_and_status_1(tmp_path) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(REPOSITORY / name, tmp_path)
+    shutil.copytree(REPOSITORY / "tables", tmp_path / "tables")
     shutil.copytree(
         REPOSITORY / "workflow", tmp_path / "workflow", ignore=shutil.ignore_patterns("__pycache__")
     )

@@ -45,7 +45,11 @@ def census():
     names = {code for part, whole in SHARES.values() for code in [*part, *whole]}
     columns = sorted(names | set(INCOME_CLASSES))
     values = np.random.default_rng(5).integers(1, 900, (2, len(columns)))
-    return pd.DataFrame(values, index=ZONES, columns=columns)
+    table = pd.DataFrame(values, index=ZONES, columns=columns)
+    # No share is above 100%.
+    return table.assign(
+        **{code: 20_000 + table[code] for _, whole in SHARES.values() for code in whole}
+    )
 
 
 def run_on(root, monkeypatch, lot_table, measured=MEASURED):

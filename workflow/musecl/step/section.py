@@ -65,7 +65,8 @@ def explain(error: ValidationError, section: type[Section], above: str = "") -> 
     elif first["type"] == "missing":
         reason = "missing; add it"
     else:
-        reason = f"{first['msg']}, got {first['input']!r}"
+        whole = isinstance(first["input"], dict)
+        reason = first["msg"] if whole else f"{first['msg']}, got {first['input']!r}"
     key = ".".join([above] * bool(above) + [str(part) for part in where]) or "the file"
     return f"{key}: {reason}" + (f" (and {others} more)" if others else "")
 
