@@ -59,7 +59,7 @@ def files() -> list[File]:
     from musecl.evaluation import everywhere, intervals, judgeable, totals, transfer
     from musecl.evaluation.comparison import COMPARED
     from musecl.evaluation.districts import DISTRICTS
-    from musecl.fusion.representation import ABOUT
+    from musecl.fusion.columns import ABOUT
     from musecl.mapping.layout import map_schema
     from musecl.stages import ceiling, evaluate
 

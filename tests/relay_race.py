@@ -35,7 +35,7 @@ class Relay:
         """Copy the relay and the code that the bridge consists of, and start git and DVC."""
         shutil.copytree(RELAY, folder)
         package = ROOT / "workflow" / "musecl"
-        for name in ("__init__", "__main__", "cli"):
+        for name in ("__init__", "__main__", "cli", "commands"):
             shutil.copy(package / f"{name}.py", folder / "workflow" / "musecl")
         shutil.copy(package / "stages" / "__init__.py", folder / "workflow" / "musecl" / "stages")
         for name in ("bridge", "step"):

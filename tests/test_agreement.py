@@ -62,7 +62,8 @@ BELOW = {
     "analysis": {"evaluation", "geography", "step"},
     "completion": {"step"},
     "doctor": {"config", "step"},
-    "cli": {"bridge", "cities", "completion", "costs", "doctor", "model", "presets", "step"},
+    "commands": {"bridge", "cities", "completion", "costs", "doctor", "model", "presets", "step"},
+    "cli": {"commands", "step"},
 }
 
 

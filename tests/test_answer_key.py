@@ -17,7 +17,8 @@ from musecl.evaluation.prediction import draw_trials, predict_from_vectors
 from musecl.evaluation.scoring import summarise
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS
-from musecl.fusion.representation import FusionInputs, Part, Views, represent
+from musecl.fusion.inputs import FusionInputs, Part, Views
+from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
 from musecl.pairing.nearest import nearest_rows
 from musecl.sources.synth.latents import WEIGHTS, Latents, best_r2, draw_latents

@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
     """A pipeline of two stages with the real command line."""
     package = tmp_path / "workflow/musecl"
     (package / "stages").mkdir(parents=True)
-    for name in ("__init__", "__main__", "cli"):
+    for name in ("__init__", "__main__", "cli", "commands"):
         shutil.copy(REPOSITORY / f"workflow/musecl/{name}.py", package / f"{name}.py")
     shutil.copytree(REPOSITORY / "workflow/musecl/step", package / "step")
     for name in ("toy", "alone"):
@@ -260,7 +260,7 @@ def test_a_wrong_command_shows_the_usage(root, arguments) -> None:
 
 
 def test_garbage_is_collected_again_once_a_module_is_imported() -> None:
-    from musecl.cli import importing
+    from musecl.commands import importing
 
     with pytest.raises(ImportError), importing():
         assert not gc.isenabled()

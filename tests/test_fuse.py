@@ -12,7 +12,7 @@ import yaml
 from shapely import Point
 
 from judged_city import FUSE
-from musecl.fusion import representation
+from musecl.fusion import training
 from musecl.fusion.inputs import KINDS
 from musecl.stages import fuse
 from musecl.step.errors import InputError, ParameterError
@@ -182,7 +182,7 @@ def test_the_seed_alone_decides(city):
 
 def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
     straight = run(city).read_bytes()
-    monkeypatch.setattr(representation, "STEPS_PER_CHECKPOINT", 2)
+    monkeypatch.setattr(training, "STEPS_PER_CHECKPOINT", 2)
     resumed_from = []
 
     def killed_after_five(regions, size, seed, step):
@@ -191,9 +191,9 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
             raise KeyboardInterrupt
         return draw(regions, size, seed, step)
 
-    draw = representation.draw_batch
+    draw = training.draw_batch
     with monkeypatch.context() as patch:
-        patch.setattr(representation, "draw_batch", killed_after_five)
+        patch.setattr(training, "draw_batch", killed_after_five)
         with pytest.raises(BaseException):  # noqa: B017 (an interrupt is no Exception)
             run(city)
     assert resumed_from == [0, 1, 2, 3, 4, 5]
@@ -202,7 +202,7 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(city, monkeypatch):
         resumed_from.append(step)
         return draw(regions, size, seed, step)
 
-    monkeypatch.setattr(representation, "draw_batch", recorded)
+    monkeypatch.setattr(training, "draw_batch", recorded)
     assert run(city).read_bytes() == straight
     assert resumed_from[6] > 0
     assert not (city / ".musecl/scratch/fuse@toy").exists()

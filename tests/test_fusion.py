@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from musecl.fusion.batches import Batch, Regions, disturb, draw_batch
 from musecl.fusion.models import MODES, Alignments, Tokens, rows_of
 from musecl.fusion.settings import FuseSettings
-from musecl.fusion.training import Batch, FusionTraining, Regions, disturb, draw_batch, fuse_regions
+from musecl.fusion.training import FusionTraining, fuse_regions
 from musecl.learning.training import train
 
 KINDS = {"remote_view": [5, 3], "street_view": [7], "text": [6]}

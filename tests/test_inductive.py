@@ -14,8 +14,7 @@ from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.prediction import draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion import several
-from musecl.fusion.inputs import read_inputs
-from musecl.fusion.representation import FusionInputs
+from musecl.fusion.inputs import FusionInputs, read_inputs
 from musecl.stages import inductive
 from musecl.step.errors import InputError
 from musecl.step.job import Job

@@ -99,6 +99,6 @@ def test_the_readme_calls_what_there_is() -> None:
     used = set(re.findall(r"musecl\.([a-z_]+)\(", text))
     assert {"load_results", "plot_map"} <= used <= set(musecl.__all__)
     (line,) = re.findall(r"^musecl embed (.*)$", text, re.MULTILINE)
-    from musecl.cli import EMBED
+    from musecl.commands import EMBED
 
     assert set(re.findall(r"--[a-z-]+", line)) <= set(EMBED)

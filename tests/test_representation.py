@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.fusion import representation
+from musecl.fusion.batches import positive_rows
+from musecl.fusion.inputs import FusionInputs, Part, Views
 from musecl.fusion.models import MODES
 from musecl.fusion.reduction import fit_reduction
-from musecl.fusion.representation import FusionInputs, Part, Views, represent
+from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
+from musecl.fusion.tokens import lay_out
 from musecl.step.errors import InputError
 
 REGIONS = [f"region {number:02d}" for number in range(30)]
@@ -259,7 +261,7 @@ def test_positives_against_a_loop():
         [("b", "a"), ("a", "c"), ("a", "b"), ("c", "x"), ("x", "a"), ("a", "c")],
         columns=["anchor", "positive"],
     )
-    assert representation.positive_rows(pairs, ["a", "b", "c"]).tolist() == [
+    assert positive_rows(pairs, ["a", "b", "c"]).tolist() == [
         [1, 2],
         [0, -1],
         [-1, -1],
@@ -268,7 +270,7 @@ def test_positives_against_a_loop():
 
 def test_viewpoints_are_laid_out_by_region():
     values = np.arange(6, dtype=np.float32).reshape(3, 2)
-    laid, present = representation.lay_out(pd.Series(["b", "b", "c"]), values, ["a", "b", "c"])
+    laid, present = lay_out(pd.Series(["b", "b", "c"]), values, ["a", "b", "c"])
     assert laid.tolist() == [[[0, 0], [0, 0]], [[0, 1], [2, 3]], [[4, 5], [0, 0]]]
     assert present.tolist() == [[False, False], [True, True], [True, False]]
 

@@ -9,7 +9,7 @@ import pytest
 
 from judged_city import EVALUATE, FUSE
 from musecl.evaluation.transfer import PREDICTIONS, SCORES, labels_of_both
-from musecl.fusion.representation import Views
+from musecl.fusion.inputs import Views
 from musecl.imagery.images import write_view
 from musecl.stages import transfer
 from musecl.step.errors import InputError

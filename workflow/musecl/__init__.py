@@ -12,7 +12,8 @@ if TYPE_CHECKING:  # for editors and type checkers
     from musecl.analysis.maps import plot_map
     from musecl.analysis.results import Results, load_results
     from musecl.analysis.similar import similar_regions
-    from musecl.model.model import Embedded, Model, load_model
+    from musecl.model.model import Embedded, Model
+    from musecl.model.reading import load_model
     from musecl.step.errors import InputError, MuseclError
 
 _MODULE_OF = {
@@ -21,7 +22,7 @@ _MODULE_OF = {
     "plot_map": "musecl.analysis.maps",
     "similar_regions": "musecl.analysis.similar",
     "evaluate_vectors": "musecl.analysis.judging",
-    "load_model": "musecl.model.model",
+    "load_model": "musecl.model.reading",
     "Model": "musecl.model.model",
     "Embedded": "musecl.model.model",
     "MuseclError": "musecl.step.errors",

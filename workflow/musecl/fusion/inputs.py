@@ -1,12 +1,134 @@
-"""What the fusion sees of a city, read from the tables that the embedding stages write."""
+"""What the fusion sees of a city: the vectors of each modality, and which places are alike.
 
+`read_inputs` reads it from the tables that the embedding stages write; `without` and `replacing`
+change it for a comparison.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from musecl.fusion.representation import VIEWS, FusionInputs, Part, Vectors, Views
 from musecl.learning.embedding import KINDS
 from musecl.step.errors import InputError
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
+
+Vectors = NDArray[np.float32]
+
+VIEWS = ("remote_view", "street_view")
+TEXT = "text"
+MODALITIES = (*VIEWS, TEXT)
+
+
+class Part(NamedTuple):
+    """Vectors of shape (M, D) and the M regions that they describe, sorted."""
+
+    region_ids: list[str]
+    vectors: Vectors
+
+
+class Views(NamedTuple):
+    """M single views, sorted by region: the region of each, and vectors (M, D) of each kind."""
+
+    region_ids: list[str]
+    kinds: dict[str, Vectors]
+
+
+@dataclass(frozen=True)
+class FusionInputs:
+    """What the fusion may see of the N regions of a city: no label is among it.
+
+    Attributes
+    ----------
+    region_ids : list of str
+        The regions to represent, sorted.
+    parts : dict of Part
+        Vectors per region, as they stand in the residual, by modality and kind:
+        `remote_view pretrained`, `remote_view embedding`, the same of `street_view`, `text`. What
+        the city lacks is not among them; what else describes it may be.
+    views : dict of Views
+        By modality but the text, its chips or viewpoints, of the same kinds and regions as its
+        parts.
+    positives : DataFrame
+        `anchor`, `positive`: regions with alike places.
+    neighbours : dict of list of str
+        The adjacent regions of each region; others than `region_ids` are not looked at.
+    """
+
+    region_ids: list[str]
+    parts: dict[str, Part]
+    views: dict[str, Views]
+    positives: pd.DataFrame
+    neighbours: dict[str, list[str]]
+
+    @property
+    def modalities(self) -> list[str]:
+        """Name the modalities, in the order of `parts`."""
+        return modalities_of(self.parts)
+
+    def without(self, modality: str) -> "FusionInputs":
+        """Leave out a modality everywhere; all regions stay.
+
+        The pairs of alike places stay, too: leave them out by `places_weight` 0.
+
+        Raises
+        ------
+        InputError
+            There is no such modality.
+        """
+        if modality not in self.modalities:
+            raise InputError(f"no modality {modality!r}; there are {', '.join(self.modalities)}")
+        return replace(
+            self,
+            parts={name: part for name, part in self.parts.items() if name.split()[0] != modality},
+            views={view: views for view, views in self.views.items() if view != modality},
+        )
+
+    def replacing(self, name: str, part: Part) -> "FusionInputs":
+        """Take another encoder's vectors for those of a part; every view holds its region's.
+
+        Parameters
+        ----------
+        name : str
+            A key of `parts`.
+        part : Part
+            Of the same regions as the part that it replaces.
+
+        Raises
+        ------
+        InputError
+            There is no such part, or it describes other regions.
+        """
+        if name not in self.parts:
+            raise InputError(f"no part {name!r} to replace; there are {', '.join(self.parts)}")
+        if part.region_ids != self.parts[name].region_ids:
+            raise InputError(f"{name}: the vectors in its place are of other regions; sort them")
+        inputs = replace(self, parts={**self.parts, name: part})
+        view, _, kind = name.partition(" ")
+        if view not in self.views:
+            return inputs
+        old = self.views[view]
+        rows = pd.Index(part.region_ids).get_indexer(pd.Index(old.region_ids))
+        new = old._replace(kinds={**old.kinds, kind: part.vectors[rows]})
+        return replace(inputs, views={**self.views, view: new})
+
+
+def modalities_of(parts: Iterable[str]) -> list[str]:
+    """Name the modalities of parts such as `remote_view pretrained`, each once."""
+    return list(dict.fromkeys(name.split()[0] for name in parts))
+
+
+def fill(part: Part, region_ids: list[str]) -> tuple[Vectors, NDArray[np.bool_]]:
+    """Lay out vectors by region (N, D), 0 where a region has none, and say which have (N,)."""
+    row = pd.Index(part.region_ids).get_indexer(pd.Index(region_ids))
+    present = row >= 0
+    laid = np.zeros((len(region_ids), part.vectors.shape[1]), np.float32)
+    laid[present] = part.vectors[row[present]]
+    return laid, present
 
 
 def read_inputs(job: Job) -> FusionInputs:

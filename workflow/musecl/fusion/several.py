@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musecl.encoding.encoders import fastest_device
-from musecl.fusion.representation import FusionInputs, Vectors, represent
+from musecl.fusion.inputs import FusionInputs, Vectors
+from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
 from musecl.step.workers import in_processes
 

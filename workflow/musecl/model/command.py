@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from musecl.model.given import read_given
-from musecl.model.model import load_model
+from musecl.model.reading import load_model
 from musecl.step.errors import InputError
 from musecl.step.tables import KEY, write_vectors
 

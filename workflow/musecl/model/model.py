@@ -1,18 +1,13 @@
-"""A trained model, read from its folder and applied to regions that training never saw."""
+"""A trained model, applied to regions that training never saw."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import (
@@ -23,22 +18,17 @@ from musecl.encoding.features import (
     turned_index,
     write_features,
 )
-from musecl.fusion.files import read_representation
-from musecl.fusion.inputs import sorted_part
-from musecl.fusion.representation import FusionInputs, Part, Representation, Views
+from musecl.fusion.inputs import FusionInputs, Part, Views, sorted_part
+from musecl.fusion.representation import Representation
 from musecl.learning.embedding import KINDS, apply_encoder, average_regions
 from musecl.model.given import GivenImages, find_images, read_places
-from musecl.model.heads import Head, heads_of
+from musecl.model.heads import Head
 from musecl.region_texts import embed_places
 from musecl.step.errors import InputError
 from musecl.step.tables import KEY
 from musecl.text import load_text_encoder
 
-SETTINGS = "settings.json"
-HEADS = "heads.safetensors"
-FUSION = "fusion"
 PRETRAINED = "pretrained"
-FORMAT = 1
 
 
 class Embedded(NamedTuple):
@@ -201,52 +191,6 @@ class Model:
         method = self.settings["embed_text"]["method"]
         keys, vectors, _ = embed_places(table, tokenizer, model, method)
         return sorted_part(keys, vectors.astype(np.float32))
-
-
-def load_model(folder: str | Path) -> Model:
-    """Read a trained model.
-
-    Parameters
-    ----------
-    folder : str or Path
-        `results/CITY/model`, or a copy of it: it holds all that it needs.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    InputError
-        A file is absent, damaged, or not the one that the model was made with.
-
-    Examples
-    --------
-    >>> musecl.load_model("results/nyc/model").indicators
-    """
-    folder = Path(folder)
-    try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        if settings["format"] != FORMAT:
-            raise InputError(
-                f"{folder}: a model of format {settings['format']}, and this musecl reads "
-                f"{FORMAT}; install musecl {settings['musecl']}"
-            )
-        tensors: dict[str, NDArray[np.float64]] = load_file(folder / HEADS)
-        heads = heads_of(tensors, settings["heads"])
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder}: not readable as a model ({reason}); copy it again") from error
-    for name, digest in settings["pretrained"].items():
-        path = folder / PRETRAINED / name
-        if not path.exists() or digest_of(path) != digest:
-            raise InputError(f"{path}: not the file that the model was made with; copy it again")
-    return Model(folder, settings, read_representation(folder / FUSION), heads)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    return sha256(path.read_bytes()).hexdigest()
 
 
 def _known(region_ids: list[str], neighbours: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from typing import Any
 from safetensors.numpy import save_file
 
 from musecl.model.heads import Head, about, tensors_of
-from musecl.model.model import FORMAT, HEADS, PRETRAINED, SETTINGS, digest_of
+from musecl.model.model import PRETRAINED
+from musecl.model.reading import FORMAT, HEADS, SETTINGS, digest_of
 
 
 def write_model(

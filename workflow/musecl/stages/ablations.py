@@ -23,13 +23,8 @@ from musecl.evaluation.labels import Group, read_labelled
 from musecl.evaluation.methods import Block, Method, align
 from musecl.evaluation.prediction import Answers, Trial, predict_from_vectors
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.fusion.inputs import read_inputs, sorted_part
-from musecl.fusion.representation import (
-    FusionInputs,
-    Vectors,
-    without_fused,
-    without_rings,
-)
+from musecl.fusion.columns import without_fused, without_rings
+from musecl.fusion.inputs import FusionInputs, Vectors, read_inputs, sorted_part
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.several import Asked, represent_each
 from musecl.step.job import Job

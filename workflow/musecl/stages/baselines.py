@@ -42,14 +42,8 @@ from musecl.evaluation.prediction import (
 from musecl.evaluation.selection import Chosen, Predictor, choose, stack
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import Fold
-from musecl.fusion.inputs import read_inputs, sorted_part
-from musecl.fusion.representation import (
-    MODALITIES,
-    FusionInputs,
-    Part,
-    Views,
-    without_fused,
-)
+from musecl.fusion.columns import without_fused
+from musecl.fusion.inputs import MODALITIES, FusionInputs, Part, Views, read_inputs, sorted_part
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.several import Asked, represent_each
 from musecl.geography.geo import metric_coordinates

@@ -1,6 +1,6 @@
 """Fuse the two views and the text of each region into one vector, and set it beside the residual.
 
-`fusion.representation` says what the two columns hold. A region that lacks all modalities has no
+`fusion.columns` says what the two columns hold. A region that lacks all modalities has no
 row.
 
 Components and training see all regions of the city, those that are held out later included, but no
@@ -9,9 +9,10 @@ indicator: the representation is transductive, as in the paper.
 
 import pandas as pd
 
+from musecl.fusion.columns import ABOUT
 from musecl.fusion.files import write_representation
 from musecl.fusion.inputs import read_inputs
-from musecl.fusion.representation import ABOUT, fit_representation
+from musecl.fusion.representation import fit_representation
 from musecl.fusion.settings import FuseSettings
 from musecl.step.job import Job
 from musecl.step.tables import write_csv, write_vectors

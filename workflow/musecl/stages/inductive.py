@@ -36,8 +36,7 @@ from musecl.evaluation.prediction import (
     predict_from_vectors,
 )
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.fusion.inputs import read_inputs
-from musecl.fusion.representation import VIEWS, FusionInputs, Part, Vectors
+from musecl.fusion.inputs import VIEWS, FusionInputs, Part, Vectors, read_inputs
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.several import Asked, represent_each
 from musecl.learning.embedding import average_regions

@@ -10,12 +10,12 @@ from musecl.evaluation.judgeable import judgeable
 from musecl.evaluation.labels import read_labelled
 from musecl.evaluation.methods import align
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.fusion.representation import VIEWS
+from musecl.fusion.inputs import VIEWS
 from musecl.imagery.images import imagery_of
 from musecl.mapping.layout import split_of_map
 from musecl.model.card import card
 from musecl.model.heads import fit_head
-from musecl.model.model import FUSION
+from musecl.model.reading import FUSION
 from musecl.model.writing import write_model
 from musecl.step.job import Job
 from musecl.step.tables import KEY, read_vectors

@@ -21,8 +21,8 @@ from musecl.encoding.settings import EmbedViewSettings, VisionEncoderSettings
 from musecl.evaluation.methods import Block, align
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.transfer import PREDICTIONS, SCORES, carry_over, labels_of_both
-from musecl.fusion.inputs import sorted_part
-from musecl.fusion.representation import VIEWS, FusionInputs, Vectors, Views, represent
+from musecl.fusion.inputs import VIEWS, FusionInputs, Vectors, Views, sorted_part
+from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
 from musecl.imagery.images import imagery_of_views
 from musecl.learning.embedding import KINDS, apply_encoder, average_regions
