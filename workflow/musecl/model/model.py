@@ -39,6 +39,7 @@ HEADS = "heads.safetensors"
 FUSION = "fusion"
 PRETRAINED = "pretrained"
 FORMAT = 1
+PREDICTED = [KEY, "indicator", "prediction", "lower_90", "upper_90", "unit"]
 
 
 class Embedded(NamedTuple):
@@ -156,11 +157,12 @@ class Model:
         )
         fused, embedding = self.representation.apply(inputs)
         index = pd.Index(region_ids, name=KEY)
+        nothing = pd.DataFrame(columns=PREDICTED)
         predictions = [head.predict(region_ids, embedding) for head in self.heads]
         return Embedded(
             pd.DataFrame(embedding, index=index),
             pd.DataFrame(fused, index=index),
-            pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
+            pd.concat(predictions, ignore_index=True) if predictions else nothing,
         )
 
     def _require(self, modality: str) -> None:
