@@ -17,7 +17,8 @@ class Shelf:
     days : list of dict
         One a request, then good ones: `status` and `headers`; `body` in the file's stead; `cut`,
         bytes after which the line breaks; `ranges` False; `shifted`, bytes that a part is beside
-        what was asked for; `hang`, an Event that is waited for.
+        what was asked for; `careless` where `If-Range` is passed over; `hang`, an Event that is
+        waited for.
     asked : list of (Range, If-Range)
     sent : int
         Bytes of bodies.
@@ -49,7 +50,7 @@ def shelf(content: bytes) -> Iterator[Shelf]:
             if "status" in day or "body" in day:
                 self._send(day.get("status", 200), day.get("headers", {}), day.get("body", b""))
                 return
-            same = valid is None or valid in held.version.values()
+            same = valid is None or valid in held.version.values() or "careless" in day
             total = len(held.content)
             if asked is None or not same or not day.get("ranges", True):
                 self._send(200, held.version, held.content, day.get("cut"))

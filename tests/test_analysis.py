@@ -34,6 +34,20 @@ def test_results_are_keyed_by_region(results):
     assert results.imagery == "rendered"
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (["photographic+rendered"], "rendered"),
+        (["photographic"], "photographic"),
+        (["none"], "no"),
+        ([], "unknown"),
+    ],
+)
+def test_imagery_is_called_what_it_is(results, said, expected):
+    scores = pd.DataFrame({"imagery": said})
+    assert replace(results, scores=scores).imagery == expected
+
+
 @pytest.mark.parametrize("name", ["map.parquet", "embeddings.parquet", "r2.csv"])
 def test_a_folder_without_a_file_is_refused(laid, tmp_path, name):
     shutil.copytree(laid[0], tmp_path / "toy")
@@ -123,3 +137,18 @@ def test_random_vectors_do_not_predict(laid, results):
     scores = table.set_index(["indicator", "method"])["r2_mean"]
     assert scores["population_density", "vectors"] < 0.2
     assert vectors_by_region(laid[0] / "embeddings.parquet").equals(results.embeddings)
+
+
+def test_a_city_without_indicators_judges_nothing(laid, results, tmp_path):
+    shutil.copyfile(laid[1] / "regions.parquet", tmp_path / "regions.parquet")
+    nothing = pd.read_parquet(laid[1] / "indicators.parquet").iloc[:0]
+    nothing.to_parquet(tmp_path / "indicators.parquet")
+    with pytest.raises(musecl.InputError, match="the city has no indicator"):
+        musecl.evaluate_vectors(results.embeddings, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"folds": 1}, {"seeds": 0}, {"splits": ["blocks"]}])
+def test_a_wrong_argument_of_judging_is_one_line(laid, results, wrong):
+    with pytest.raises(musecl.InputError, match=next(iter(wrong))) as caught:
+        musecl.evaluate_vectors(results.embeddings, laid[1], **wrong)
+    assert "\n" not in str(caught.value)

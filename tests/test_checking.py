@@ -124,6 +124,29 @@ def test_a_preparation_that_cannot_be_is_one_line(tmp_path, text: str, reason: s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        None,
+        {"hidden_act": "none"},
+        {"num_attention_heads": 0},
+        {"hidden_size": "large"},
+        {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}},
+        {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}},
+    ],
+    ids=["null", "act", "heads", "size", "quantized", "own code"],
+)
+def test_a_configuration_that_cannot_be_is_one_line(
+    tmp_path, monkeypatch, changes: dict | None
+) -> None:
+    place = save(vit(), tmp_path) / "config.json"
+    place.write_text(json.dumps(changes and json.loads(place.read_text()) | changes))
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked"))
+    with pytest.raises(InputError, match="not readable as a transformers model") as caught:
+        check_vision_model(tmp_path, "w")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_mean_that_is_null_is_that_of_imagenet(tmp_path) -> None:
     folder = describe(save(vit(), tmp_path), image_mean=None, image_std=None)
     check_vision_model(folder, "w")

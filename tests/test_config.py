@@ -218,6 +218,11 @@ def test_each_layer_may_have_a_provider_of_its_own() -> None:
             f"{INDICATOR}: Value error, minimum_value must be below maximum_value",
         ),
         (INDICATOR, "sample", f"{INDICATOR}: Input should be a valid dictionary"),
+        (
+            "cities.nyc.indicators.area_km2",
+            at(INDICATOR),
+            "cities.nyc.indicators: Value error, 'area_km2': another column of the map is named ",
+        ),
         (f"{INDICATOR}.source", {"provider": "sample"}, f"{INDICATOR}.source: Value error, indica"),
         (f"{INDICATOR}.provider", "osm", f"{INDICATOR}.source: Value error, no provider 'osm' fo"),
         (f"{INDICATOR}.measure", "age", f"{INDICATOR}.source: Value error, indicators: sample: m"),

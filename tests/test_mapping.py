@@ -12,9 +12,10 @@ import pyogrio
 import pytest
 
 from musecl.evaluation.backtransform import Scale
-from musecl.mapping.layout import PARTS, split_of_map
+from musecl.mapping.layout import PARTS, map_schema, split_of_map
 from musecl.mapping.style import COLOURS, class_bounds, graduated_style
 from musecl.mapping.writing import write_map
+from musecl.sources.settings import OF_A_REGION, OF_AN_INDICATOR, check_names
 from small_city import disk_of_regions
 
 REGIONS = disk_of_regions(1).assign(district=["north", None, *["south"] * 5])
@@ -158,3 +159,15 @@ def test_a_city_without_indicators_has_a_map_of_its_regions(tmp_path):
     write_map(REGIONS, nothing, {}, set(), tmp_path / "map.gpkg", tmp_path / "map.parquet")
     assert len(gpd.read_parquet(tmp_path / "map.parquet")) == 7
     assert rows(tmp_path / "map.gpkg", "SELECT count(*) FROM layer_styles") == [(0,)]
+
+
+def test_no_two_columns_of_the_map_have_one_name():
+    """The second would stand in the place of the first."""
+    assert (*PARTS, "_made_by") == OF_AN_INDICATOR
+    assert set(map_schema({}).columns) <= set(OF_A_REGION)
+    check_names(["income", "income_of_households", "error"])
+    for names in (["income", "income_error"], ["income_error", "income"], ["Rent", "rent"]):
+        with pytest.raises(ValueError, match="another column of the map is named"):
+            check_names(names)
+    with pytest.raises(ValueError, match="'area_km2'"):
+        check_names(["area_km2"])

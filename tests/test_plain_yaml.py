@@ -78,3 +78,12 @@ def test_what_cannot_be_read_is_named_with_its_line(
     with pytest.raises(ParameterError) as caught:
         read_yaml(path)
     assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("text", ["a: !!bool maybe", "a: !!timestamp today", "a: !!int x"])
+def test_a_word_that_is_not_what_its_tag_says_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ParameterError, match="not readable as YAML") as caught:
+        read_yaml(path)
+    assert "\n" not in str(caught.value)

@@ -118,6 +118,40 @@ def test_two_versions_are_never_mixed(tmp_path: Path, held: Shelf, content: byte
     assert (tmp_path / "a.tif").read_bytes() == content
 
 
+@pytest.mark.parametrize("days", [1, 2], ids=["at once", "and again"])
+@pytest.mark.parametrize(
+    ("content", "version"),
+    [(OTHER, {"ETag": '"two"'}), (OTHER + b"more", {"ETag": '"one"'}), (OTHER + b"more", {})],
+    ids=["another name", "another size", "no name"],
+)
+def test_a_server_that_passes_over_if_range_mixes_no_versions(
+    tmp_path: Path, held: Shelf, content: bytes, version: dict[str, str], days: int
+) -> None:
+    held.days = [{"cut": 3 * PIECE}, *[{"cut": 0}] * 3]
+    fails(held, tmp_path / "a.tif", "does not answer")
+    held.content, held.version, held.days = content, version, [{"careless": True}] * days
+    download(held.url, tmp_path / "a.tif", MOST)
+    assert (tmp_path / "a.tif").read_bytes() == content
+
+
+def test_a_new_version_replaces_the_old_before_it_is_named(
+    tmp_path: Path, held: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in between, the bytes of the one would lie beside the name of the other."""
+    held.days = [{"cut": 3 * PIECE}, *[{"cut": 0}] * 3]
+    fails(held, tmp_path / "a.tif", "does not answer")
+    held.content, held.version = OTHER, {"ETag": '"two"'}
+    lay = []
+    write = Path.write_text
+    monkeypatch.setattr(
+        Path,
+        "write_text",
+        lambda *told, **how: (lay.append((tmp_path / "a.tif").exists()), write(*told, **how)),
+    )
+    download(held.url, tmp_path / "a.tif", MOST)
+    assert lay == [False]
+
+
 def test_a_wrong_part_is_not_believed(tmp_path: Path, held: Shelf) -> None:
     held.days = [{"cut": 3 * PIECE}, {"shifted": 7}]
     download(held.url, tmp_path / "a.tif", MOST)

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from bare_pipeline import lay_pipeline, run
+from musecl.report.long_tables import lay_out_table
+from musecl.report.page import render
 from musecl.stages import report_tables
 
 
@@ -55,6 +57,17 @@ def test_it_holds_the_three_tables_with_every_method(page: str) -> None:
     assert page.count("0.750 <small>± 0.012</small>") == 6
     assert page.count("0.050 <small>0.010 to 0.090</small>") == 6
     assert "whole parent cells held out, 5 of its folds" in page
+
+
+def test_what_a_split_does_not_judge_is_a_dash(tmp_path: Path) -> None:
+    table = comparison(["musecl", "other"])
+    scores = ["r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
+    table.loc[table["split"] == "spatial", [*scores, "population R2", "population sd"]] = None
+    tables = [lay_out_table("baselines", table)]
+    page = render("tables.html", city="a", rendered=False, tables=tables)
+    assert "nan" not in page
+    # Of two methods their headline, difference and indicator; and the reference at random.
+    assert len(re.findall(r'<td class="number">.</td>', page)) == 7
 
 
 @pytest.mark.parametrize("page", ["rendered", "photographic"], indirect=True)

@@ -125,6 +125,18 @@ def test_labels_in_another_unit_are_not_set_beside(tmp_path, monkeypatch):
     assert predictions(tmp_path)["observed"].isna().all()
 
 
+def test_labels_of_one_unit_are_judged_by_the_transform_of_the_source():
+    """ln(1+x) of the one beside x of the other would be a score of nothing."""
+    about = {"indicator": "density", "unit": UNIT, "minimum_value": 0.0, "maximum_value": np.nan}
+    east = pd.DataFrame({"region_id": ["a"], "value": [1.0], "transform": "ln(1+x)", **about})
+    west = pd.DataFrame({"region_id": ["b"], "value": [9.0], "transform": "identity", **about})
+    (there,) = labels_of_both(east, west, pd.Series(["a", "b"]))
+    np.testing.assert_allclose(there.labels, [1, np.log(10)])
+    np.testing.assert_array_equal(there.observed, [np.nan, 9])
+    (back,) = labels_of_both(west, east, pd.Series(["a", "b"]))
+    np.testing.assert_allclose(back.labels, [np.expm1(1), 9])
+
+
 def test_a_city_without_a_label_is_predicted_and_not_judged(tmp_path, monkeypatch, capsys):
     run(tmp_path / "with", monkeypatch)
     table = run(tmp_path / "without", monkeypatch, labels_of_west=None)

@@ -55,11 +55,15 @@ def load_text_encoder(folder: Path) -> tuple[Any, Any]:
     logging.disable_progress_bar()
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # Code of a model's own is not trusted: else it would ask at the terminal.
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         model, report = AutoModel.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
+            trust_remote_code=False,
             output_loading_info=True,
             dtype=torch.float32,
         )

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import pandas as pd
+from pydantic import ValidationError
 
 from musecl.evaluation.judgeable import judgeable
 from musecl.evaluation.labels import label_regions
@@ -14,6 +15,7 @@ from musecl.evaluation.scoring import describe
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.geography.geo import metric_coordinates
 from musecl.step.errors import InputError
+from musecl.step.section import explain
 from musecl.step.tables import KEY, read_geotable, read_table
 
 # Never fitted here; the settings ask for one.
@@ -60,7 +62,8 @@ def evaluate_vectors(
     Raises
     ------
     InputError
-        A vector is of no region of the city or holds no number, or no split suits the city.
+        A vector is of no region of the city or holds no number, the city has no indicator, no
+        split suits it, or an argument is not what params.yaml may say.
 
     Examples
     --------
@@ -79,9 +82,13 @@ def evaluate_vectors(
         raise InputError("the vectors hold empty cells; leave out regions that have no vector")
     keys = pd.DataFrame({KEY: vectors.index.astype(str)})
     block = align(regions[KEY], keys, numbers, where="the vectors")
-    settings = EvaluateSettings.model_validate(
-        {"seeds": seeds, "folds": folds, "splits": list(splits), "mlp": NO_PERCEPTRON}
-    )
+    if not labelled.groups:
+        raise InputError(f"{folder}: the city has no indicator, and vectors are judged by one")
+    asked = {"seeds": seeds, "folds": folds, "splits": list(splits), "mlp": NO_PERCEPTRON}
+    try:
+        settings = EvaluateSettings.model_validate(asked)
+    except ValidationError as error:
+        raise InputError(explain(error, EvaluateSettings)) from error
     coordinates = metric_coordinates(regions)
     rows = []
     for split, group, trials in judgeable(regions, labelled.groups, settings, seed)[0]:

@@ -49,8 +49,14 @@ class Results:
 
     @property
     def imagery(self) -> str:
-        """`rendered` where any image was drawn and not photographed, else `photographic`."""
-        return "rendered" if "rendered" in set(self.scores["imagery"]) else "photographic"
+        """`rendered` where any image was drawn, else `photographic`; `no` where there is none.
+
+        `unknown` where nothing was judged, for the scores say it.
+        """
+        said = set(self.scores["imagery"].astype(str))
+        if any("rendered" in one for one in said):
+            return "rendered"
+        return "photographic" if "photographic" in said else "no" if said else "unknown"
 
 
 def load_results(folder: str | Path) -> Results:

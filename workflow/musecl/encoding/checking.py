@@ -59,7 +59,9 @@ def _check_preparation(folder: Path, prepare: Preparation, images: Tensor, said:
     from transformers import AutoImageProcessor
 
     try:
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        processor = AutoImageProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         expected = processor(list(images.numpy()), return_tensors="pt")["pixel_values"]
     except Exception:  # it names none that this version of transformers has
         return

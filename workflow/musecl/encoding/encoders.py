@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -218,11 +217,13 @@ def _load_transformers(folder: Path, trainable_blocks: int) -> TransformersEncod
             folder,
             local_files_only=True,
             use_safetensors=True,
+            # Else it would ask at the terminal.
+            trust_remote_code=False,
             output_loading_info=True,
             # What is kept in half precision is computed in full, beside layers of ours.
             dtype=torch.float32,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # transformers raises errors of many libraries
         raise InputError(
             f"{folder}: not readable as a transformers model with safetensors "
             f"({_first_line(error)}); fetch it again"

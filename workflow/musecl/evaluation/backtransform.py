@@ -53,6 +53,12 @@ class Scale:
         """Whether a value times the land of its region can be summed over a city."""
         return self.unit.endswith(PER_AREA)
 
+    def fitted(self, original: Array) -> Array:
+        """Bring labels from the unit to the scale that is fitted; NaN where that has none."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = np.log1p(original) if self.logarithmic else original
+        return np.where(np.isfinite(found), found, np.nan)
+
     def original(self, fitted: Array) -> Array:
         """Bring labels back to the unit, as they were before they were transformed."""
         with np.errstate(over="ignore"):

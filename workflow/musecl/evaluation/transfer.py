@@ -61,7 +61,8 @@ class Carried(NamedTuple):
     scale : Scale
         That of the source.
     labels : array of shape (N,)
-        As fitted; NaN where a region has none.
+        As fitted, by the transform of the source where both have one unit; NaN where a region has
+        none.
     observed : array of shape (N,)
         Labels of the target in the unit of the source; NaN elsewhere, or where its unit is another.
     """
@@ -106,6 +107,8 @@ def labels_of_both(
         observed = np.full(len(regions), np.nan)
         if name in others and others[name].unit == scales[name].unit:
             observed = others[name].original(there)
+            if others[name].transform != scales[name].transform:
+                there = scales[name].fitted(observed)
         yield Carried(name, scales[name], np.where(np.isnan(here), there, here), observed)
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from musecl.model.given import read_given
 from musecl.model.reading import load_model
 from musecl.step.errors import InputError
@@ -40,6 +42,12 @@ def run_embed(
     neighbours = None
     if regions is not None:
         given = read_given(Path(regions), [KEY, "neighbours"])
+        # A CSV has no lists: of a text, each letter would be taken for a region.
+        if not given["neighbours"].map(pd.api.types.is_list_like).all():
+            raise InputError(
+                f"{regions}: a cell of `neighbours` is no list; give a Parquet table, such as "
+                "data/CITY/regions.parquet"
+            )
         neighbours = dict(zip(given[KEY], given["neighbours"], strict=True))
     found = load_model(model).embed(images, street_views, places, neighbours)
     path.parent.mkdir(parents=True, exist_ok=True)

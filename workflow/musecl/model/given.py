@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from musecl.imagery.images import iterate_images, read_image_index
 from musecl.step.errors import InputError
+from musecl.step.leftovers import without_leftovers
 from musecl.step.tables import KEY
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
@@ -87,12 +88,13 @@ def find_images(given: str | Path) -> GivenImages:
 
 
 def _in_folder(folder: Path) -> pd.DataFrame:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    found = without_leftovers(folder.rglob("*"), folder)
+    files = sorted(path for path in found if path.suffix.lower() in ENDINGS)
     if not files:
         raise InputError(f"{folder}: holds no image; name each by its region, as REGION.jpg")
     regions = [path.stem if path.parent == folder else path.parent.name for path in files]
-    found = pd.DataFrame({KEY: regions, "file": files, "orientation": 0})
-    return found.assign(view=found.groupby(KEY).cumcount())
+    table = pd.DataFrame({KEY: regions, "file": files, "orientation": 0})
+    return table.assign(view=table.groupby(KEY).cumcount())
 
 
 def _in_table(path: Path) -> pd.DataFrame:
@@ -122,7 +124,7 @@ def read_places(given: str | Path | pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The table lacks a column, or holds no place.
+        The table lacks a column, holds no place, or a weight that is no number.
     """
     what = "places" if isinstance(given, pd.DataFrame) else str(given)
     table = given if isinstance(given, pd.DataFrame) else read_given(Path(given), [KEY])
@@ -133,7 +135,9 @@ def read_places(given: str | Path | pd.DataFrame) -> pd.DataFrame:
         text = (named["name"] + ", " + named["category"]).str.strip(", ")
     else:
         raise InputError(f"{what}: has no column `text`, nor `name` and `category`; add it")
-    weight = table["weight"] if "weight" in table.columns else 1.0
+    weight = table["weight"] if "weight" in table.columns else pd.Series(1.0, table.index)
+    if not pd.api.types.is_numeric_dtype(weight):
+        raise InputError(f"{what}: a weight is no number; correct it, or leave the column out")
     found = pd.DataFrame({KEY: table[KEY], "text": text}).assign(weight=weight).dropna()
     if found.empty:
         raise InputError(f"{what}: holds no place; leave it out")
@@ -146,7 +150,7 @@ def read_given(path: Path, columns: list[str]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The file is absent or damaged, or lacks a column.
+        The file is absent or damaged, lacks a column, or a row names no region.
     """
     try:
         if path.suffix == ".parquet":
@@ -159,6 +163,9 @@ def read_given(path: Path, columns: list[str]) -> pd.DataFrame:
     lacking = [name for name in columns if name not in table.columns]
     if lacking:
         raise InputError(f"{path}: has no column {lacking[0]!r}; it has {', '.join(table.columns)}")
+    if table[KEY].isna().any():
+        row = int(table[KEY].isna().to_numpy().argmax()) + 1
+        raise InputError(f"{path}: row {row} has no region_id; name its region, or leave it out")
     return table.assign(**{KEY: table[KEY].astype(str)})
 
 

@@ -29,6 +29,7 @@ from musecl.step.tables import KEY
 from musecl.text import load_text_encoder
 
 PRETRAINED = "pretrained"
+PREDICTED = [KEY, "indicator", "prediction", "lower_90", "upper_90", "unit"]
 
 
 class Embedded(NamedTuple):
@@ -146,11 +147,12 @@ class Model:
         )
         fused, embedding = self.representation.apply(inputs)
         index = pd.Index(region_ids, name=KEY)
+        nothing = pd.DataFrame(columns=PREDICTED)
         predictions = [head.predict(region_ids, embedding) for head in self.heads]
         return Embedded(
             pd.DataFrame(embedding, index=index),
             pd.DataFrame(fused, index=index),
-            pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
+            pd.concat(predictions, ignore_index=True) if predictions else nothing,
         )
 
     def _require(self, modality: str) -> None:

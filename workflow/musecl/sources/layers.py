@@ -7,7 +7,8 @@ import geopandas as gpd
 
 from musecl.sources.provider import PROVENANCE, Provider, Request, write_provenance
 from musecl.sources.providers import chosen
-from musecl.sources.settings import Indicator
+from musecl.sources.settings import Indicator, check_names
+from musecl.step.errors import ParameterError
 from musecl.step.job import Job
 from musecl.step.section import Section
 from musecl.step.tables import read_geotable
@@ -42,11 +43,18 @@ def fetch_indicators(job: Job) -> None:
     ------
     InputError
         As the providers.
+    ParameterError
+        As `check_names`.
     """
     folder = job.output("raw/indicators")
     folder.mkdir(parents=True)
     together: dict[str, tuple[Provider, list[Section]]] = {}
-    for given in job.value("cities.{city}.indicators").values():
+    indicators = job.value("cities.{city}.indicators")
+    try:
+        check_names(indicators)
+    except ValueError as error:
+        raise ParameterError(f"params.yaml: cities.{job.city}.indicators: {error}") from error
+    for given in indicators.values():
         provider, settings = chosen("indicators", Indicator.model_validate(given).source)
         together.setdefault(provider.name, (provider, []))[1].append(settings)
     for name, (provider, asked) in together.items():

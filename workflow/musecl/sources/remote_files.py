@@ -124,14 +124,16 @@ def _go_on(url: str, path: Path, at_most: int, patience: Patience) -> None:
     written, begun = _begun(path)
     part = {"Range": f"bytes={written}-", "If-Range": str(begun.name)} if written else {}
     with _asked(url, part) as answer:
-        if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            if _total(answer) == written:
-                return
+        beyond = answer.status_code == requests.codes.requested_range_not_satisfiable
+        partial = answer.status_code == requests.codes.partial_content
+        if (beyond and _total(answer) != written) or (partial and _is_other(answer, begun)):
             path.unlink()
             raise AgainError(url, "has changed since its download began")
+        if beyond:
+            return
         if not answer.ok:
             raise _refused(url, answer, "try again later")
-        if answer.status_code == requests.codes.partial_content:
+        if partial:
             if not answer.headers.get("Content-Range", "").startswith(f"bytes {written}-"):
                 path.unlink()
                 raise AgainError(url, "the server sent another part than it was asked for")
@@ -139,6 +141,8 @@ def _go_on(url: str, path: Path, at_most: int, patience: Patience) -> None:
         else:
             written, size = 0, _length(answer)
             begun = Version(_version(answer), size)
+            # First: where this is killed, no bytes of another version lie beside its name.
+            path.unlink(missing_ok=True)
             _record(path).write_text(json.dumps(asdict(begun)), encoding="utf-8")
         with path.open("ab" if written else "wb") as file:
             for chunk in answer.iter_content(CHUNK):
@@ -232,6 +236,15 @@ def _version(answer: requests.Response) -> str | None:
         return name
     changed: str | None = answer.headers.get("Last-Modified")
     return changed
+
+
+def _is_other(answer: requests.Response, begun: Version) -> bool:
+    """Whether a part is of another version: some servers pass over `If-Range`."""
+    size = _total(answer)
+    if None not in (size, begun.size) and size != begun.size:
+        return True
+    header = "ETag" if str(begun.name).startswith('"') else "Last-Modified"
+    return answer.headers.get(header, begun.name) != begun.name
 
 
 def _length(answer: requests.Response) -> int | None:

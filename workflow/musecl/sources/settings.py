@@ -1,5 +1,6 @@
 """`cities`: which cities there are, and where each layer of each city comes from."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -9,6 +10,31 @@ from musecl.step.errors import ParameterError
 from musecl.step.section import Distinct, Section
 
 Input = Literal["places", "mobility", "remote_view", "street_view", "text", "pairs"]
+
+
+# Columns of the map: those of a region, and what follows the name of an indicator.
+OF_A_REGION = ("region_id", "district", "area_km2", "land_share", "geometry", "geom", "fid")
+OF_AN_INDICATOR = (
+    *("", "_prediction", "_lower_90", "_upper_90", "_error", "_from_coordinates"),
+    "_made_by",
+)
+
+
+def check_names(indicators: Iterable[str]) -> None:
+    """Refuse names of indicators of which two would be one column of the map.
+
+    Raises
+    ------
+    ValueError
+        Names the second; a GeoPackage does not tell capitals from small letters.
+    """
+    taken = set(OF_A_REGION)
+    for name in indicators:
+        columns = {f"{name}{ending}".lower() for ending in OF_AN_INDICATOR}
+        if columns & taken:
+            column = min(columns & taken)
+            raise ValueError(f"{name!r}: another column of the map is named {column!r}; rename it")
+        taken |= columns
 
 
 class Extent(Section):
@@ -115,6 +141,12 @@ class City(Section):
     indicators: dict[str, Indicator] = Field(
         description="what is to be predicted, by name; {} where no label is known"
     )
+
+    @field_validator("indicators")
+    @classmethod
+    def _columns_of_their_own(cls, indicators: dict[str, Indicator]) -> dict[str, Indicator]:
+        check_names(indicators)
+        return indicators
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> "City":

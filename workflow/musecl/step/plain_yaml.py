@@ -89,5 +89,6 @@ def read_yaml(path: Path) -> Any:
         line = f" in line {where.line + 1}" if where else ""
         said = error.problem if isinstance(error, _WrongKeyError) else "not readable as YAML"
         raise ParameterError(f"{path}: {said}{line}") from error
-    except ValueError as error:
+    # The last two: PyYAML's, of a word that is not what its tag says.
+    except (ValueError, KeyError, AttributeError) as error:
         raise ParameterError(f"{path}: not readable as YAML ({error})") from error
