@@ -33,3 +33,11 @@ def test_zsh_takes_bash_completion_and_no_other_shell_is_known():
     assert completion("zsh", COMMANDS).startswith("autoload -U +X bashcompinit && bashcompinit\n")
     with pytest.raises(ParameterError, match="no completion for 'fish'"):
         completion("fish", COMMANDS)
+
+
+def test_no_name_of_a_city_is_run_as_code() -> None:
+    """The script is sourced: params.yaml of somebody else must not run anything."""
+    for word in ('a"; touch SIGN; "', "$(touch SIGN)", "`touch SIGN`", "a\ntouch SIGN"):
+        script = completion("bash", {"fuse": ["nyc", word], word: ["nyc"]})
+        assert "SIGN" not in script
+        assert 'fuse) words="nyc"' in script

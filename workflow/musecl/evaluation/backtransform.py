@@ -68,11 +68,20 @@ class Scale:
         """Bring predictions back to the unit, within what is possible; quantiles stay such."""
         return np.asarray(np.clip(self.original(fitted), self.minimum, self.maximum))
 
-    def corrected(self, fitted: Array, observed: Array, left_out: Array, land: Array) -> Array:
+    def corrected(
+        self,
+        fitted: Array,
+        observed: Array,
+        left_out: Array,
+        land: Array,
+        largest: float | None = None,
+    ) -> Array:
         """Shift predictions (rows,) so that they come back to the unit as means; `correction`."""
-        return self.correction(observed, left_out, land).apply(fitted)
+        return self.correction(observed, left_out, land, largest).apply(fitted)
 
-    def correction(self, observed: Array, left_out: Array, land: Array) -> "Correction":
+    def correction(
+        self, observed: Array, left_out: Array, land: Array, largest: float | None = None
+    ) -> "Correction":
         """Find what brings predictions on the fitted scale back to the unit as means.
 
         Where no logarithm is fitted, nothing changes.
@@ -83,13 +92,15 @@ class Scale:
             Of n training regions: the labels, and what was predicted without their part.
         land : array of shape (n,)
             Their land in km2.
+        largest : float, optional
+            The largest training label, where these regions are a part of those of training.
         """
         if not self.logarithmic:
             return Correction()
-        largest = observed.max()
+        largest = float(observed.max()) if largest is None else largest
         weights = land if self.per_area else np.ones(len(observed))
         seen, said = np.exp(observed), np.exp(np.minimum(left_out, largest))
-        return Correction(float(largest), float(np.log((weights @ seen) / (weights @ said))))
+        return Correction(largest, float(np.log((weights @ seen) / (weights @ said))))
 
 
 class Correction(NamedTuple):
@@ -115,7 +126,12 @@ class Correction(NamedTuple):
 
 
 def correct_each(
-    scales: Sequence[Scale], fitted: Array, observed: Array, left_out: Array, land: Array
+    scales: Sequence[Scale],
+    fitted: Array,
+    observed: Array,
+    left_out: Array,
+    land: Array,
+    largest: Array | None = None,
 ) -> Array:
     """Correct the predictions of T indicators, a column each; see `Correction`.
 
@@ -125,14 +141,19 @@ def correct_each(
     fitted : array of shape (rows, T)
     observed, left_out : arrays of shape (n, T)
     land : array of shape (n,)
+    largest : array of shape (T,), optional
 
     Returns
     -------
     array of shape (rows, T)
     """
-    columns = zip(scales, fitted.T, observed.T, left_out.T, strict=True)
+    held = observed.max(axis=0) if largest is None else largest
+    columns = zip(scales, fitted.T, observed.T, left_out.T, held, strict=True)
     return np.column_stack(
-        [scale.corrected(said, seen, unseen, land) for scale, said, seen, unseen in columns]
+        [
+            scale.corrected(said, seen, unseen, land, most)
+            for scale, said, seen, unseen, most in columns
+        ]
     )
 
 

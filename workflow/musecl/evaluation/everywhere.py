@@ -131,8 +131,9 @@ def predict_everywhere(
 
     def fit_by_place(trial: Trial) -> Array:
         chosen = choose_by_place(coordinates, labels, trial)
-        rows = trial.fold.validation
-        return correct_each(scales, chosen.test, labels[rows], chosen.validation, land[rows])
+        rows, largest = trial.fold.validation, labels[trial.fold.train].max(axis=0)
+        known = labels[rows]
+        return correct_each(scales, chosen.test, known, chosen.validation, land[rows], largest)
 
     fits = list(in_processes(fit, trials))
     kinds = [collect(trials, list(of_kind), labels.shape) for of_kind in zip(*fits, strict=True)]
