@@ -108,7 +108,8 @@ def print_completion(shell: str) -> None:
     from musecl.completion import completion
 
     stages = stages_here()
-    cities = list(read_yaml(ROOT / "params.yaml").get("cities", {})) if stages else []
+    params = read_yaml(ROOT / "params.yaml") if stages else None
+    cities = list((params.get("cities") if isinstance(params, dict) else None) or ())
     words = {stage: cities if "foreach" in entry else [] for stage, entry in stages.items()}
     print(completion(shell, words | {name: list(one.words) for name, one in OTHERS.items()}))
 
