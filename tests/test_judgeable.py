@@ -74,3 +74,15 @@ def test_a_table_of_nothing_left_out_has_a_header(tmp_path):
     _, left_out = judged({"density": VALUES}, "random")
     write_csv(tabulate_left_out(left_out), tmp_path / "left_out.csv", LEFT_OUT)
     assert (tmp_path / "left_out.csv").read_text() == "indicator,split,reason\n"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [5 + np.arange(60) % 3 * 1e-15, np.arange(60) * 1e-170, 1e9 + np.arange(60) % 2 * 1e-7],
+    ids=["rounding", "too small to be squared", "rounding of what is large"],
+)
+def test_values_that_differ_by_rounding_are_one_value(values):
+    assert np.ptp(values) > 0
+    folds = [Trial(0, Fold(np.arange(40), np.arange(40, 60), np.arange(40) % 4), (1,))]
+    assert why_not(values, folds) == "it has one value only"
+    assert why_not(np.arange(60) * 1e-6 + 5, folds) == ""

@@ -1,6 +1,7 @@
 """Transfer between two small cities; what the encoders see is made by hand."""
 
 import sys
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -15,6 +16,7 @@ from musecl.stages import transfer
 from musecl.step.errors import InputError
 from musecl.step.job import Job, run_job
 from musecl.step.pipeline import Declaration
+from musecl.step.tables import write_vectors
 from test_evaluate import build_regions
 
 CITIES = ("east", "west")
@@ -158,6 +160,65 @@ def test_labels_of_the_other_city_are_not_read(tmp_path, monkeypatch):
     plain = run(tmp_path / "plain", monkeypatch)["correlation"].drop("mean")
     turned = run(tmp_path / "turned", monkeypatch, lambda values: -values)["correlation"]
     np.testing.assert_allclose(turned.drop("mean"), -plain, atol=2e-6)
+
+
+def vectors_of(city, root, lacking):
+    """Tables of a city of two regions, without what it lacks; the encoder gives ones."""
+    folder = root / f"data/{city}"
+    folder.mkdir(parents=True)
+    keys = pd.DataFrame({"region_id": [f"{city} a", f"{city} b"]})
+    for view in transfer.VIEWS:
+        rows = keys.assign(view=0)[: 0 if view in lacking else 2]
+        kinds = dict.fromkeys(transfer.KINDS, np.zeros((len(rows), 3 * bool(len(rows)))))
+        write_vectors(folder / f"{view}_view_embeddings.parquet", rows, **kinds)
+        write_vectors(folder / f"{view}_embeddings.parquet", rows[["region_id"]], **kinds)
+        (folder / f"{view}_features").mkdir()
+        (folder / f"{view}_encoder").mkdir()
+        rows.to_parquet(folder / f"{view}_features/index")
+    rows = keys[: 0 if "text" in lacking else 2]
+    text = np.zeros((len(rows), 2 * bool(len(rows))))
+    write_vectors(folder / "text_embeddings.parquet", rows, embedding=text)
+
+
+def read_two(root, monkeypatch, east=(), west=()):
+    for city, lacking in (("east", east), ("west", west)):
+        vectors_of(city, root, lacking)
+    monkeypatch.setattr(
+        transfer,
+        "read_features",
+        lambda path: SimpleNamespace(index=pd.read_parquet(path / "index")),
+    )
+
+    def ones(features, *_):
+        vectors = np.ones((len(features.index), 3), np.float32)
+        return features.index, dict.fromkeys(transfer.KINDS, vectors)
+
+    monkeypatch.setattr(transfer, "apply_encoder", ones)
+    monkeypatch.setattr(
+        transfer, "average_regions", lambda keys, found, _: (keys[["region_id"]], found)
+    )
+    job = SimpleNamespace(
+        input=lambda name: root / "data" / name,
+        settings=lambda *_: SimpleNamespace(trainable_blocks=0, output="features"),
+    )
+    return transfer.read_both(job, "east", "west")
+
+
+def test_what_one_of_the_cities_lacks_is_no_obstacle(tmp_path, monkeypatch):
+    parts, views = read_two(tmp_path, monkeypatch, east=["text"], west=["street_view"])
+    assert set(parts) == {f"{view} {kind}" for view in transfer.VIEWS for kind in transfer.KINDS}
+    both = parts["remote_view embedding"]
+    assert list(both.keys["region_id"]) == ["east a", "east b", "west a", "west b"]
+    assert both.vectors.sum(axis=1).tolist() == [0, 0, 3, 3]
+    assert list(parts["street_view embedding"].keys["region_id"]) == ["east a", "east b"]
+    assert views["street_view"].region_ids == ["east a", "east b"]
+    parts, views = read_two(tmp_path / "2", monkeypatch, east=transfer.VIEWS)
+    assert (list(parts), views) == (["text"], {})
+
+
+def test_cities_without_a_common_input_are_one_line(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="west has none of the inputs that east was trained on"):
+        read_two(tmp_path, monkeypatch, east=["text"], west=transfer.VIEWS)
 
 
 def test_cities_that_overlap_are_refused():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from musecl.evaluation.labels import Group
+from musecl.evaluation.labels import Group, varies
 from musecl.evaluation.methods import Block
 from musecl.evaluation.prediction import fit_ridge
 from musecl.evaluation.scoring import score_columns, score_once
@@ -75,7 +75,7 @@ def between_districts(
                     continue
                 for column, name in enumerate(group.names):
                     labels = group.labels[:, column]
-                    if not (np.ptp(labels[train]) and np.ptp(labels[there])):
+                    if not (varies(labels[train]) and varies(labels[there])):
                         continue
                     scores = score_once(labels[there], answers[there, column])
                     row = {"source": source, "target": target, "indicator": name, **scores}

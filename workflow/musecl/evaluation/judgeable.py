@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.evaluation.labels import Group
+from musecl.evaluation.labels import Group, varies
 from musecl.evaluation.prediction import Trial, draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import units_of
@@ -102,12 +102,12 @@ def judgeable(
 
 def why_not(labels: NDArray[np.float64], trials: list[Trial]) -> str:
     """Say why an indicator (n,) cannot be judged by some folds; nothing where it can."""
-    if np.ptp(labels) == 0:
+    if not varies(labels):
         return "it has one value only"
-    if any(np.ptp(labels[trial.fold.fitting]) == 0 for trial in trials):
+    if not all(varies(labels[trial.fold.fitting]) for trial in trials):
         return "it has one value only in a training fold"
     tested = np.unique(np.concatenate([trial.fold.test for trial in trials]))
-    return "" if np.ptp(labels[tested]) > 0 else "it has one value only in the regions it tests"
+    return "" if varies(labels[tested]) else "it has one value only in the regions it tests"
 
 
 def tabulate_left_out(left_out: list[LeftOut]) -> pd.DataFrame:

@@ -15,6 +15,10 @@ from musecl.step.job import Job
 from musecl.step.tables import KEY, read_geotable, read_table, require_same_regions
 
 ALIKE = 0.99
+# Of the largest value: means of equal values differ by so much, and no indicator is that fine.
+ROUNDING = 1e-12
+# The square of what is smaller is no number.
+SMALLEST = 1e-100
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,11 @@ def widen(regions: pd.Series, indicators: pd.DataFrame) -> pd.DataFrame:
     if indicators.duplicated([KEY, "indicator"]).any():
         raise InputError("indicators.parquet: two values of one indicator in a region")
     return indicators.pivot(index=KEY, columns="indicator", values="value").reindex(regions)
+
+
+def varies(values: NDArray[np.float64]) -> bool:
+    """Whether some values differ by more than rounding."""
+    return bool(np.ptp(values) > max(ROUNDING * np.abs(values).max(), SMALLEST))
 
 
 def group_indicators(wide: pd.DataFrame) -> list[Group]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musecl.evaluation.backtransform import Scale, land_of
 from musecl.evaluation.everywhere import ESTIMATES, estimate, tabulate
-from musecl.evaluation.labels import scales_of
+from musecl.evaluation.labels import scales_of, varies
 from musecl.evaluation.methods import Block
 from musecl.evaluation.prediction import fit_ridge
 from musecl.evaluation.scoring import score_columns, score_once
@@ -150,7 +150,7 @@ def carry_over(
     labels = carried.labels
     known = ~np.isnan(labels)
     train, test = np.flatnonzero(inside & known), np.flatnonzero(~inside)
-    if len(train) < FEWEST_ROWS or np.ptp(labels[train]) == 0:
+    if len(train) < FEWEST_ROWS or not varies(labels[train]):
         raise InputError(
             f"transfer: {carried.name}: {len(train)} labels of {len({*labels[train]})} values are "
             "too little to train on; take it out of the source's `indicators`"
@@ -164,7 +164,7 @@ def carry_over(
     predictions = tabulate(ids, carried.scale, estimated, carried.observed[test])
     predictions["indicator"] = carried.name
     judged = known[test]
-    if not judged.any() or np.ptp(labels[test][judged]) == 0:
+    if not judged.any() or not varies(labels[test][judged]):
         print(f"{carried.name} is predicted and not judged: the target has no labels that differ")
         return predictions, []
     answers = {"mean": np.full(len(test), labels[train].mean())}

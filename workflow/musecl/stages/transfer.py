@@ -94,48 +94,82 @@ def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict
     Returns
     -------
     parts : dict of Seen
-        Per region: both kinds of both views, and the text.
+        Per region: both kinds of both views, and the text. What the source lacks is not among
+        them, for nothing was trained on it; what the target lacks is that of the source alone.
     views : dict of Views
         Single chips and viewpoints, of the regions of both cities.
+
+    Raises
+    ------
+    InputError
+        The cities overlap, or have no modality in common.
     """
     parts, views = {}, {}
+    common = False
     for view in VIEWS:
-        frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
-        output = job.settings(f"embed_{view}", EmbedViewSettings).output
-        features = read_features(job.input(f"{target}/{view}_features"))
-        keys, vectors = apply_encoder(
-            features,
-            job.input(f"models/{view}"),
-            job.input(f"{source}/{view}_encoder"),
-            frozen.trainable_blocks,
-            output,
-            f"{view} of {target}",
-        )
-        single, whole = f"{source}/{view}_view_embeddings.parquet", f"{view}_embeddings.parquet"
+        names = f"{view}_view_embeddings.parquet", f"{view}_embeddings.parquet"
+        here = {
+            kind: [read_vectors(job.input(f"{source}/{name}"), kind) for name in names]
+            for kind in KINDS
+        }
+        if any(keys.empty for given in here.values() for keys, _ in given):
+            continue
+        there = embed_target(job, source, target, view)
+        common = common or bool(there)
         kinds = {}
         for kind in KINDS:
-            both = join(read_vectors(job.input(single), kind), (keys, vectors[kind]))
+            both, parts[f"{view} {kind}"] = map(join, here[kind], there.get(kind, (None, None)))
             order = both.keys.sort_values([KEY, "view"]).index.to_numpy()
             kinds[kind] = both.vectors[order]
-            there = average_regions(keys, vectors[kind], with_deviation=view == "street_view")
-            here = read_vectors(job.input(f"{source}/{whole}"), kind)
-            parts[f"{view} {kind}"] = join(here, there)
         views[view] = Views(list(both.keys[KEY].iloc[order]), kinds)
-    texts = [
+    text, other = (
         read_vectors(job.input(f"{city}/text_embeddings.parquet"), "embedding")
         for city in (source, target)
-    ]
-    return {**parts, "text": join(*texts)}, views
+    )
+    if not text[0].empty:
+        parts["text"] = join(text, None if other[0].empty else other)
+        common = common or not other[0].empty
+    if not common:
+        raise InputError(
+            f"transfer: {target} has none of the inputs that {source} was trained on; give it "
+            "images or places"
+        )
+    return parts, views
 
 
-def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors]) -> Seen:
-    """Set the vectors of two cities one below the other.
+def embed_target(
+    job: Job, source: str, target: str, view: str
+) -> dict[str, tuple[tuple[pd.DataFrame, Vectors], tuple[pd.DataFrame, Vectors]]]:
+    """Embed a view of the target: by kind, single views and regions; {} where it lacks the view."""
+    frozen = job.settings(f"encoders.{view}", VisionEncoderSettings)
+    features = read_features(job.input(f"{target}/{view}_features"))
+    if features.index.empty:
+        return {}
+    keys, vectors = apply_encoder(
+        features,
+        job.input(f"models/{view}"),
+        job.input(f"{source}/{view}_encoder"),
+        frozen.trainable_blocks,
+        job.settings(f"embed_{view}", EmbedViewSettings).output,
+        f"{view} of {target}",
+    )
+    deviation = view == "street_view"
+    return {
+        kind: ((keys, vectors[kind]), average_regions(keys, vectors[kind], deviation))
+        for kind in KINDS
+    }
+
+
+def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors] | None) -> Seen:
+    """Set the vectors of two cities one below the other; of one alone where the other has none.
 
     Raises
     ------
     InputError
         A region is in both: the cities overlap.
     """
+    if there is None:
+        return Seen(*here)
     common = set(here[0][KEY]) & set(there[0][KEY])
     if common:
         raise InputError(

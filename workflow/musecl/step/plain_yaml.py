@@ -1,6 +1,6 @@
 """YAML 1.2 as DVC reads it, by a parser in C: `040` is 40, `1e-3` a number, and `no` a word.
 
-DVC's own reader takes eight times as long to import, which every job would wait for.
+DVC's own reader takes four times as long to import, which every job would wait for.
 """
 
 import re
