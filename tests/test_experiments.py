@@ -144,10 +144,13 @@ def test_the_pipeline_itself_has_plots_to_compare(tmp_path: Path) -> None:
         "city,indicator,method,predictor,split,r2_mean\n"
         "nyc,mobility_count,text,ridge,random,0.5\nnyc,mobility_count,musecl,ridge,random,0.75\n"
     )
-    (results / "r2.png").write_bytes(b"an image")
+    for image in ("r2.png", "map.png"):
+        (results / image).write_bytes(b"an image")
+    (results / "fuse_losses.csv").write_text("step,loss\n0,2.5\n1,2.25\n")
     plots = json.loads(relay.run("dvc", "plots", "show", "--json"))
     assert "errors" not in plots
-    assert set(plots["data"]) == {"results/nyc/r2.csv", "results/nyc/r2.png"}
+    shown = {"r2.csv", "r2.png", "map.png", "fuse_losses.csv"}
+    assert set(plots["data"]) == {f"results/nyc/{name}" for name in shown}
     drawn = json.loads(relay.run("dvc", "plots", "show", "--show-vega", "results/nyc/r2.csv"))
     assert [point["r2_mean"] for point in drawn["data"]["values"]] == ["0.5", "0.75"]
     named = {channel["field"] for channel in drawn["encoding"].values() if "field" in channel}
