@@ -21,6 +21,8 @@ SLOW = (
     *("test_interpolation", "test_presets", "test_figures", "test_null_layers", "test_cities"),
     *("test_city_by_name", "test_layers_apart"),
     *("test_report", "test_report_browser"),
+    *("test_asked", "test_analysis", "test_model", "test_predict", "test_run_cost"),
+    *("test_flows", "test_perspective"),
     *("test_osm_extract", "test_osm_online", "test_chips", "test_street_view", "test_drawing"),
 )
 

@@ -171,3 +171,11 @@ def test_no_two_columns_of_the_map_have_one_name():
             check_names(names)
     with pytest.raises(ValueError, match="'area_km2'"):
         check_names(["area_km2"])
+
+
+def test_the_legend_has_numbers_that_a_person_reads() -> None:
+    style = graduated_style("density", np.array([0.0, 815.76, 4981.2, 9900.4, 17_512.0, 68_970.0]))
+    labels = [part.get("label") for part in ElementTree.fromstring(style).iter("range")]
+    assert labels[0].startswith("0 to ")
+    assert labels[-1].endswith(" to 69,000")
+    assert "e+" not in "".join(labels)

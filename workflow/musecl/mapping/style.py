@@ -51,7 +51,7 @@ def graduated_style(column: str, values: NDArray[np.float64]) -> str:
             symbol=str(number),
             lower=repr(low),
             upper=repr(high),
-            label=f"{low:.4g} to {high:.4g}",
+            label=f"{_readable(low)} to {_readable(high)}",
             render="true",
         )
         symbol = ElementTree.SubElement(symbols, "symbol", name=str(number), type="fill", alpha="1")
@@ -62,3 +62,8 @@ def graduated_style(column: str, values: NDArray[np.float64]) -> str:
             ElementTree.SubElement(options, "Option", name=name, value=value, type="QString")
     ElementTree.indent(root, " ")
     return f"{QML}\n{ElementTree.tostring(root, encoding='unicode')}\n"
+
+
+def _readable(value: float) -> str:
+    """Write a bound with three digits that count: 17,500, not 1.75e+04."""
+    return f"{float(f'{value:.3g}'):,.10g}"
