@@ -118,8 +118,9 @@ def files() -> list[File]:
             "predict",
             "The same as a GeoPackage, layer `regions`: its columns are those of `map.parquet`, "
             "the geometry is `geom`. QGIS opens it in five classes of the first headline "
-            "indicator; the other styles are there to choose. Descriptions and units of the columns stand in "
-            "`gpkg_data_columns`, which GDAL reads from 3.7 on as comments of the fields.",
+            "indicator; the other styles are there to choose. Descriptions and units of the "
+            "columns stand in `gpkg_data_columns`, which GDAL reads from 3.7 on as comments of the "
+            "fields.",
             [],
         ),
         File(
