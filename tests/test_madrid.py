@@ -10,30 +10,12 @@ import pytest
 import yaml
 
 from bare_pipeline import REPOSITORY, lay_pipeline, run
+from data_stages import DATA_STAGES
 from musecl.config import check_params
 from musecl.imagery.images import imagery_of, read_image_index
-from musecl.stages import (
-    fetch_boundary,
-    fetch_indicators,
-    fetch_mobility,
-    fetch_places,
-    fetch_remote_view,
-    fetch_roads,
-    fetch_street_view,
-    indicators,
-    mobility,
-    places,
-    regions,
-    remote_view,
-    street_view,
-)
 from shared_data import shared
 
 ENTRY = REPOSITORY / "presets/cities/madrid.yaml"
-STAGES = (
-    *(fetch_boundary, fetch_roads, regions, fetch_places, fetch_mobility, fetch_remote_view),
-    *(fetch_street_view, fetch_indicators, places, mobility, remote_view, street_view, indicators),
-)
 FILES = {
     "boundary": ["neighbourhoods.geojson"],
     "places": ["pois_bars_madrid.parquet"],
@@ -63,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for pattern in patterns:
             for path in found[layer].glob(pattern):
                 shutil.copy(path, inputs)
-    for stage in STAGES:
+    for stage in DATA_STAGES:
         run(root, stage, "madrid")
     return root / "data/madrid"
 

@@ -10,6 +10,7 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from bare_pipeline import lay_pipeline, run
+from data_stages import DATA_STAGES
 from generated_city import SHIPPED, entry, generated
 from judged_city import FUSE, MLP
 from musecl.imagery.images import imagery_of, read_image_index
@@ -21,25 +22,12 @@ from musecl.stages import (
     encode_remote_view,
     encode_street_view,
     evaluate,
-    fetch_boundary,
-    fetch_indicators,
-    fetch_mobility,
-    fetch_places,
-    fetch_remote_view,
-    fetch_roads,
-    fetch_street_view,
     fuse,
-    indicators,
-    mobility,
     pairs,
-    places,
     predict,
     pretrain_remote_view,
     pretrain_street_view,
-    regions,
-    remote_view,
     report,
-    street_view,
 )
 from musecl.step.tables import read_vectors
 from musecl.step.workers import GIVEN
@@ -48,16 +36,8 @@ from test_evaluate import few_trees
 
 CELLS = 60
 STAGES = (
-    *(
-        fetch_boundary,
-        fetch_roads,
-        regions,
-        fetch_places,
-        fetch_mobility,
-        fetch_remote_view,
-        fetch_street_view,
-    ),
-    *(fetch_indicators, places, mobility, indicators, remote_view, street_view, pairs),
+    *DATA_STAGES,
+    pairs,
     *(encode_remote_view, pretrain_remote_view, embed_remote_view),
     *(encode_street_view, pretrain_street_view, embed_street_view),
     *(embed_text, fuse, evaluate, predict, report),

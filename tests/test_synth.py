@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from bare_pipeline import lay_pipeline, run
+from data_stages import DATA_STAGES
 from generated_city import entry, generated
 from musecl.imagery.images import imagery_of, iterate_images, read_image_index
 from musecl.sources.provider import PROVENANCE
@@ -20,36 +21,9 @@ from musecl.sources.synth.layers import GeneratedIndicator
 from musecl.sources.synth.rendering import FACTORS, render_chip, render_street
 from musecl.sources.synth.settings import Generated
 from musecl.sources.synth.synthesis import CATEGORIES, table_of
-from musecl.stages import (
-    ceiling,
-    fetch_boundary,
-    fetch_indicators,
-    fetch_mobility,
-    fetch_places,
-    fetch_remote_view,
-    fetch_roads,
-    fetch_street_view,
-    indicators,
-    mobility,
-    places,
-    regions,
-    remote_view,
-    street_view,
-)
+from musecl.stages import ceiling
 from musecl.step.errors import InputError
 
-STAGES = (
-    *(
-        fetch_boundary,
-        fetch_roads,
-        regions,
-        fetch_places,
-        fetch_mobility,
-        fetch_remote_view,
-        fetch_street_view,
-    ),
-    *(fetch_indicators, places, mobility, indicators, remote_view, street_view),
-)
 CELLS = 60
 
 
@@ -67,7 +41,7 @@ def lay(root: Path, settings: Generated) -> Path:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = lay(tmp_path_factory.mktemp("synth") / "root", generated())
-    for stage in STAGES:
+    for stage in DATA_STAGES:
         run(root, stage, "synth")
     return root
 
