@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musecl.step.errors import InputError
+from musecl.step.errors import InputError, first_line
 from musecl.step.progress import progress
 from musecl.step.workers import in_pieces
 
@@ -68,7 +68,7 @@ def load_text_encoder(folder: Path) -> tuple[Any, Any]:
             dtype=torch.float32,
         )
     except Exception as error:  # transformers raises errors of many libraries
-        reason = _first_line(error)
+        reason = first_line(error)
         raise InputError(f"{folder}: no text model ({reason}); run fetch_models again") from error
     encoder = _encoder_of(model)
     own = {id(parameter) for parameter in encoder.parameters()}
@@ -121,7 +121,7 @@ def check_text_model(folder: Path, said: str) -> None:
         words = embed_words(pair[1].split(), tokenizer, model)
     except Exception as error:  # a model raises whatever it likes
         raise InputError(
-            f"{said}: does not give vectors of texts ({_first_line(error)}); choose another model"
+            f"{said}: does not give vectors of texts ({first_line(error)}); choose another model"
         ) from error
     faults = {
         "gives numbers that are not finite": not (
@@ -162,10 +162,6 @@ def longest_input(tokenizer: Any, model: Any) -> int:
     if reads(most):
         return most
     return bisect.bisect_left(range(1, most), True, key=lambda length: not reads(length))
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def mean_of_tokens(hidden: Tensor, attention_mask: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from musecl.encoding.encoders import Encoder, load_encoder
 from musecl.encoding.preparation import Preparation
-from musecl.step.errors import InputError
+from musecl.step.errors import InputError, first_line
 
 PIXELS = 160
 # Of a channel's deviation, on average over an image: Pillow rounds each pixel to one of 256 values.
@@ -37,7 +37,7 @@ def check_vision_model(folder: Path, said: str) -> None:
         alone = torch.cat([_vectors(encoder, image[None]) for image in images])
     except Exception as error:  # a model raises whatever it likes
         raise InputError(
-            f"{said}: does not take images of three colours ({_first_line(error)}); choose another"
+            f"{said}: does not take images of three colours ({first_line(error)}); choose another"
         ) from error
     faults = {
         "gives numbers that are not finite": not first.isfinite().all(),
@@ -85,7 +85,3 @@ def _two_images() -> Tensor:
 def _vectors(encoder: Encoder, images: Tensor) -> Tensor:
     with torch.inference_mode():
         return encoder.top(encoder.trunk(images)[0])
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from musecl.encoding.preparation import Preparation, read_preparation
-from musecl.step.errors import InputError
+from musecl.step.errors import InputError, first_line
 
 AS_IMAGENET = Preparation()
 # After this many blocks of EfficientNet-Lite0 the features still are edges and textures.
@@ -199,7 +199,7 @@ def _load_efficientnet(path: Path) -> EfficientNet:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise InputError(
-            f"{path}: no weights of EfficientNet-Lite0 ({_first_line(error)}); fetch them again"
+            f"{path}: no weights of EfficientNet-Lite0 ({first_line(error)}); fetch them again"
         ) from error
     return network
 
@@ -226,7 +226,7 @@ def _load_transformers(folder: Path, trainable_blocks: int) -> TransformersEncod
     except Exception as error:  # transformers raises errors of many libraries
         raise InputError(
             f"{folder}: not readable as a transformers model with safetensors "
-            f"({_first_line(error)}); fetch it again"
+            f"({first_line(error)}); fetch it again"
         ) from error
     # CLIP and its kin hold a text model beside the vision model.
     vision = getattr(model, "vision_model", model)
@@ -245,7 +245,7 @@ def _load_transformers(folder: Path, trainable_blocks: int) -> TransformersEncod
         return TransformersEncoder(vision, trainable_blocks, prepare, pooled=not missing)
     except Exception as error:  # a model raises whatever it likes
         raise InputError(
-            f"{folder}: no model that takes images of three colours ({_first_line(error)}); set "
+            f"{folder}: no model that takes images of three colours ({first_line(error)}); set "
             "encoders.*.weights in params.yaml to a vision model and run `dvc repro fetch_models`"
         ) from error
 
@@ -286,7 +286,3 @@ def _train_from(model: nn.Module, first: str | None, unused: tuple[str, ...] = (
     for name, parameter in model.named_parameters():
         trained = trained or (first is not None and name.startswith(first))
         parameter.requires_grad_(trained and not name.startswith(unused))
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -44,3 +44,8 @@ def instead_of(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = nearest(name, names)
     return f"did you mean {near}?" if near else f"there is {', '.join(names) or 'none'}"
+
+
+def first_line(error: Exception) -> str:
+    """Take the first line of what another library says, or the name of the error if nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
