@@ -11,7 +11,7 @@ DIR ?=
 READY := $(VENV)/ready
 RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 
-.PHONY: help tables environment test test-fast test-slurm check format world lock declare clean
+.PHONY: help tables environment test test-fast test-slurm check format miniature lock declare clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -51,18 +51,18 @@ test-slurm: $(READY) .packages/ready ## run both pipelines on a Slurm of one nod
 check: $(READY) ## ruff, snakefmt, mypy and snakemake --lint
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) snakefmt --check Snakefile workflow/rules tests/relay
+	$(RUN) snakefmt --check Snakefile workflow/rules tests/toy_pipeline
 	$(RUN) mypy
 	$(RUN) snakemake --lint
 
 format: $(READY) ## rewrite the code in the project's format
 	$(RUN) ruff check --fix-only --quiet .
 	$(RUN) ruff format .
-	$(RUN) snakefmt Snakefile workflow/rules tests/relay
+	$(RUN) snakefmt Snakefile workflow/rules tests/toy_pipeline
 
-world: $(READY) ## lay a miniature of the pipeline: make world DIR=path
-	@test -n "$(DIR)" || { echo "name a folder: make world DIR=path"; exit 2; }
-	$(RUN) python tests/world.py "$(DIR)"
+miniature: $(READY) ## lay a miniature of the pipeline: make miniature DIR=path
+	@test -n "$(DIR)" || { echo "name a folder: make miniature DIR=path"; exit 2; }
+	$(RUN) python tests/miniature.py "$(DIR)"
 
 declare: $(READY) ## rewrite what follows from the code: its list in each dvc.yaml, docs, schemas
 	$(RUN) python tests/closure.py

@@ -4,7 +4,7 @@ from pathlib import Path
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from musecl.config import load_params
-from musecl.bridge.planning import Recorded, one_line_errors
+from musecl.engines.planning import Recorded, one_line_errors
 
 with one_line_errors():
     PARAMS = load_params(Path("params.yaml"))
@@ -14,14 +14,14 @@ with one_line_errors():
 # What a job may use: all cores here, so many on the node of a cluster. Its outputs do not depend on it.
 CORES = workflow.resource_settings.cores or 8
 # The shell becomes the job: with one in between, a job would outlive a Snakemake that is killed.
-DO = "MUSECL_WORKERS={threads} exec python workflow/musecl stage"
-TOLD = "> >(tee {log}) 2>&1"
+RUN = "MUSECL_WORKERS={threads} exec python workflow/musecl stage"
+LOGGED = "> >(tee {log}) 2>&1"
 
 
 report: "workflow/report/workflow.rst"
 
 
-# Any name: of one that params.yaml does not have, the bridge says which there are. The models are of
+# Any name: of one that params.yaml does not have, the engine glue says which there are. The models are of
 # no city, and between the two of a transfer stands -to-.
 wildcard_constraints:
     city=r"(?!models/)(?![^/]*-to-)[^/]+",
@@ -51,7 +51,7 @@ rule tables:
             city=PARAMS.cities,
             file=["baselines.csv", "ablations.csv", "inductive.csv", "tables.html"],
         ),
-        expand("results/{city}/ceiling.csv", city=PARAMS.answer_keys),
+        expand("results/{city}/upper_bound.csv", city=PARAMS.upper_bounds),
         expand("results/{transfer}/r2.csv", transfer=PARAMS.transfers),
 
 
@@ -67,7 +67,7 @@ include: "workflow/rules/tables.smk"
 
 
 onsuccess:
-    shell("python workflow/musecl costs")
+    shell("python workflow/musecl timing")
     for page in filter(
         Path.exists, (Path(f"results/{city}/report.html") for city in PARAMS.cities)
     ):

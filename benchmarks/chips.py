@@ -27,13 +27,13 @@ from rasterio.windows import Window
 from shapely import box
 
 from musecl.imagery.chips import PIECE, ChipCutter, cut_chips
-from musecl.imagery.settings import RemoteViewSettings
+from musecl.imagery.settings import SatelliteSettings
+from musecl.runtime.workers import given_workers, in_pieces
 from musecl.sources.contract import Rasters
-from musecl.step.workers import given_workers, in_pieces
 
 REGIONS, SIDE = 1000, 12_288
 EAST, NORTH = 440_000.0, 4_475_000.0
-SETTINGS = RemoteViewSettings(ground_m=1120, pixels=224)
+SETTINGS = SatelliteSettings(ground_m=1120, pixels=224)
 
 
 def write_cog(folder: Path) -> Path:

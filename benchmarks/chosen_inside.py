@@ -20,11 +20,11 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from musecl.evaluation.labels import Group, read_labelled  # noqa: E402
-from musecl.evaluation.methods import Block, align  # noqa: E402
+from musecl.evaluation.labels import IndicatorGroup, read_labelled  # noqa: E402
+from musecl.evaluation.methods import RegionFeatures, align  # noqa: E402
 from musecl.evaluation.prediction import (  # noqa: E402
     RidgeFit,
-    Trial,
+    SeededFold,
     collect,
     draw_trials,
     fit_ridge,
@@ -36,28 +36,28 @@ from musecl.evaluation.splits import possible_splits, units_of  # noqa: E402
 from musecl.fusion.inputs import read_inputs  # noqa: E402
 from musecl.fusion.representation import represent  # noqa: E402
 from musecl.fusion.settings import FuseSettings  # noqa: E402
-from musecl.step.job import Job  # noqa: E402
-from musecl.step.pipeline import declaration  # noqa: E402
-from musecl.step.tables import KEY  # noqa: E402
-from musecl.step.workers import in_processes  # noqa: E402
+from musecl.runtime.job import Job  # noqa: E402
+from musecl.runtime.pipeline import declaration  # noqa: E402
+from musecl.runtime.tables import KEY  # noqa: E402
+from musecl.runtime.workers import in_processes  # noqa: E402
 
 SPLITS = ("random", "spatial")
 # Every choice that docs/experiments.md tells of, one at a time, from the shipped settings.
 VARIANTS = {
     "shipped": {},
-    "rings 0": {"rings": 0},
-    "rings 1": {"rings": 1},
-    "rings 3": {"rings": 3},
+    "rings 0": {"k_rings": 0},
+    "rings 1": {"k_rings": 1},
+    "rings 3": {"k_rings": 3},
     "scalar_attention": {"mode": "scalar_attention"},
     "add": {"mode": "add"},
     "concat": {"mode": "concat"},
-    "no text token": {"text_token": False},
+    "no text token": {"text_as_input": False},
     "mse": {"alignment": "mse"},
     "no residual": {"residual": False},
     "600 steps": {"steps": 600},
     "no text term": {"text_weight": 0.0},
     "no views term": {"views_weight": 0.0},
-    "no places term": {"places_weight": 0.0},
+    "no POI term": {"pois_weight": 0.0},
 }
 
 
@@ -69,15 +69,17 @@ def main() -> None:
     job = Job(declaration(Path.cwd(), "ablations", parser.parse_args().city), Path.cwd())
     settings = job.settings("evaluate", EvaluateSettings)
     seed = int(job.value("seed"))
-    regions, groups, headline, _ = read_labelled(job)
+    regions, groups, primary, _ = read_labelled(job)
     blocks = represent_all(job, regions[KEY])
     for split in possible_splits(regions, SPLITS):
         shipped, chosen, best, chosen_names = [], [], [], Counter[str]()
         for group in groups:
-            columns = [at for at, name in enumerate(group.names) if name in headline]
+            columns = [at for at, name in enumerate(group.names) if name in primary]
             if not columns:
                 continue
-            shown = Group(group.rows, [group.names[at] for at in columns], group.labels[:, columns])
+            shown = IndicatorGroup(
+                group.rows, [group.names[at] for at in columns], group.labels[:, columns]
+            )
             units = units_of(regions.iloc[group.rows], split)
             trials = draw_trials(split, units, len(group.rows), settings, seed)
             predictions, inner = predict_all(blocks, shown, trials)
@@ -101,7 +103,7 @@ def main() -> None:
         )
 
 
-def represent_all(job: Job, regions: pd.Series) -> list[Block]:
+def represent_all(job: Job, regions: pd.Series) -> list[RegionFeatures]:
     """Fuse anew under each variant; no label is read."""
     inputs, ours = read_inputs(job), job.settings("fuse", FuseSettings)
     keys = pd.DataFrame({KEY: inputs.region_ids})
@@ -116,7 +118,7 @@ def represent_all(job: Job, regions: pd.Series) -> list[Block]:
 
 
 def predict_all(
-    blocks: list[Block], group: Group, trials: list[Trial]
+    blocks: list[RegionFeatures], group: IndicatorGroup, trials: list[SeededFold]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict every trial from every variant, and score each inside the training fold.
 
@@ -131,7 +133,7 @@ def predict_all(
     for block in blocks:
         here = block.take(group.rows)
 
-        def fit(trial: Trial, here: Block = here) -> tuple[np.ndarray, float]:
+        def fit(trial: SeededFold, here: RegionFeatures = here) -> tuple[np.ndarray, float]:
             fitted = fit_ridge((here,), group.labels, trial.fold)
             return fitted.predictions, left_out_r2(fitted)
 

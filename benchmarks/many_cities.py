@@ -18,8 +18,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from relay_race import environment  # noqa: E402
-from world import lay_world  # noqa: E402
+from miniature import lay_miniature  # noqa: E402
+from toy_checkout import environment  # noqa: E402
 
 # Seconds, with one city and with many.
 LIMITS = {
@@ -45,7 +45,7 @@ def run(job):
 
 def lay(folder: Path, cities: int) -> list[str]:
     """Lay a checkout with so many cities, all tables asked for, all present and recorded."""
-    lay_world(folder)
+    lay_miniature(folder)
     for module in (folder / "workflow/musecl/stages").glob("[!_]*.py"):
         module.write_text(EMPTY_STEP)
     path = folder / "params.yaml"

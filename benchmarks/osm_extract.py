@@ -1,6 +1,6 @@
 """What reading an OpenStreetMap extract costs beyond osmium's own loop over it.
 
-`python benchmarks/osm_extract.py FILE.osm.pbf`: places, roads, boundaries and coastlines in one
+`python benchmarks/osm_extract.py FILE.osm.pbf`: POIs, roads, boundaries and coastlines in one
 pass, against two plain loops over the same objects: one that looks at none of them (`loop`), and
 one that reads all tags of each (`tags`), which is what the ratio is told of. Each is the best of
 three, in seconds of the processor and in a process of its own. The ratio is to stay under 1.5, the
@@ -21,9 +21,9 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import osmium  # noqa: E402
 from osmium.filter import KeyFilter  # noqa: E402
 
-from musecl.sources.osm.collectors import Boundaries, Coast, Places, Roads  # noqa: E402
+from musecl.sources.osm.collectors import Boundaries, Coast, Pois, Roads  # noqa: E402
 from musecl.sources.osm.extract import TYPES, scan  # noqa: E402
-from musecl.sources.osm.tags import PLACES  # noqa: E402
+from musecl.sources.osm.tags import POIS  # noqa: E402
 
 RATIO, MEGABYTES = 1.5, 500
 TIMES = 3
@@ -61,8 +61,8 @@ def tags(path: Path) -> int:
 
 def shown(path: Path) -> osmium.FileProcessor:
     """Build the reader that shows what `read` looks at."""
-    areas = (*PLACES, "boundary", "place")
-    keys = {"n": PLACES, "w": ("highway", "natural", *areas), "a": areas, "r": areas}
+    areas = (*POIS, "boundary", "place")
+    keys = {"n": POIS, "w": ("highway", "natural", *areas), "a": areas, "r": areas}
     reader = osmium.FileProcessor(path).with_areas(KeyFilter(*areas))
     for kind, wanted in keys.items():
         selected = KeyFilter(*wanted)
@@ -73,7 +73,7 @@ def shown(path: Path) -> osmium.FileProcessor:
 
 def read(path: Path) -> int:
     """Read all that there is to read."""
-    collectors = Places(), Roads(), Boundaries(admin_level=9), Coast()
+    collectors = Pois(), Roads(), Boundaries(admin_level=9), Coast()
     scan(path, *collectors)
     return sum(len(collector.table()) for collector in collectors)
 

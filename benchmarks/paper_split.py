@@ -17,7 +17,7 @@ from pyproj import Transformer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from musecl.evaluation.practice import forest, gaussian_process, nearest, spatial_lag  # noqa: E402
+from musecl.evaluation.naive_baselines import forest, gaussian_process, nearest, spatial_lag  # noqa: E402
 from musecl.evaluation.scoring import r2  # noqa: E402
 from musecl.evaluation.selection import choose, stack  # noqa: E402
 from musecl.evaluation.splits import Fold, draw_folds, paper_fold  # noqa: E402
@@ -43,7 +43,7 @@ def main() -> None:
         table = pd.read_csv(folder / f"{name}.csv", header=None)
         columns = table.columns
         to_metres = Transformer.from_crs("EPSG:4326", "EPSG:32650", always_xy=True)
-        places = np.column_stack(
+        pois = np.column_stack(
             to_metres.transform(table[columns[1]].to_numpy(), table[columns[0]].to_numpy())
         )
         values = np.log1p(table[columns[2]].to_numpy(dtype=float))[:, None]
@@ -51,7 +51,7 @@ def main() -> None:
         found = values[fold.test].std()
         if abs(found - spread) > 1e-3:
             raise SystemExit(f"{name}: sd {found:.4f} of the tested labels, the paper's {spread}")
-        rows = score(places, values)
+        rows = score(pois, values)
         for predictor, (once, mean, deviation, blocks) in rows.items():
             print(
                 f"| {label} | {len(values)} | {predictor} | {once:.3f} | "
@@ -61,14 +61,14 @@ def main() -> None:
 
 
 def predict(
-    places: NDArray[np.float64], values: NDArray[np.float64], fold: Fold
+    pois: NDArray[np.float64], values: NDArray[np.float64], fold: Fold
 ) -> dict[str, NDArray[np.float64]]:
     """Predict the test rows by each predictor and by their stack."""
     kinds = {
-        "nearest": nearest(places),
-        "forest": forest(places, 1),
-        "gaussian process": gaussian_process(places),
-        "spatial lag": spatial_lag(places),
+        "nearest": nearest(pois),
+        "forest": forest(pois, 1),
+        "gaussian process": gaussian_process(pois),
+        "spatial lag": spatial_lag(pois),
     }
     chosen = {name: choose(candidates, values, fold) for name, candidates in kinds.items()}
     answers = {name: one.test for name, one in chosen.items()}
@@ -76,19 +76,19 @@ def predict(
 
 
 def score(
-    places: NDArray[np.float64], values: NDArray[np.float64]
+    pois: NDArray[np.float64], values: NDArray[np.float64]
 ) -> dict[str, tuple[float, float, float, float]]:
     """R2 on the paper's split; mean and sd over other random ones; on blocks, out of fold."""
-    once = scored(values, fitting_alone(paper_fold(len(values))), places)
+    once = scored(values, fitting_alone(paper_fold(len(values))), pois)
     generator = np.random.default_rng(0)
     others = [
-        scored(values, fitting_alone(draw_folds(None, len(values), 5, generator)[0]), places)
+        scored(values, fitting_alone(draw_folds(None, len(values), 5, generator)[0]), pois)
         for _ in range(REPETITIONS)
     ]
-    blocks = np.array([f"{x}_{y}" for x, y in (places // BLOCK_M).astype(int)])
+    blocks = np.array([f"{x}_{y}" for x, y in (pois // BLOCK_M).astype(int)])
     pooled: dict[str, NDArray[np.float64]] = {}
     for fold in draw_folds(blocks, len(values), 5, generator):
-        for name, answer in predict(places, values, fold).items():
+        for name, answer in predict(pois, values, fold).items():
             pooled.setdefault(name, np.empty_like(values))[fold.test] = answer
     return {
         name: (
@@ -106,11 +106,9 @@ def fitting_alone(fold: Fold) -> Fold:
     return Fold(fold.fitting, fold.test, np.arange(len(fold.fitting)) % 5)
 
 
-def scored(
-    values: NDArray[np.float64], fold: Fold, places: NDArray[np.float64]
-) -> dict[str, float]:
+def scored(values: NDArray[np.float64], fold: Fold, pois: NDArray[np.float64]) -> dict[str, float]:
     """R2 of each predictor on one test fold."""
-    answers = predict(places, values, fold)
+    answers = predict(pois, values, fold)
     return {name: float(r2(values[fold.test], answer)[0]) for name, answer in answers.items()}
 
 

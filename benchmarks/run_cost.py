@@ -25,7 +25,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from musecl.step.pipeline import declared_in, read_stages  # noqa: E402
+from musecl.runtime.pipeline import declared_in, read_stages  # noqa: E402
 
 
 def lay(folder: Path, commit: str) -> Path:

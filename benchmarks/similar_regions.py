@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from musecl.pairing.nearest import nearest_rows
+from musecl.pair_mining.nearest import nearest_rows
 
 REGIONS, NUMBERS, TOP = 10_000, 32, 10
 Found = NDArray[np.int64]

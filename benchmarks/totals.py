@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from musecl.evaluation.backtransform import land_of
 from musecl.evaluation.judgeable import judgeable
-from musecl.evaluation.labels import Group, scales_of, widen
+from musecl.evaluation.labels import IndicatorGroup, scales_of, widen
 from musecl.evaluation.methods import align
-from musecl.evaluation.prediction import Trial, collect, fit_ridge
+from musecl.evaluation.prediction import SeededFold, collect, fit_ridge
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.step.tables import KEY, read_geotable, read_table, read_vectors
-from musecl.step.workers import in_processes
+from musecl.runtime.tables import KEY, read_geotable, read_table, read_vectors
+from musecl.runtime.workers import in_processes
 
 Array = NDArray[np.float64]
 WAYS = ("without", "Duan", "Snowdon", "Snowdon, as predict does it")
@@ -40,14 +40,14 @@ def main(city: str, name: str = "population_density") -> None:
     keys, vectors = read_vectors(Path(f"results/{city}/embeddings.parquet"), "embedding")
     labels = widen(regions[KEY], indicators)[[name]].to_numpy()
     rows = np.flatnonzero(~np.isnan(labels[:, 0]))
-    group = Group(rows, [name], labels[rows])
+    group = IndicatorGroup(rows, [name], labels[rows])
     block = align(regions[KEY], keys, vectors, "embeddings.parquet").take(rows).compact()
     land = land_of(regions)[rows]
     observed = scale.original(group.labels[:, 0]) @ land
     settings = EvaluateSettings(**params["evaluate"])
     for split, _, trials in judgeable(regions, [group], settings, params["seed"])[0]:
 
-        def fit(trial: Trial, group: Group = group) -> list[Array]:
+        def fit(trial: SeededFold, group: IndicatorGroup = group) -> list[Array]:
             fitted = fit_ridge((block,), group.labels, trial.fold)
             said, seen, residuals = (
                 part[:, 0] for part in (fitted.predictions, fitted.known, fitted.residuals)

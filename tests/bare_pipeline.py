@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import TABLES, declaration
-from world import lay_tables
+from miniature import lay_tables
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import TABLES, declaration
 
 REPOSITORY = Path(__file__).parents[1]
 

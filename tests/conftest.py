@@ -8,15 +8,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
-from relay_race import Relay, edit_parameter
+from toy_checkout import ToyPipeline, edit_parameter
 
 # What `make test-fast` leaves out: the modules that take long, about the longest first.
 SLOW = (
-    *("test_world", "test_interruptions", "test_engines_at_random", "test_engines"),
+    *("test_miniature", "test_interruptions", "test_engines_at_random", "test_engines"),
     *("test_remotes", "test_experiments", "test_regions", "test_caches", "test_evaluate"),
     *("test_baselines", "test_training", "test_fetch", "test_fetch_models", "test_synth"),
-    *("test_fusion", "test_answer_key", "test_representation", "test_lockfile"),
-    *("test_no_label_in_pixels", "test_latents", "test_inductive", "test_remote_view"),
+    *("test_fusion", "test_upper_bound_of_methods", "test_representation", "test_lockfile"),
+    *("test_no_label_in_pixels", "test_latents", "test_inductive", "test_satellite"),
     *("test_indicators", "test_fuse", "test_pretraining", "test_ablations"),
     *("test_interpolation", "test_presets", "test_figures", "test_null_layers", "test_cities"),
     *("test_city_by_name", "test_layers_apart"),
@@ -28,22 +28,22 @@ SLOW = (
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    """A relay whose every stage ran once, through Snakemake, and was committed; for copies only."""
-    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
-    relay.snakemake()
-    relay.commit("built")
-    return relay
+def built(tmp_path_factory: pytest.TempPathFactory) -> ToyPipeline:
+    """A toy whose every stage ran once, through Snakemake, and was committed; for copies only."""
+    toy = ToyPipeline.lay(tmp_path_factory.mktemp("built") / "toy_pipeline")
+    toy.snakemake()
+    toy.commit("built")
+    return toy
 
 
 @pytest.fixture(scope="session")
-def built_city(tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    """A relay of one city whose every stage ran once; for copies only."""
-    relay = Relay.lay(tmp_path_factory.mktemp("built") / "relay")
-    edit_parameter(relay, "cities", {"nyc": {"rows": 3}})
-    relay.snakemake()
-    relay.commit("built")
-    return relay
+def built_city(tmp_path_factory: pytest.TempPathFactory) -> ToyPipeline:
+    """A toy of one city whose every stage ran once; for copies only."""
+    toy = ToyPipeline.lay(tmp_path_factory.mktemp("built") / "toy_pipeline")
+    edit_parameter(toy, "cities", {"nyc": {"rows": 3}})
+    toy.snakemake()
+    toy.commit("built")
+    return toy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,19 +4,19 @@ from musecl.stages import (
     fetch_boundary,
     fetch_indicators,
     fetch_mobility,
-    fetch_places,
-    fetch_remote_view,
+    fetch_pois,
     fetch_roads,
+    fetch_satellite,
     fetch_street_view,
     indicators,
     mobility,
-    places,
+    pois,
     regions,
-    remote_view,
+    satellite,
     street_view,
 )
 
 DATA_STAGES = (
-    *(fetch_boundary, fetch_roads, regions, fetch_places, fetch_mobility, fetch_remote_view),
-    *(fetch_street_view, fetch_indicators, places, mobility, indicators, remote_view, street_view),
+    *(fetch_boundary, fetch_roads, regions, fetch_pois, fetch_mobility, fetch_satellite),
+    *(fetch_street_view, fetch_indicators, pois, mobility, indicators, satellite, street_view),
 )

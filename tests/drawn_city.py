@@ -15,10 +15,10 @@ import pandas as pd
 import shapely
 import yaml
 
+from miniature import lay_tables
+from musecl.runtime.job import Job
+from musecl.runtime.pipeline import declaration
 from musecl.sources.sample import packages
-from musecl.step.job import Job
-from musecl.step.pipeline import declaration
-from world import lay_tables
 
 REPOSITORY = Path(__file__).parents[1]
 LONGITUDE, LATITUDE = -73.95, 40.70
@@ -123,9 +123,9 @@ def write_source(folder: Path, lots: pd.DataFrame, census: pd.DataFrame) -> None
     (folder / "taxi_simulator/routes.json").write_text(json.dumps([route]), encoding="utf-8")
 
 
-def regions_table(rings: int = 1) -> gpd.GeoDataFrame:
+def regions_table(k_rings: int = 1) -> gpd.GeoDataFrame:
     """H3 cells of resolution 9 around the middle, the columns that images are made by."""
-    cells = sorted(h3.grid_disk(h3.latlng_to_cell(LATITUDE, LONGITUDE, 9), rings))
+    cells = sorted(h3.grid_disk(h3.latlng_to_cell(LATITUDE, LONGITUDE, 9), k_rings))
     centres = [h3.cell_to_latlng(cell) for cell in cells]
     outlines = [[point[::-1] for point in h3.cell_to_boundary(cell)] for cell in cells]
     return gpd.GeoDataFrame(

@@ -10,7 +10,7 @@ from musecl.sources.providers import LAYERS
 from musecl.sources.synth.settings import Generated
 
 SHIPPED = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
-MODALITIES = ("remote_view", "street_view", "places", "mobility")
+MODALITIES = ("satellite", "street_view", "pois", "mobility")
 
 
 def generated(cells: int = 60, seed: int = 1, noise: float = 0.3, **strength: float) -> Generated:

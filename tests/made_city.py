@@ -20,7 +20,7 @@ CRS = "EPSG:28992"
 WEST, SOUTH, SIDE = 82_000.0, 444_000.0, 6_300.0
 BORDER, METRES_PER_PIXEL = 800.0, 5.0
 NEIGHBOURHOODS = 9
-PLACES, TRIPS = 2_500, 6_000
+POIS, TRIPS = 2_500, 6_000
 CATEGORIES = ["office", "shop", "restaurant", "school", "park", "farm"]
 # How often a category stands where all is dense, and where all is rich.
 DENSE = np.array([2.0, 1.5, 1.5, 0.3, -0.5, -3.0])
@@ -30,11 +30,11 @@ Numbers = NDArray[np.float64]
 
 
 def make_city(folder: Path) -> None:
-    """Write boundary.gpkg, places.csv, trips.csv, orthophoto.tif and incomes.gpkg."""
+    """Write boundary.gpkg, pois.csv, trips.csv, orthophoto.tif and incomes.gpkg."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(7)
     write_boundary(folder / "boundary.gpkg")
-    write_places(folder / "places.csv", generator)
+    write_pois(folder / "pois.csv", generator)
     write_trips(folder / "trips.csv", generator)
     write_orthophoto(folder / "orthophoto.tif", generator)
     write_incomes(folder / "incomes.gpkg", generator)
@@ -58,11 +58,11 @@ def write_boundary(path: Path) -> None:
     gpd.GeoDataFrame({"district": ["west", "east"]}, geometry=shapes, crs=CRS).to_file(path)
 
 
-def write_places(path: Path, generator: np.random.Generator) -> None:
-    """Places with a name and a category; more of them where the city is dense."""
-    x, y = drawn(PLACES, generator)
+def write_pois(path: Path, generator: np.random.Generator) -> None:
+    """POIs with a name and a category; more of them where the city is dense."""
+    x, y = drawn(POIS, generator)
     dense, rich = fields(x, y)
-    appeal = np.outer(dense, DENSE) + np.outer(rich, RICH) + generator.gumbel(size=(PLACES, 6))
+    appeal = np.outer(dense, DENSE) + np.outer(rich, RICH) + generator.gumbel(size=(POIS, 6))
     category = np.array(CATEGORIES)[appeal.argmax(axis=1)]
     longitude, latitude = degrees(x, y)
     pd.DataFrame(

@@ -7,10 +7,10 @@ import pandas as pd
 
 from judged_city import EVALUATE
 from musecl.imagery.images import write_view
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration
+from musecl.runtime.tables import write_vectors
 from musecl.stages import evaluate, predict
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
-from musecl.step.tables import write_vectors
 from test_evaluate import build_indicators, build_regions
 
 SPLITS = ["random", "spatial"]
@@ -36,13 +36,13 @@ def lay_results(root: Path) -> tuple[Path, Path]:
     keys = regions[["region_id"]]
     vectors = hidden @ generator.normal(size=(3, 20))
     write_vectors(results / "embeddings.parquet", keys, fused=vectors[:, :8], embedding=vectors)
-    for view in ("remote_view", "street_view"):
+    for view in ("satellite", "street_view"):
         write_view(data / view, None, "rendered")
         some = {"pretrained": vectors[:, :4], "embedding": vectors[:, 4:9]}
         write_vectors(data / f"{view}_embeddings.parquet", keys, **some)
     write_vectors(data / "text_embeddings.parquet", keys, embedding=vectors[:, 9:])
-    tables = [f"{view}_embeddings.parquet" for view in ("remote_view", "street_view", "text")]
-    tables += ["regions.parquet", "indicators.parquet", "remote_view", "street_view"]
+    tables = [f"{view}_embeddings.parquet" for view in ("satellite", "street_view", "text")]
+    tables += ["regions.parquet", "indicators.parquet", "satellite", "street_view"]
     inputs = [*(f"data/toy/{name}" for name in tables), "results/toy/embeddings.parquet"]
     settings = {**EVALUATE, "splits": SPLITS, "mlp": {**EVALUATE["mlp"], "methods": []}}
     (root / "params.yaml").write_text(f"seed: 1\nevaluate: {settings}\n", encoding="utf-8")

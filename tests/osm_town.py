@@ -54,7 +54,7 @@ def boundary():
     ]
 
 
-def places():
+def pois():
     return [
         node(30, 10.001, 50.001, amenity="restaurant", name="Da Mario"),
         node(31, 10.002, 50.001, shop="yes"),

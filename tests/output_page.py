@@ -61,7 +61,7 @@ def files() -> list[File]:
     from musecl.evaluation.districts import DISTRICTS
     from musecl.fusion.columns import ABOUT
     from musecl.mapping.layout import map_schema
-    from musecl.stages import ceiling, evaluate
+    from musecl.stages import evaluate, upper_bound
 
     compared = [
         Row("city", "", "the city"),
@@ -117,7 +117,7 @@ def files() -> list[File]:
             "results/CITY/map.gpkg",
             "predict",
             "The same as a GeoPackage, layer `regions`: its columns are those of `map.parquet`, "
-            "the geometry is `geom`. QGIS opens it in five classes of the first headline "
+            "the geometry is `geom`. QGIS opens it in five classes of the first primary "
             "indicator; the other styles are there to choose. Descriptions and units of the "
             "columns stand in `gpkg_data_columns`, which GDAL reads from 3.7 on as comments of the "
             "fields.",
@@ -133,7 +133,7 @@ def files() -> list[File]:
         File(
             "results/CITY/metrics.json",
             "evaluate",
-            "Mean R2 over the headline indicators, by split and method, for `dvc metrics diff`. R2 "
+            "Mean R2 over the primary indicators, by split and method, for `dvc metrics diff`. R2 "
             "has no unit.",
             [],
         ),
@@ -165,7 +165,7 @@ def files() -> list[File]:
         File(
             "results/CITY/map.png",
             "report",
-            "The first headline indicator for slides: observed, predicted, width of the interval.",
+            "The first primary indicator for slides: observed, predicted, width of the interval.",
             [],
         ),
         File(
@@ -195,10 +195,10 @@ def files() -> list[File]:
             [],
         ),
         File(
-            "results/CITY/ceiling.csv",
-            "ceiling",
+            "results/CITY/upper_bound.csv",
+            "upper_bound",
             "Of a generated city, where it is known: which share of the best R2 was reached.",
-            rows_of(ceiling.CEILINGS),
+            rows_of(upper_bound.UPPER_BOUNDS),
         ),
         File(
             "results/SOURCE-to-TARGET/predictions.parquet",

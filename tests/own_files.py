@@ -57,9 +57,9 @@ def boxes(west: float, south: float, east: float, north: float, steps: int = 4) 
     return as_regions([f"box_{number:02d}" for number in range(len(shapes))], shapes)
 
 
-def cells(latitude: float, longitude: float, rings: int, resolution: int = 8) -> gpd.GeoDataFrame:
+def cells(latitude: float, longitude: float, k_rings: int, resolution: int = 8) -> gpd.GeoDataFrame:
     """H3 cells around a point."""
-    names = sorted(h3.grid_disk(h3.latlng_to_cell(latitude, longitude, resolution), rings))
+    names = sorted(h3.grid_disk(h3.latlng_to_cell(latitude, longitude, resolution), k_rings))
     return as_regions(
         names, [Polygon([(x, y) for y, x in h3.cell_to_boundary(name)]) for name in names]
     )

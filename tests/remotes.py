@@ -14,8 +14,8 @@ import asyncssh
 import boto3
 from moto.server import ThreadedMotoServer
 
-USER = "relay"
-BUCKET = "relay-bucket"
+USER = "toy_pipeline"
+BUCKET = "toy-bucket"
 
 
 class ReadOnly(SimpleHTTPRequestHandler):

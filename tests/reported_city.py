@@ -12,10 +12,10 @@ import yaml
 
 from closure import ROOT
 from musecl.imagery.images import encode_image, write_view
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import declaration
+from musecl.runtime.tables import KEY, write_vectors
 from musecl.stages import report
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import declaration
-from musecl.step.tables import KEY, write_vectors
 from small_city import disk_of_regions
 
 CITY = "toy"
@@ -24,12 +24,12 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 HEADLINE, SIGNED = "population_density", "migration_balance"
 SPLITS = ("random", "spatial")
 UNLABELLED = 5
-LAYERS = ("boundary", "roads", "places", "mobility", "remote_view", "street_view", "indicators")
+LAYERS = ("boundary", "roads", "pois", "mobility", "satellite", "street_view", "indicators")
 
 
 def lay_city(
     root: Path,
-    rings: int = 3,
+    k_rings: int = 3,
     lacking: tuple[str, ...] = (),
     districts: bool = True,
     indicators: tuple[str, ...] = (HEADLINE, SIGNED),
@@ -39,16 +39,16 @@ def lay_city(
     data.mkdir(parents=True)
     results.mkdir(parents=True)
     generator = np.random.default_rng(4)
-    regions = disk_of_regions(rings)
-    regions["wide_parent"] = regions["parent"]
+    regions = disk_of_regions(k_rings)
+    regions["wide_spatial_block"] = regions["spatial_block"]
     west = regions["longitude"] < regions["longitude"].median()
     regions["district"] = np.where(west, "West & <b>Side</b>", "East") if districts else None
     regions.to_parquet(data / "regions.parquet")
     for layer in LAYERS:
         write_provenance(data / "raw" / layer, layer in lacking or layer == "roads")
-    write_places(data / "places.parquet", regions, "places" in lacking)
+    write_pois(data / "pois.parquet", regions, "pois" in lacking)
     write_views(data, regions, lacking, generator)
-    for role in ("remote_view", "street_view", "text"):
+    for role in ("satellite", "street_view", "text"):
         (root / "data/models" / role).mkdir(parents=True)
         (root / "data/models" / role / "weights.bin").write_bytes(b"weights")
     readme = root / "data/models/text/README.md"
@@ -79,7 +79,7 @@ def write_provenance(folder: Path, lacking: bool) -> None:
     (folder / "provenance.json").write_text(json.dumps(said), encoding="utf-8")
 
 
-def write_places(path: Path, regions: gpd.GeoDataFrame, lacking: bool) -> None:
+def write_pois(path: Path, regions: gpd.GeoDataFrame, lacking: bool) -> None:
     columns = {"region_id": str, "name": str, "category": str, "text": str, "weight": float}
     rows = [
         {"region_id": region, "name": name, "category": category, "text": "", "weight": weight}
@@ -96,11 +96,11 @@ def write_places(path: Path, regions: gpd.GeoDataFrame, lacking: bool) -> None:
 def write_views(
     data: Path, regions: gpd.GeoDataFrame, lacking: tuple[str, ...], generator: np.random.Generator
 ) -> None:
-    for view, views in (("remote_view", 1), ("street_view", 2)):
+    for view, views in (("satellite", 1), ("street_view", 2)):
         rows = [
             {
                 "region_id": region,
-                "view": number,
+                "viewpoint": number,
                 "orientation": orientation,
                 "longitude": 0.0,
                 "latitude": 0.0,
@@ -134,8 +134,8 @@ def write_indicators(
                 "year": 2024,
                 "source": "made",
                 "transform": "ln(1+x)" if name == HEADLINE else "identity",
-                "shares_source_with": "text,pairs" if name == HEADLINE else "",
-                "headline": name == HEADLINE,
+                "label_provenance": "text,pairs" if name == HEADLINE else "",
+                "primary": name == HEADLINE,
             }
         )
         for name in names
@@ -215,11 +215,11 @@ def write_scores(results: Path, names: tuple[str, ...], generator: np.random.Gen
             **{score: abs(generator.normal()) for score in ("r2_std", "rmse_std")},
             "n_regions": 32,
             "n_seeds": 2 if predictor == "mlp" else 5,
-            "shares_source_with": "text,pairs" if name == HEADLINE else "",
+            "label_provenance": "text,pairs" if name == HEADLINE else "",
             "imagery": "rendered",
         }
         for name in names
-        for method, predictor in (("mean", "mean"), ("musecl", "ridge"), ("musecl", "mlp"))
+        for method, predictor in (("dummy_mean", "mean"), ("musecl", "ridge"), ("musecl", "mlp"))
         for split in SPLITS
         if (predictor, split) != ("mlp", "spatial")
     ]

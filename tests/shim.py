@@ -1,4 +1,4 @@
-"""Stands for a program on PATH: has it forked from the process of tests/forked.py, and waits.
+"""Stands for a program on PATH: has it forked from the process of tests/fork_server.py, and waits.
 
 It imports next to nothing, since the tests start it by the thousand.
 """

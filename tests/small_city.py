@@ -11,16 +11,16 @@ import torch
 import yaml
 from shapely import Polygon
 
-from musecl.step.job import Job
-from musecl.step.pipeline import Declaration
+from musecl.runtime.job import Job
+from musecl.runtime.pipeline import Declaration
 
 CENTRE = (40.75, -73.98)
 NOWHERE = (-70.0, 40.0)
 
 
-def disk_of_regions(rings: int = 2) -> gpd.GeoDataFrame:
+def disk_of_regions(k_rings: int = 2) -> gpd.GeoDataFrame:
     """The cells within some rings around Midtown, at resolution 8, as regions.parquet has them."""
-    cells = sorted(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 8), rings))
+    cells = sorted(h3.grid_disk(h3.latlng_to_cell(*CENTRE, 8), k_rings))
     centres = np.array([h3.cell_to_latlng(cell) for cell in cells])
     return gpd.GeoDataFrame(
         {
@@ -30,7 +30,7 @@ def disk_of_regions(rings: int = 2) -> gpd.GeoDataFrame:
             "longitude": centres[:, 1],
             "latitude": centres[:, 0],
             "neighbours": [sorted((set(h3.grid_disk(c, 1)) - {c}) & set(cells)) for c in cells],
-            "parent": [h3.cell_to_parent(cell, 7) for cell in cells],
+            "spatial_block": [h3.cell_to_parent(cell, 7) for cell in cells],
         },
         geometry=[Polygon([(x, y) for y, x in h3.cell_to_boundary(cell)]) for cell in cells],
         crs=4326,
@@ -80,8 +80,8 @@ def write_small_encoder(folder: Path, channels: tuple[int, int] = (4, 8)) -> Non
     ResNetModel(config).save_pretrained(folder)
 
 
-def random_histogram(regions: gpd.GeoDataFrame) -> pd.DataFrame:
-    """A few places of three categories, as place_histogram.parquet has them."""
+def random_category_counts(regions: gpd.GeoDataFrame) -> pd.DataFrame:
+    """A few POIs of three categories, as poi_category_counts.parquet has them."""
     counts = np.random.default_rng(0).poisson(0.4, (len(regions), 3)).astype(float)
     columns = ["park", "subway station", "trip end on street"]
     return pd.DataFrame(counts, columns=columns).assign(region_id=regions["region_id"].to_list())

@@ -22,7 +22,7 @@ A city of `params.yaml` has seven layers, and each names its provider:
 ```yaml
 cities:
   delft:
-    places: {provider: table, path: places.csv, longitude: lon, latitude: lat, category: kind}
+    pois: {provider: table, path: pois.csv, longitude: lon, latitude: lat, category: kind}
     street_view: null
 ```
 
@@ -42,9 +42,9 @@ in place of a file, or a body that is too short, is one line. A layer that fails
 with `snakemake --keep-going` the others are fetched, and the next run fetches that one.
 
 **A layer that a city lacks is `null`**, all but `boundary`. The run then has fewer tokens and fewer
-methods; one of `places`, `remote_view` and `street_view` must be there. Without `mobility`, pairs
-of street views fall back as `pairs.street_view.fallback` says, and without `places` those of remote
-views as `pairs.remote_view.fallback` does.
+methods; one of `pois`, `satellite` and `street_view` must be there. Without `mobility`, pairs
+of street views fall back as `pairs.street_view.fallback` says, and without `pois` those of remote
+views as `pairs.satellite.fallback` does.
 
 **`data/CITY/raw/LAYER/provenance.json`** says of each layer who provided it, with which settings,
 under which licence and whom to name, and of each file its hash, its bytes and where it comes from.
@@ -54,9 +54,9 @@ to name.
 MEANINGS = {
     "boundary": "Polygons of the city's land, from which the regions are made.",
     "roads": "Lines that regions are divided along, where `regions.grid` is `blocks`.",
-    "places": "Points of interest: a name, a category, a point or a polygon.",
+    "pois": "Points of interest: a name, a category, a point or a polygon.",
     "mobility": "Trips between points, or counts of trips between zones.",
-    "remote_view": "Imagery from above, which a chip per region is cut from.",
+    "satellite": "Imagery from above, which a chip per region is cut from.",
     "street_view": "Photographs from the street, some viewpoints a region.",
     "indicators": "What is to be predicted: each indicator has a name, and a provider of its own.",
 }

@@ -6,14 +6,14 @@ from musecl.stages import ablations
 
 METHODS = {
     "musecl",
-    "without_remote_view",
+    "without_satellite",
     "without_street_view",
     "without_text",
-    "random_place_pairs",
+    "random_poi_pairs",
     "random_mobility_pairs",
     "without_attention",
     "without_fusion",
-    "without_rings",
+    "without_k_rings",
     "region_tokens",
 }
 
@@ -36,6 +36,6 @@ def test_every_part_is_left_out_once_on_every_split(table):
 def test_what_a_modality_alone_knows_is_lost_without_it(table):
     score = table[table["split"] == "random"].set_index("method")
     assert score.loc["without_text", "bachelor_share R2"] < 0.3
-    assert score.loc["without_remote_view", "population_density R2"] < 0.3
+    assert score.loc["without_satellite", "population_density R2"] < 0.3
     for method in ("without_street_view", "random_mobility_pairs", "without_attention"):
         assert score.loc[method, "bachelor_share R2"] > 0.6

@@ -10,9 +10,9 @@ from rasterio.transform import from_origin
 from shapely import Point, box
 
 from musecl.indicators.aggregation import values_by_region
+from musecl.runtime.errors import InputError
 from musecl.sources.contract import Points, Raster, Values, Zones
 from musecl.sources.settings import Indicator
-from musecl.step.errors import InputError
 from own_files import boxes
 
 # Four boxes of a tenth of a degree: 00 southwest, 01 northwest, 02 southeast, 03 northeast.
@@ -254,8 +254,8 @@ def test_an_indicator_takes_its_provider_by_name():
         "unit": "shootings",
         "year": 2022,
         "transform": "ln(1+x)",
-        "headline": True,
-        "shares_source_with": [],
+        "primary": True,
+        "label_provenance": [],
         "provider": "raster",
         "path": "a.tif",
         "statistic": "sum",
@@ -263,10 +263,10 @@ def test_an_indicator_takes_its_provider_by_name():
     read = TypeAdapter(Indicator).validate_python
     assert read(about).source["statistic"] == "sum"
     wrong = [
-        {"provider": "oracle"},
+        {"provider": "nowhere"},
         {"longitude": "x"},
         {"transform": "log"},
-        {"shares_source_with": ["weather"]},
+        {"label_provenance": ["weather"]},
     ]
     for change in wrong:
         with pytest.raises(ValidationError):

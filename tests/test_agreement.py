@@ -12,58 +12,67 @@ from snakemake.settings.types import ResourceSettings, WorkflowSettings
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from closure import ROOT, code_of, imported_modules
-from musecl.step.pipeline import declaration, read_stages, read_tables
-from relay_race import environment
+from musecl.runtime.pipeline import declaration, read_stages, read_tables
+from toy_checkout import environment
 
 STAGES = sorted(read_stages(ROOT))
 # A transfer has two cities, all other stages one or none.
 WILDCARDS = {"city": "nyc", "source": "nyc", "target": "synth"}
 # The parts of the package, and what each may import: data flows one way, the engines stand apart.
 DOMAIN = {
-    "step": set(),
-    "geography": {"step"},
-    "sources": {"step", "geography"},
-    "imagery": {"step", "geography", "sources"},
-    "places": {"geography"},
-    "flows": {"step", "geography", "sources"},
-    "indicators": {"step", "geography", "sources"},
-    "pairing": {"step", "geography"},
-    "encoding": {"step"},
-    "learning": {"step", "encoding"},
-    "text": {"step"},
-    "region_texts": {"step", "text"},
-    "fusion": {"step", "geography", "encoding", "learning"},
-    "evaluation": {"step"},
-    "mapping": {"evaluation", "step"},
+    "runtime": set(),
+    "geography": {"runtime"},
+    "sources": {"runtime", "geography"},
+    "imagery": {"runtime", "geography", "sources"},
+    "pois": {"geography"},
+    "flows": {"runtime", "geography", "sources"},
+    "indicators": {"runtime", "geography", "sources"},
+    "pair_mining": {"runtime", "geography"},
+    "encoding": {"runtime"},
+    "training": {"runtime", "encoding"},
+    "text": {"runtime"},
+    "region_texts": {"runtime", "text"},
+    "fusion": {"runtime", "geography", "encoding", "training"},
+    "evaluation": {"runtime"},
+    "mapping": {"evaluation", "runtime"},
     "figures": set(),
     "model": {
-        *("step", "encoding", "imagery", "learning", "region_texts", "text"),
+        *("runtime", "encoding", "imagery", "training", "region_texts", "text"),
         *("fusion", "evaluation"),
     },
-    "costs": set(),
-    "report": {"step", "geography", "imagery", "costs"},
+    "timing": set(),
+    "report": {"runtime", "geography", "imagery", "timing"},
 }
 BELOW = {
     **DOMAIN,
     "stages": set(DOMAIN),
-    "bridge": {"step"},
+    "engines": {"runtime"},
     "config": set(DOMAIN),
-    "presets": {"config", "step"},
+    "presets": {"config", "runtime"},
     "cities": {
         "config",
         "geography",
         "imagery",
         "indicators",
-        "places",
+        "pois",
         "sources",
         "stages",
-        "step",
+        "runtime",
     },
-    "analysis": {"evaluation", "geography", "step"},
-    "completion": {"step"},
-    "doctor": {"config", "step"},
-    "commands": {"bridge", "cities", "completion", "costs", "doctor", "model", "presets", "step"},
-    "cli": {"commands", "step"},
+    "analysis": {"evaluation", "geography", "runtime"},
+    "completion": {"runtime"},
+    "doctor": {"config", "runtime"},
+    "commands": {
+        "engines",
+        "cities",
+        "completion",
+        "timing",
+        "doctor",
+        "model",
+        "presets",
+        "runtime",
+    },
+    "cli": {"commands", "runtime"},
 }
 
 
@@ -126,7 +135,7 @@ def test_rule_and_stage_read_and_write_the_same(stage: str, rules: dict[str, Any
 def test_a_table_runs_where_all_stages_run_and_is_asked_for_under_its_name(stage: str) -> None:
     entry = read_tables(ROOT)[stage]
     assert entry["do"]["wdir"] == ".."
-    assert re.fullmatch(rf"\$\{{(cities|answer_keys|transfers)\.{stage}\}}", entry["foreach"])
+    assert re.fullmatch(rf"\$\{{(cities|upper_bounds|transfers)\.{stage}\}}", entry["foreach"])
 
 
 def test_the_page_of_the_pipeline_draws_what_runs() -> None:

@@ -82,7 +82,7 @@ def test_a_map_of_nothing_is_refused(results):
 
 def test_similar_regions_are_those_of_the_largest_cosine_beyond_the_rings(results):
     region = results.fused.index[40]
-    near = musecl.similar_regions(results, region, count=5, leave_out_rings=2)
+    near = musecl.similar_regions(results, region, count=5, leave_out_k_rings=2)
     centred = results.fused.to_numpy() - results.fused.to_numpy().mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     cosine = pd.Series(centred @ centred[40], index=results.fused.index)
@@ -94,7 +94,7 @@ def test_similar_regions_are_those_of_the_largest_cosine_beyond_the_rings(result
     assert near["region_id"].to_list() == expected.index.to_list()
     np.testing.assert_allclose(near["similarity"], expected, atol=1e-5)
     assert set(near["district"]) <= {"north", "south"}
-    assert len(musecl.similar_regions(results, region, 100, leave_out_rings=0)) == 83
+    assert len(musecl.similar_regions(results, region, 100, leave_out_k_rings=0)) == 83
     with pytest.raises(musecl.InputError, match="no region 'nowhere' in toy"):
         musecl.similar_regions(results, "nowhere")
 
@@ -109,7 +109,7 @@ def test_vectors_are_judged_as_the_pipeline_judges_its_own(laid, results):
         seeds=EVALUATE["seeds"],
         method="musecl",
     )
-    own = results.scores[results.scores["method"].isin(["mean", "coordinates", "musecl"])]
+    own = results.scores[results.scores["method"].isin(["dummy_mean", "coordinates", "musecl"])]
     assert list(found.columns) == [name for name in own.columns if name != "imagery"]
     order = ["indicator", "split", "method"]
     found, own = (table.sort_values(order).reset_index(drop=True) for table in (found, own))

@@ -11,18 +11,18 @@ import pytest
 import yaml
 
 from bare_pipeline import lay_pipeline
-from musecl.bridge.asked import ASKED, ask, known_tables
-from musecl.step.errors import ParameterError
-from musecl.step.pipeline import read_tables
-from relay_race import (
-    Relay,
+from miniature import ROOT, lay_miniature
+from musecl.engines.asked import ASKED, ask, known_tables
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.pipeline import read_tables
+from test_engines import add_city, assert_agreement
+from toy_checkout import (
+    ToyPipeline,
     assert_one_line,
     assert_true_lock,
     edit_parameter,
     stages_run,
 )
-from test_engines import add_city, assert_agreement
-from world import ROOT, lay_world
 
 TABLE = "results/nyc/compare.csv"
 TABLES = {"rival@nyc", "compare@nyc"}
@@ -30,36 +30,36 @@ PIPELINES = ("dvc.yaml", "tables/dvc.yaml")
 
 
 @pytest.fixture
-def relay(built: Relay, tmp_path: Path) -> Relay:
-    """A copy of the built relay, with a remote, of which no table was asked for."""
-    relay = built.copy(tmp_path / "relay")
-    relay.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
-    relay.run("dvc", "remote", "modify", "shared", "verify", "true")
-    relay.commit("remote")
-    return relay
+def toy(built: ToyPipeline, tmp_path: Path) -> ToyPipeline:
+    """A copy of the built toy, with a remote, of which no table was asked for."""
+    toy = built.copy(tmp_path / "toy_pipeline")
+    toy.run("dvc", "remote", "add", "-d", "shared", str(tmp_path / "remote"))
+    toy.run("dvc", "remote", "modify", "shared", "verify", "true")
+    toy.commit("remote")
+    return toy
 
 
 @pytest.fixture
-def compared(relay: Relay) -> Relay:
-    """The relay after the table of one city was built and recorded."""
-    relay.snakemake(TABLE)
-    relay.commit("compared")
-    return relay
+def compared(toy: ToyPipeline) -> ToyPipeline:
+    """The toy pipeline after the table of one city was built and recorded."""
+    toy.snakemake(TABLE)
+    toy.commit("compared")
+    return toy
 
 
-def fresh_clone(relay: Relay, name: str) -> Relay:
+def fresh_clone(toy: ToyPipeline, name: str) -> ToyPipeline:
     """A clone of what was committed, after what was built was pushed."""
-    relay.run("dvc", "push")
-    relay.commit("work")
-    clone = Relay(relay.folder.parent / name)
-    relay.run("git", "clone", "-q", str(relay.folder), str(clone.folder))
+    toy.run("dvc", "push")
+    toy.commit("work")
+    clone = ToyPipeline(toy.folder.parent / name)
+    toy.run("git", "clone", "-q", str(toy.folder), str(clone.folder))
     return clone
 
 
-def assert_tables_agree(relay: Relay, wanted: set[str]) -> None:
+def assert_tables_agree(toy: ToyPipeline, wanted: set[str]) -> None:
     """Of the tables of nyc and of what is built by default, both engines want the same."""
-    assert relay.dvc_wants(*PIPELINES) == wanted
-    assert relay.snakemake_wants("all", TABLE) == wanted
+    assert toy.dvc_wants(*PIPELINES) == wanted
+    assert toy.snakemake_wants("all", TABLE) == wanted
 
 
 def test_none_is_asked_for_as_shipped() -> None:
@@ -71,65 +71,65 @@ def test_none_is_asked_for_as_shipped() -> None:
 
 
 def test_plain_commands_build_the_results_of_each_city_and_no_table(tmp_path: Path) -> None:
-    lay_world(tmp_path / "world")
-    world = Relay(tmp_path / "world")
-    tables = {f"{stage}@nyc" for stage in read_tables(ROOT)} - {"ceiling@nyc", "transfer@nyc"}
-    wanted = world.snakemake_wants()
+    lay_miniature(tmp_path / "miniature")
+    miniature = ToyPipeline(tmp_path / "miniature")
+    tables = {f"{stage}@nyc" for stage in read_tables(ROOT)} - {"upper_bound@nyc", "transfer@nyc"}
+    wanted = miniature.snakemake_wants()
     # Their page shows r2.csv, too.
     others = {"predict@nyc", "model@nyc", "report@nyc"}
     assert others | {"evaluate@nyc"} <= wanted
     assert not wanted & tables
-    assert world.dvc_wants() == wanted
-    assert world.snakemake_wants("tables") == (wanted | tables) - others
+    assert miniature.dvc_wants() == wanted
+    assert miniature.snakemake_wants("tables") == (wanted | tables) - others
 
 
 @pytest.mark.parametrize("engine", [("snakemake", "--cores", "2"), ("dvc", "repro")])
 def test_what_plain_commands_built_comes_whole_into_a_fresh_clone(
-    relay: Relay, engine: tuple[str, ...]
+    toy: ToyPipeline, engine: tuple[str, ...]
 ) -> None:
-    edit_parameter(relay, "tile.pixels", 7)
-    relay.run(*engine)
-    clone = fresh_clone(relay, "clone")
+    edit_parameter(toy, "tile.pixels", 7)
+    toy.run(*engine)
+    clone = fresh_clone(toy, "clone")
     clone.run("dvc", "pull")
     assert (clone.folder / "results/bos/r2.csv").exists()
     assert_agreement(clone, set())
 
 
-def test_planning_asks_for_nothing(relay: Relay) -> None:
-    assert relay.snakemake_wants("tables") >= TABLES
-    assert relay.run("git", "status", "--porcelain") == ""
-    assert_agreement(relay, set())
+def test_planning_asks_for_nothing(toy: ToyPipeline) -> None:
+    assert toy.snakemake_wants("tables") >= TABLES
+    assert toy.run("git", "status", "--porcelain") == ""
+    assert_agreement(toy, set())
 
 
-def test_a_job_asks_for_its_table_and_those_above_it(relay: Relay) -> None:
-    before = (relay.folder / ASKED).read_text()
-    lock = (relay.folder / "dvc.lock").read_text()
-    assert stages_run(relay.snakemake(TABLE)) == TABLES
-    assert relay.asked() == {"rival": ["nyc"], "compare": ["nyc"]}
-    assert (relay.folder / ASKED).read_text() == before.replace(" []", "\n  - nyc")
-    assert (relay.folder / "dvc.lock").read_text() == lock
-    assert_true_lock(relay)
-    assert_tables_agree(relay, set())
-    clone = fresh_clone(relay, "clone")
+def test_a_job_asks_for_its_table_and_those_above_it(toy: ToyPipeline) -> None:
+    before = (toy.folder / ASKED).read_text()
+    lock = (toy.folder / "dvc.lock").read_text()
+    assert stages_run(toy.snakemake(TABLE)) == TABLES
+    assert toy.asked() == {"rival": ["nyc"], "compare": ["nyc"]}
+    assert (toy.folder / ASKED).read_text() == before.replace(" []", "\n  - nyc")
+    assert (toy.folder / "dvc.lock").read_text() == lock
+    assert_true_lock(toy)
+    assert_tables_agree(toy, set())
+    clone = fresh_clone(toy, "clone")
     clone.run("dvc", "pull")
     assert (clone.folder / TABLE).exists()
     assert_tables_agree(clone, set())
 
 
-def test_a_recorded_table_is_pulled_and_not_built(compared: Relay) -> None:
+def test_a_recorded_table_is_pulled_and_not_built(compared: ToyPipeline) -> None:
     clone = fresh_clone(compared, "clone")
     assert stages_run(clone.snakemake(TABLE)) == set()
     assert (clone.folder / TABLE).exists()
     assert not (clone.folder / "data").exists()
 
 
-def test_dvc_alone_builds_what_is_asked_for_by_hand(relay: Relay) -> None:
-    relay.ask_by_hand(["nyc"])
-    assert_agreement(relay, set())
-    assert_tables_agree(relay, TABLES)
-    assert stages_run(relay.run("dvc", "repro")) == set()
-    assert stages_run(relay.run("dvc", "repro", "tables/dvc.yaml")) == TABLES
-    assert_tables_agree(relay, set())
+def test_dvc_alone_builds_what_is_asked_for_by_hand(toy: ToyPipeline) -> None:
+    toy.ask_by_hand(["nyc"])
+    assert_agreement(toy, set())
+    assert_tables_agree(toy, TABLES)
+    assert stages_run(toy.run("dvc", "repro")) == set()
+    assert stages_run(toy.run("dvc", "repro", "tables/dvc.yaml")) == TABLES
+    assert_tables_agree(toy, set())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_dvc_alone_builds_what_is_asked_for_by_hand(relay: Relay) -> None:
     [("snakemake", "--cores", "2", TABLE), ("dvc", "repro", "tables/dvc.yaml:compare@nyc")],
 )
 def test_an_edit_under_a_table_is_seen_alike_and_done_once(
-    compared: Relay, engine: tuple[str, ...]
+    compared: ToyPipeline, engine: tuple[str, ...]
 ) -> None:
     edit_parameter(compared, "rival.depth", 2)
     assert_agreement(compared, set())
@@ -153,14 +153,14 @@ def test_an_edit_under_a_table_is_seen_alike_and_done_once(
     assert stages_run(compared.run(*engine)) == set()
 
 
-def test_jobs_side_by_side_ask_for_all(relay: Relay) -> None:
+def test_jobs_side_by_side_ask_for_all(toy: ToyPipeline) -> None:
     for city in ("par", "ber"):
-        add_city(relay, city)
-    relay.run("snakemake", "--cores", "8", "tables")
-    cities = list(yaml.safe_load((relay.folder / "params.yaml").read_text())["cities"])
-    assert relay.asked() == {"rival": cities, "compare": cities}
-    assert_true_lock(relay)
-    assert {f"compare@{city}" for city in cities} < set(relay.entries())
+        add_city(toy, city)
+    toy.run("snakemake", "--cores", "8", "tables")
+    cities = list(yaml.safe_load((toy.folder / "params.yaml").read_text())["cities"])
+    assert toy.asked() == {"rival": cities, "compare": cities}
+    assert_true_lock(toy)
+    assert {f"compare@{city}" for city in cities} < set(toy.entries())
 
 
 def bare_repository(root: Path, lock: object) -> SimpleNamespace:
@@ -198,19 +198,19 @@ def test_each_kind_of_table_is_written_as_dvc_reads_it(tmp_path: Path) -> None:
     def free() -> Iterator[None]:
         yield
 
-    for table in ("ceiling@synth", "synth-to-nyc", "transfer@synth-to-nyc", "fuse@nyc"):
+    for table in ("upper_bound@synth", "synth-to-nyc", "transfer@synth-to-nyc", "fuse@nyc"):
         ask(bare_repository(root, free()), table)
     assert (root / ASKED).read_text() == written.replace(
-        "ceiling: []", "ceiling:\n  - synth"
+        "upper_bound: []", "upper_bound:\n  - synth"
     ).replace(
         "transfer: {}", "transfer:\n    synth-to-nyc:\n      predict: nyc\n      train: synth"
     )
-    relay = Relay(root)
-    relay.run("git", "init", "-q")
-    relay.run("dvc", "init", "-q")
-    listed = relay.run("dvc", "stage", "list", "--name-only", "tables/dvc.yaml").split()
+    toy = ToyPipeline(root)
+    toy.run("git", "init", "-q")
+    toy.run("dvc", "init", "-q")
+    listed = toy.run("dvc", "stage", "list", "--name-only", "tables/dvc.yaml").split()
     assert listed == [
-        f"tables/dvc.yaml:{name}" for name in ("ceiling@synth", "transfer@synth-to-nyc")
+        f"tables/dvc.yaml:{name}" for name in ("upper_bound@synth", "transfer@synth-to-nyc")
     ]
 
 
@@ -245,8 +245,8 @@ NOTHING = "cities:\n  rival: []\n  compare: []\n"
         ("cities: [\n", "not readable as YAML in line 2"),
     ],
 )
-def test_what_cannot_be_asked_for_is_one_line(built: Relay, tmp_path, text, message) -> None:
-    root = built.copy(tmp_path / "relay").folder
+def test_what_cannot_be_asked_for_is_one_line(built: ToyPipeline, tmp_path, text, message) -> None:
+    root = built.copy(tmp_path / "toy_pipeline").folder
     (root / ASKED).write_text(text)
     with pytest.raises(ParameterError, match=re.escape(message)) as caught:
         known_tables(root)
@@ -268,13 +268,13 @@ def test_a_transfer_is_written_as_in_params(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "ask_wrongly",
     [
-        lambda relay: relay.ask_by_hand(["par"]),
-        lambda relay: edit_parameter(relay, "cities", {"bos": {"rows": 4}}),
+        lambda toy: toy.ask_by_hand(["par"]),
+        lambda toy: edit_parameter(toy, "cities", {"bos": {"rows": 4}}),
     ],
     ids=["unknown city", "city taken away"],
 )
 def test_a_wrong_name_is_one_line_in_a_plan_and_in_a_job(
-    compared: Relay, ask_wrongly: Callable[[Relay], None]
+    compared: ToyPipeline, ask_wrongly: Callable[[ToyPipeline], None]
 ) -> None:
     ask_wrongly(compared)
     before = (compared.folder / ASKED).read_text()
@@ -287,25 +287,25 @@ def test_a_wrong_name_is_one_line_in_a_plan_and_in_a_job(
     compared.snakemake("-n")
 
 
-def test_a_table_of_no_city_is_one_line(relay: Relay) -> None:
+def test_a_table_of_no_city_is_one_line(toy: ToyPipeline) -> None:
     job = ("python", "workflow/musecl", "stage", "compare@par")
-    assert_one_line(relay.run(*job, check=False), "params.yaml: cities has no 'par'")
-    assert relay.run("git", "status", "--porcelain") == ""
+    assert_one_line(toy.run(*job, check=False), "params.yaml: cities has no 'par'")
+    assert toy.run("git", "status", "--porcelain") == ""
 
 
-def test_a_job_killed_once_it_has_asked_leaves_what_the_next_run_builds(relay: Relay) -> None:
+def test_a_job_killed_once_it_has_asked_leaves_what_the_next_run_builds(toy: ToyPipeline) -> None:
     for change in range(1, 40):
         job = ("python", "workflow/musecl", "stage", "rival@nyc")
-        relay.start(*job, fault=f"kill:{change}:stage rival@").communicate()
-        asked = relay.asked()  # whole after each kill
+        toy.start(*job, fault=f"kill:{change}:stage rival@").communicate()
+        asked = toy.asked()  # whole after each kill
         if asked["rival"]:
             break
     assert asked == {"rival": ["nyc"], "compare": []}
-    assert not (relay.folder / "tables/dvc.lock").exists()
-    assert relay.dvc_wants(*PIPELINES) == {"rival@nyc"}
-    assert relay.snakemake_wants("data/nyc/rival.txt") == {"rival@nyc"}
-    relay.snakemake()
-    assert relay.asked() == asked
-    relay.snakemake(TABLE)
-    assert_tables_agree(relay, set())
-    assert_true_lock(relay)
+    assert not (toy.folder / "tables/dvc.lock").exists()
+    assert toy.dvc_wants(*PIPELINES) == {"rival@nyc"}
+    assert toy.snakemake_wants("data/nyc/rival.txt") == {"rival@nyc"}
+    toy.snakemake()
+    assert toy.asked() == asked
+    toy.snakemake(TABLE)
+    assert_tables_agree(toy, set())
+    assert_true_lock(toy)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from musecl.evaluation import everywhere
 from musecl.evaluation.backtransform import Scale, correct_each
 from musecl.evaluation.judgeable import Judgeable
-from musecl.evaluation.labels import Group, Labelled
-from musecl.evaluation.methods import Block
-from musecl.evaluation.prediction import Trial
-from musecl.evaluation.selection import Chosen
+from musecl.evaluation.labels import CityLabels, IndicatorGroup
+from musecl.evaluation.methods import RegionFeatures
+from musecl.evaluation.prediction import SeededFold
+from musecl.evaluation.selection import SelectedPredictions
 from musecl.evaluation.splits import Fold
 
 DENSITY = Scale("people per km2", "ln(1+x)", minimum=0)
@@ -66,7 +66,7 @@ def test_coordinates_may_say_as_much_as_any_training_label(monkeypatch):
     """They are corrected by a part of the training fold, whose largest label may be small."""
     labels = np.array([[1.0], [2.0], [9.0], [8.0], [3.0], [8.5]])
     fold = Fold(np.arange(5), np.array([5]), np.array([0, 0, 1, 1, 1]))
-    said = Chosen(labels[:2], np.array([[8.5]]))
+    said = SelectedPredictions(labels[:2], np.array([[8.5]]))
     monkeypatch.setattr(everywhere, "choose_by_place", lambda *_: said)
     monkeypatch.setattr(
         everywhere, "fold_of_all_labels", lambda *_: replace(fold, test=fold.test[:0])
@@ -74,10 +74,10 @@ def test_coordinates_may_say_as_much_as_any_training_label(monkeypatch):
     ids = list("abcdef")
     regions = pd.DataFrame({"region_id": ids, "area_km2": 1.0, "land_share": 1.0})
     values = pd.DataFrame({"density": labels[:, 0]}, index=ids)
-    group = Group(np.arange(6), ["density"], labels)
-    labelled = Labelled(regions, [group], set(), {}, {"density": DENSITY}, values)
-    task = Judgeable("random", group, [Trial(0, fold, (1,))])
-    block = Block(labels, np.ones(6, dtype=bool))
+    group = IndicatorGroup(np.arange(6), ["density"], labels)
+    labelled = CityLabels(regions, [group], set(), {}, {"density": DENSITY}, values)
+    task = Judgeable("random", group, [SeededFold(0, fold, (1,))])
+    block = RegionFeatures(labels, np.ones(6, dtype=bool))
     found = everywhere.predict_everywhere(labelled, block, np.zeros((6, 2)), task, None, 1)
     assert found["prediction_from_coordinates"].to_list() == [pytest.approx(np.expm1(8.5))]
 

@@ -6,7 +6,7 @@ from musecl.evaluation.scoring import r2
 UNITS = np.repeat([f"cell-{number:02d}" for number in range(25)], 8)
 
 
-def world():
+def example():
     generator = np.random.default_rng(4)
     observed = generator.normal(size=(200, 2))
     near = observed + 0.3 * generator.normal(size=(3, 200, 2))
@@ -20,7 +20,7 @@ def both(observed, predicted):
 
 
 def test_with_every_region_once_it_is_the_mean_r2():
-    observed, near, _ = world()
+    observed, near, _ = example()
     np.testing.assert_allclose(both(observed, near)[0], r2(observed, near).mean(), atol=1e-12)
 
 
@@ -33,7 +33,7 @@ def test_whole_cells_are_drawn_and_as_many_as_there_are():
 
 
 def test_a_better_method_is_better_and_the_same_is_not():
-    observed, near, far = world()
+    observed, near, far = example()
     better = paired_difference(both(observed, near), both(observed, far), 25)
     assert 0 < better.low < better.mean < better.high
     same = paired_difference(both(observed, near), both(observed, near), 25)
@@ -41,7 +41,7 @@ def test_a_better_method_is_better_and_the_same_is_not():
 
 
 def test_what_has_no_value_is_not_read():
-    observed, near, _ = world()
+    observed, near, _ = example()
     observed[:40, 1] = np.nan
     before = both(observed, near)
     near[:, :40, 1] = 1e6
@@ -50,7 +50,7 @@ def test_what_has_no_value_is_not_read():
 
 
 def test_a_region_that_no_fold_tests_does_not_count():
-    observed, near, _ = world()
+    observed, near, _ = example()
     unknown = observed.copy()
     unknown[120:] = np.nan
     before = both(unknown, near)
@@ -76,6 +76,6 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says():
 
 
 def test_a_handful_of_cells_gives_no_interval():
-    observed, near, far = world()
+    observed, near, far = example()
     found = paired_difference(both(observed, near), both(observed, far), 5)
     assert found.mean > 0 and np.isnan(found.low) and np.isnan(found.high)

@@ -8,9 +8,9 @@ import shapely
 from pydantic import ValidationError
 from shapely import LineString, Point, Polygon, box
 
+from musecl.runtime.errors import InputError
 from musecl.sources.boundary_file import PROVIDER
 from musecl.stages.regions import check_boundary, districts_of
-from musecl.step.errors import InputError
 from own_files import provide, put
 from shared_data import shared
 

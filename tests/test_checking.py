@@ -20,7 +20,7 @@ from transformers import (
 
 from musecl.encoding.checking import check_vision_model
 from musecl.encoding.encoders import load_encoder
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 from test_encoders import VIT, images, resnet, save, vit
 
 NORMALISED = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.5, 1.0]}

@@ -17,9 +17,9 @@ from shapely.geometry import box
 
 from musecl.imagery.chips import PIECE, ChipCutter, cut_chips
 from musecl.imagery.images import encode_image
-from musecl.imagery.settings import RemoteViewSettings
+from musecl.imagery.settings import SatelliteSettings
+from musecl.runtime.errors import InputError
 from musecl.sources.contract import Rasters
-from musecl.step.errors import InputError
 from shared_data import shared
 
 UTM = CRS.from_epsg(32618)
@@ -260,7 +260,7 @@ def test_a_raster_without_data_leaves_the_region_out(tmp_path: Path) -> None:
     bands[:, :, :100] = 0
     path = write(tmp_path / "h.tif", bands, nodata=0)
     regions = regions_at([(0, 0), (-1100, 0), (9000, 0)])
-    rows = cut_chips(Rasters([path]), regions, RemoteViewSettings(ground_m=GROUND_M, pixels=PIXELS))
+    rows = cut_chips(Rasters([path]), regions, SatelliteSettings(ground_m=GROUND_M, pixels=PIXELS))
     assert rows["region_id"].tolist() == ["r0000"]
 
 
@@ -303,13 +303,13 @@ def test_the_rows_do_not_depend_on_the_number_of_workers(
 ) -> None:
     generator = np.random.default_rng(2)
     path = write(tmp_path / "w.tif", generator.integers(0, 256, (3, 300, 300)).astype(np.uint8))
-    places = generator.uniform(-1700, 1700, (2 * PIECE + 5, 2)).tolist()
-    settings, rows = RemoteViewSettings(ground_m=GROUND_M, pixels=PIXELS), []
+    pois = generator.uniform(-1700, 1700, (2 * PIECE + 5, 2)).tolist()
+    settings, rows = SatelliteSettings(ground_m=GROUND_M, pixels=PIXELS), []
     for workers in (1, 4):
         monkeypatch.setenv("MUSECL_WORKERS", str(workers))
-        rows.append(cut_chips(Rasters([path]), regions_at(places), settings))
+        rows.append(cut_chips(Rasters([path]), regions_at(pois), settings))
     pd.testing.assert_frame_equal(*rows)
-    assert 50 < len(rows[0]) < len(places)
+    assert 50 < len(rows[0]) < len(pois)
 
 
 def broken_raster(path: Path) -> Path:

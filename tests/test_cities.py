@@ -27,30 +27,30 @@ from made_city import CRS, SIDE, SOUTH, WEST, make_city
 from musecl.cities.adding import Given, add_city
 from musecl.cities.checking import check_city
 from musecl.cities.command import run_city
-from musecl.cities.contents import look_at_indicator, look_at_mobility, look_at_places
+from musecl.cities.contents import look_at_indicator, look_at_mobility, look_at_pois
 from musecl.cities.entry import indent_of_cities, insert_city
-from musecl.cities.guessing import guess_indicator, guess_places, guess_trips
+from musecl.cities.guessing import guess_indicator, guess_pois, guess_trips
 from musecl.cities.imagery import look_at_rasters
 from musecl.cities.looking import look
 from musecl.cities.network import find_outline, look_at_urls
-from musecl.cities.pictures import guess_remote_view, guess_street_view
+from musecl.cities.pictures import guess_satellite, guess_street_view
 from musecl.cities.report import Area, Report
 from musecl.cities.sampling import ROWS, sample_files
 from musecl.config import load_params
 from musecl.geography.settings import RegionSettings
-from musecl.imagery.settings import RemoteViewSettings
+from musecl.imagery.settings import SatelliteSettings
+from musecl.runtime.errors import InputError, MuseclError, ParameterError
 from musecl.sources.contract import Flows, Points, Trips
 from musecl.sources.providers import LAYERS, PROVIDERS
 from musecl.stages.regions import build_regions
-from musecl.step.errors import InputError, MuseclError, ParameterError
-from relay_race import environment
+from toy_checkout import environment
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = (ROOT / "params.yaml").read_bytes()
 GRID = RegionSettings(
     grid="h3", resolution=8, spacing_m=1000, minimum_block_m2=0, minimum_land_share=0.25
 )
-CHIP = RemoteViewSettings(ground_m=1120, pixels=128)
+CHIP = SatelliteSettings(ground_m=1120, pixels=128)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def area(files: Path) -> Area:
 def root(tmp_path: Path) -> Path:
     """A pipeline's params.yaml and inputs."""
     root = tmp_path / "root"
-    (root / "inputs/nyc/places").mkdir(parents=True)
-    (root / "inputs/nyc/places/.gitkeep").touch()
+    (root / "inputs/nyc/pois").mkdir(parents=True)
+    (root / "inputs/nyc/pois/.gitkeep").touch()
     (root / "params.yaml").write_bytes(SHIPPED)
     return root
 
@@ -88,9 +88,9 @@ def state(root: Path) -> dict[str, bytes | None]:
 def made(files: Path, **changed: Any) -> Given:
     given = {
         "boundary": str(files / "boundary.gpkg"),
-        "places": str(files / "places.csv"),
+        "pois": str(files / "pois.csv"),
         "trips": str(files / "trips.csv"),
-        "remote_view": str(files / "orthophoto.tif"),
+        "satellite": str(files / "orthophoto.tif"),
         "indicators": {"income": str(files / "incomes.gpkg")},
     }
     return Given(**{**given, **changed})
@@ -149,12 +149,12 @@ def test_cities_in_braces_are_refused() -> None:
         ("../delft", {}, "is no name of a city"),
         ("delft", {"indicators": {}}, "what is to be predicted?"),
         ("delft", {"boundary": "FILES/none.gpkg"}, "none.gpkg: no such file"),
-        ("delft", {"places": "FILES/none.csv"}, "none.csv: no such file"),
+        ("delft", {"pois": "FILES/none.csv"}, "none.csv: no such file"),
         ("delft", {"street_view": "FILES/*.jpg"}, "*.jpg: no such file"),
-        ("delft", {"places": "FILES/*.csv"}, "stands for 2 files; name one"),
-        ("delft", {"boundary": "FILES/places.csv"}, "holds no shapes; give a file of polygons"),
+        ("delft", {"pois": "FILES/*.csv"}, "stands for 2 files; name one"),
+        ("delft", {"boundary": "FILES/pois.csv"}, "holds no shapes; give a file of polygons"),
         ("delft", {"boundary": "FILES/orthophoto.tif"}, "orthophoto.tif: not readable"),
-        ("delft", {"remote_view": "FILES/places.csv"}, "not readable as a raster"),
+        ("delft", {"satellite": "FILES/pois.csv"}, "not readable as a raster"),
         ("delft", {"indicators": {"i": "FILES/incomes.gpkg:wealth"}}, "no column 'wealth'; it has"),
         ("delft", {"indicators": {"i": "FILES/none.gpkg:income"}}, "income: no such file"),
     ],
@@ -196,8 +196,8 @@ def test_files_of_one_name_are_refused(root: Path, files: Path, tmp_path: Path) 
 
 def test_an_entry_that_would_not_load_is_not_written(root: Path, files: Path) -> None:
     before = state(root)
-    with pytest.raises(ParameterError, match="one of places, remote_view and street_view"):
-        add_city(root, "delft", made(files, places=None, remote_view=None))
+    with pytest.raises(ParameterError, match="one of pois, satellite and street_view"):
+        add_city(root, "delft", made(files, pois=None, satellite=None))
     assert state(root) == before
 
 
@@ -251,14 +251,14 @@ def test_a_city_is_added_and_nothing_else_changes(root: Path, files: Path) -> No
     assert said[-1] == "next: python workflow/musecl city check delft"
     assert len(said) == 2
     text = (root / "params.yaml").read_bytes()
-    end = SHIPPED.index(b"answer_keys:")
+    end = SHIPPED.index(b"upper_bounds:")
     assert text.startswith(SHIPPED[:end])
     assert text.endswith(SHIPPED[end:])
     added = yaml.safe_load(text)["cities"]["delft"]
     assert added["boundary"] == {"provider": "file", "path": "boundary.gpkg"}
-    assert added["places"] == {
+    assert added["pois"] == {
         "provider": "table",
-        "path": "places.csv",
+        "path": "pois.csv",
         "longitude": "lon",
         "latitude": "lat",
         "name": "name",
@@ -267,7 +267,7 @@ def test_a_city_is_added_and_nothing_else_changes(root: Path, files: Path) -> No
     assert added["mobility"]["origin"] == {"longitude": "start_lng", "latitude": "start_lat"}
     assert added["mobility"]["destination"] == {"longitude": "end_lng", "latitude": "end_lat"}
     assert added["mobility"]["start"] == {"column": "started_at"}
-    assert added["remote_view"] == {"provider": "raster", "path": "orthophoto.tif"}
+    assert added["satellite"] == {"provider": "raster", "path": "orthophoto.tif"}
     assert added["street_view"] is None
     assert added["indicators"]["income"]["provider"] == "polygons"
     assert added["indicators"]["income"]["value"] == "income"
@@ -275,7 +275,7 @@ def test_a_city_is_added_and_nothing_else_changes(root: Path, files: Path) -> No
     layers = {path.name for path in (root / "inputs/delft").iterdir()}
     assert layers == set(LAYERS)
     assert all((root / "inputs/delft" / layer / ".gitkeep").exists() for layer in layers)
-    for layer, name in [("boundary", "boundary.gpkg"), ("remote_view", "orthophoto.tif")]:
+    for layer, name in [("boundary", "boundary.gpkg"), ("satellite", "orthophoto.tif")]:
         copy = root / "inputs/delft" / layer / name
         assert copy.read_bytes() == (files / name).read_bytes()
         assert not copy.samefile(files / name)
@@ -295,28 +295,28 @@ def test_every_setting_that_is_left_out_stands_in_a_comment(root: Path, files: P
 
 def test_files_can_be_linked(root: Path, files: Path) -> None:
     add_city(root, "delft", made(files), link=True)
-    assert (root / "inputs/delft/places/places.csv").samefile(files / "places.csv")
+    assert (root / "inputs/delft/pois/pois.csv").samefile(files / "pois.csv")
 
 
 def test_what_cannot_be_guessed_is_null_and_said(root: Path, files: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd.csv"
     odd.write_text("shop,where\nA,here\n", encoding="utf-8")
-    said = add_city(root, "delft", made(files, places=str(odd)))
-    assert "fill in places: which columns are longitude and latitude" in said
+    said = add_city(root, "delft", made(files, pois=str(odd)))
+    assert "fill in pois: which columns are longitude and latitude" in said
     text = (root / "params.yaml").read_text(encoding="utf-8")
-    assert "    places: null  # fill in: which columns are longitude and latitude\n" in text
-    assert load_params(root / "params.yaml").cities["delft"].places is None
+    assert "    pois: null  # fill in: which columns are longitude and latitude\n" in text
+    assert load_params(root / "params.yaml").cities["delft"].pois is None
     # Without the marks in front, the lines are the layer, but for what is to be filled in.
-    block = text[text.index("    # places:\n") :].partition("    # columns: started_at")[0]
+    block = text[text.index("    # pois:\n") :].partition("    # columns: started_at")[0]
     filled = yaml.safe_load("\n".join(line.replace("    # ", "", 1) for line in block.splitlines()))
-    assert filled["places"]["path"] == "odd.csv"
-    assert filled["places"]["longitude"] is None
+    assert filled["pois"]["path"] == "odd.csv"
+    assert filled["pois"]["longitude"] is None
 
 
 def test_the_page_adds_and_checks_the_made_city_as_it_is_typed(root: Path) -> None:
     page = (ROOT / "docs/own-city.md").read_text(encoding="utf-8")
     shutil.copytree(ROOT / "workflow", root / "workflow")
-    shutil.copytree(ROOT / "tests", root / "tests", ignore=shutil.ignore_patterns("relay"))
+    shutil.copytree(ROOT / "tests", root / "tests", ignore=shutil.ignore_patterns("toy_pipeline"))
     shutil.copy(ROOT / "dvc.yaml", root)
     typed = [
         line
@@ -360,7 +360,7 @@ def test_nested_columns_of_parquet_are_named_with_a_dot(tmp_path: Path) -> None:
     rows = [{"names": {"primary": "A"}, "lon": 4.36, "lat": 52.01, "wkb": b"x", "l": ["a"]}]
     pl.DataFrame(rows).write_parquet(path)
     assert look(path).columns == ["names.primary", "lon", "lat"]
-    assert guess_places(path, None).settings["name"] == "names.primary"
+    assert guess_pois(path, None).settings["name"] == "names.primary"
 
 
 @pytest.mark.parametrize("name", ["p.geojson", "p.json", "p.gpkg", "p.parquet", "p.shp"])
@@ -373,7 +373,7 @@ def test_shapes_need_no_columns_of_positions(tmp_path: Path, area: Area, name: s
     else:
         driver = "GeoJSON" if "json" in name else None
         table.to_file(path, driver=driver)
-    entry = guess_places(path, area.land)
+    entry = guess_pois(path, area.land)
     assert entry.missing is None
     assert entry.settings == {"provider": "table", "path": name, "category": "kind"}
     assert "Point; EPSG:4326" in entry.about or "Point; OGC:CRS84" in entry.about
@@ -396,7 +396,7 @@ def test_the_boundary_tells_crs_and_order_of_positions(
     path = tmp_path / "p.csv"
     table = pd.DataFrame(dict(zip(columns, [points.x, points.y], strict=True)))
     table.assign(type="shop").to_csv(path, index=False)
-    entry = guess_places(path, area.land)
+    entry = guess_pois(path, area.land)
     assert entry.missing is None
     assert {key: entry.settings.get(key) for key in expected} == expected
     assert ("crs" in entry.settings) == ("crs" in expected)
@@ -409,7 +409,7 @@ def test_the_boundary_tells_crs_and_order_of_positions(
 def test_positions_elsewhere_have_to_be_filled_in(tmp_path: Path, area: Area) -> None:
     path = tmp_path / "p.csv"
     path.write_text("lon,lat\n-73.9,40.7\n-73.8,40.8\n", encoding="utf-8")
-    assert "lie outside the boundary" in str(guess_places(path, area.land).missing)
+    assert "lie outside the boundary" in str(guess_pois(path, area.land).missing)
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def test_bands_are_named_where_the_raster_does_not_say(
     tmp_path: Path, kind: str, bands: int, expected: dict[str, int] | None
 ) -> None:
     path = raster(tmp_path / "r.tif", kind, bands)
-    entry = guess_remote_view([path], "r.tif")
+    entry = guess_satellite([path], "r.tif")
     assert entry.settings.get("bands") == expected
     assert entry.about == f"{bands} bands of {kind}; 830 x 830 pixels of 10; {CRS}"
 
@@ -535,30 +535,30 @@ def test_photographs_without_a_position_need_a_table(tmp_path: Path) -> None:
 # What is found by a check.
 
 
-def places_in(area: Area) -> gpd.GeoDataFrame:
+def pois_in(area: Area) -> gpd.GeoDataFrame:
     points = area.regions.geometry.representative_point()
     kinds = {"name": "A", "category": ["shop", "park"] * (len(points) // 2), "text": "shop A"}
     return gpd.GeoDataFrame(kinds, geometry=points, crs=4326)
 
 
-def test_places_are_counted_inside_whatever_their_crs(area: Area) -> None:
+def test_pois_are_counted_inside_whatever_their_crs(area: Area) -> None:
     for crs in ("EPSG:4326", CRS):
-        report = look_at_places(places_in(area).to_crs(crs), area)
+        report = look_at_pois(pois_in(area).to_crs(crs), area)
         assert report.complete
         assert "70 rows, 2 categories" in report.what
         assert report.what.endswith("; 70 inside, in 70 of 70 regions")
 
 
 def test_swapped_coordinates_are_told_from_another_place(area: Area) -> None:
-    places = places_in(area)
-    swapped = places.set_geometry(places.geometry.map(lambda p: shapely.Point(p.y, p.x)))
-    report = look_at_places(swapped.set_crs(4326), area)
+    pois = pois_in(area)
+    swapped = pois.set_geometry(pois.geometry.map(lambda p: shapely.Point(p.y, p.x)))
+    report = look_at_pois(swapped.set_crs(4326), area)
     assert ["swapped" in problem for problem in report.problems] == [True]
-    elsewhere = places.set_geometry(places.translate(10), crs=4326)
-    report = look_at_places(elsewhere, area)
+    elsewhere = pois.set_geometry(pois.translate(10), crs=4326)
+    report = look_at_pois(elsewhere, area)
     assert ["only 0 of 70 positions" in problem for problem in report.problems] == [True]
-    wrong_crs = places.to_crs(CRS).set_crs("EPSG:32631", allow_override=True)
-    assert not look_at_places(wrong_crs, area).complete
+    wrong_crs = pois.to_crs(CRS).set_crs("EPSG:32631", allow_override=True)
+    assert not look_at_pois(wrong_crs, area).complete
 
 
 def test_trips_are_counted_by_their_ends(area: Area) -> None:
@@ -675,7 +675,7 @@ def test_of_a_large_table_the_first_rows_are_looked_at(
 def server() -> Iterator[str]:
     """Answers of a Nominatim and of a file server, on this machine."""
 
-    class Answers(BaseHTTPRequestHandler):
+    class FakeAnswers(BaseHTTPRequestHandler):
         shapes: ClassVar[dict[str, Any]] = {
             "Delft": [shapely.box(4.3, 51.9, 4.4, 52.0)],
             "a point": [shapely.Point(4.3, 51.9)],
@@ -698,7 +698,7 @@ def server() -> Iterator[str]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    found = HTTPServer(("127.0.0.1", 0), Answers)
+    found = HTTPServer(("127.0.0.1", 0), FakeAnswers)
     thread = threading.Thread(target=found.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{found.server_port}"
@@ -728,10 +728,10 @@ def test_a_place_is_asked_for(server: str) -> None:
 
 
 def test_a_report_is_a_line_and_what_there_is_to_say() -> None:
-    assert str(Report("3 rows", name="places")) == "ok    places: 3 rows"
-    report = Report("3 rows", ["few"], ["far"], ["read"], "places")
+    assert str(Report("3 rows", name="pois")) == "ok    pois: 3 rows"
+    report = Report("3 rows", ["few"], ["far"], ["read"], "pois")
     assert str(report).splitlines() == [
-        "WRONG places: 3 rows",
+        "WRONG pois: 3 rows",
         "        wrong: far",
         "        doubt: few",
         "        read",
@@ -762,14 +762,14 @@ def test_a_city_that_is_right_is_complete(
 @pytest.mark.parametrize(
     ("layer", "name", "broken", "message"),
     [
-        ("places", "places.csv", None, "no such file"),
-        ("places", "places.csv", "name,category,lon,lat\n", "position"),
-        ("places", "places.csv", "name,category,lon,lat\nA,b,52.01,4.36\n", "swapped"),
-        ("places", "places.csv", "name,category,lon,lat\nA,b,84000,446000\n", "degrees"),
-        ("places", "places.csv", "name,category,lon\nA,b,4.36\n", "no column"),
+        ("pois", "pois.csv", None, "no such file"),
+        ("pois", "pois.csv", "name,category,lon,lat\n", "position"),
+        ("pois", "pois.csv", "name,category,lon,lat\nA,b,52.01,4.36\n", "swapped"),
+        ("pois", "pois.csv", "name,category,lon,lat\nA,b,84000,446000\n", "degrees"),
+        ("pois", "pois.csv", "name,category,lon\nA,b,4.36\n", "no column"),
         ("mobility", "trips.csv", None, "no such file"),
-        ("remote_view", "orthophoto.tif", None, "no such file"),
-        ("remote_view", "orthophoto.tif", "no raster", "not readable as a raster"),
+        ("satellite", "orthophoto.tif", None, "no such file"),
+        ("satellite", "orthophoto.tif", "no raster", "not readable as a raster"),
         ("boundary", "boundary.gpkg", "no boundary", "not readable"),
         ("indicators", "incomes.gpkg", None, "no such file"),
     ],
@@ -791,7 +791,7 @@ def test_what_is_wrong_with_a_layer_is_said_and_the_others_are_checked(
 
 def test_a_check_that_finds_something_wrong_ends_with_status_1(root: Path, files: Path) -> None:
     add_city(root, "delft", made(files))
-    (root / "inputs/delft/places/places.csv").unlink()
+    (root / "inputs/delft/pois/pois.csv").unlink()
     with pytest.raises(SystemExit) as ended:
         run_city(root, "check", ["delft"])
     assert ended.value.code == 1

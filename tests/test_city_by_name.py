@@ -15,11 +15,11 @@ from shapely import box
 
 from bare_pipeline import lay_pipeline, run
 from musecl.cities.command import run_city
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import read_vectors
+from musecl.runtime.workers import GIVEN
 from musecl.sources.osm import streets
 from musecl.sources.provider import PROVENANCE
-from musecl.step.errors import InputError
-from musecl.step.tables import read_vectors
-from musecl.step.workers import GIVEN
 from osm_town import Services, answer, found, node, serve, way
 from own_files import as_regions, provided
 from test_evaluate import few_trees
@@ -32,7 +32,7 @@ KINDS = ("bakery", "hotel", "playground", "hospital")
 
 
 def elements() -> list[dict[str, Any]]:
-    """Streets that stand closer in the west, and more places there."""
+    """Streets that stand closer in the west, and more POIs there."""
     west, south, east, north = TOWN.bounds
     longitudes = west + (east - west) * np.linspace(0, 1, STEPS) ** 2
     latitudes = np.linspace(south, north, STEPS)
@@ -44,7 +44,7 @@ def elements() -> list[dict[str, Any]]:
     generator = np.random.default_rng(3)
     x = west + (east - west) * generator.random(600) ** 2
     y = generator.uniform(south, north, 600)
-    places = [
+    pois = [
         node(
             20_000 + number,
             float(x[number]),
@@ -59,7 +59,7 @@ def elements() -> list[dict[str, Any]]:
         for column in range(STEPS)
         for row in range(STEPS)
     ]
-    return [*nodes, *places, *streets]
+    return [*nodes, *pois, *streets]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def ask_here(root: Path, url: str) -> None:
     params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     city = params["cities"]["somewhere"]
     city["boundary"] |= {"nominatim_url": url, "overpass_url": url}
-    city["places"] |= {"overpass_url": url}
+    city["pois"] |= {"overpass_url": url}
     city["indicators"]["street_density"] |= {"overpass_url": url}
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
@@ -107,16 +107,16 @@ def test_what_stands_in_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     run_city(root, "add", ["somewhere", "--place", NAME])
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("params.yaml: somewhere is added")
-    assert said[1] == "places: no file was given; OpenStreetMap's stand in"
+    assert said[1] == "pois: no file was given; OpenStreetMap's stand in"
     assert said[2].startswith("indicators: no file was given; street_density stands in")
     assert said[3] == "next: python workflow/musecl city check somewhere"
     city = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))["cities"]["somewhere"]
     assert city["boundary"] == {"provider": "osm", "place": NAME}
-    assert city["places"] == {"provider": "osm"}
+    assert city["pois"] == {"provider": "osm"}
     about = city["indicators"]["street_density"]
     assert about["provider"] == "osm_streets"
-    assert about["shares_source_with"] == ["places", "text", "pairs"]
-    layers = ("roads", "mobility", "remote_view", "street_view")
+    assert about["label_provenance"] == ["pois", "text", "pairs"]
+    layers = ("roads", "mobility", "satellite", "street_view")
     assert [city[layer] for layer in layers] == [None] * 4
 
 
@@ -125,9 +125,9 @@ def test_every_region_has_scores_predictions_and_a_vector(root: Path) -> None:
     regions = gpd.read_parquet(root / "data/somewhere/regions.parquet")
     assert len(regions) > 40
     scores = pd.read_csv(results / "r2.csv", keep_default_na=False)
-    assert set(scores["method"]) == {"mean", "coordinates", "concat", "musecl", "text"}
+    assert set(scores["method"]) == {"dummy_mean", "coordinates", "concat", "musecl", "text"}
     assert set(scores["indicator"]) == {"street_density"}
-    assert set(scores["shares_source_with"]) == {"places,text,pairs"}
+    assert set(scores["label_provenance"]) == {"pois,text,pairs"}
     assert set(scores["imagery"]) == {"none"}
     assert np.isfinite(scores["r2_mean"]).all()
     predictions = pd.read_parquet(results / "predictions.parquet")
@@ -135,19 +135,19 @@ def test_every_region_has_scores_predictions_and_a_vector(root: Path) -> None:
     assert np.isfinite(predictions[["observed", "prediction"]]).all(axis=None)
     keys, embedding = read_vectors(results / "embeddings.parquet", "embedding")
     # A region without a place is nothing to the fusion; its prediction is a guess by the others.
-    places = pd.read_parquet(root / "data/somewhere/places.parquet")
-    assert set(keys["region_id"]) == set(places["region_id"])
+    pois = pd.read_parquet(root / "data/somewhere/pois.parquet")
+    assert set(keys["region_id"]) == set(pois["region_id"])
     assert len(keys) > 0.9 * len(regions)
     assert np.isfinite(embedding).all()
 
 
 def test_what_is_learnt_from_is_what_the_server_had(root: Path, services: Services) -> None:
-    places = pd.read_parquet(root / "data/somewhere/places.parquet")
-    assert set(places["category"]) == set(KINDS)
+    pois = pd.read_parquet(root / "data/somewhere/pois.parquet")
+    assert set(pois["category"]) == set(KINDS)
     values = pd.read_parquet(root / "data/somewhere/indicators.parquet").set_index("region_id")
     centres = gpd.read_parquet(root / "data/somewhere/regions.parquet").set_index("region_id")
     assert values["value"].corr(centres["longitude"]) < -0.7
-    for layer in ("boundary", "places", "indicators/osm_streets"):
+    for layer in ("boundary", "pois", "indicators/osm_streets"):
         text = (root / "data/somewhere/raw" / layer / PROVENANCE).read_text(encoding="utf-8")
         about = json.loads(text)
         assert {record["source"] for record in about["files"]} == {services.url}

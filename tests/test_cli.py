@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bare_pipeline import REPOSITORY, contents
-from relay_race import environment
+from toy_checkout import environment
 
 STAGE = '''
 """A stage that writes what it sees."""
@@ -19,8 +19,8 @@ STAGE = '''
 import json
 import os
 
-from musecl.step.errors import InputError
-from musecl.step.workers import given_workers
+from musecl.runtime.errors import InputError
+from musecl.runtime.workers import given_workers
 
 
 def run(job):
@@ -60,7 +60,7 @@ def root(tmp_path: Path) -> Path:
     (package / "stages").mkdir(parents=True)
     for name in ("__init__", "__main__", "cli", "commands"):
         shutil.copy(REPOSITORY / f"workflow/musecl/{name}.py", package / f"{name}.py")
-    shutil.copytree(REPOSITORY / "workflow/musecl/step", package / "step")
+    shutil.copytree(REPOSITORY / "workflow/musecl/runtime", package / "step")
     for name in ("toy", "alone"):
         (package / f"stages/{name}.py").write_text(STAGE, encoding="utf-8")
     (tmp_path / "dvc.yaml").write_text(DVC, encoding="utf-8")
@@ -127,7 +127,7 @@ def test_the_help_tells_examples_and_exit_codes_in_a_checkout_and_elsewhere(root
         assert ("writes what it sees" in done.stdout) == (where == root)
 
 
-@pytest.mark.parametrize("command", ["toy", "stage", "preset", "costs", "embed", "doctor"])
+@pytest.mark.parametrize("command", ["toy", "stage", "preset", "timing", "embed", "doctor"])
 def test_every_command_has_an_example(root, command) -> None:
     done = musecl(root, command, "--help")
     assert done.returncode == 0

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from musecl.runtime.errors import InputError
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.files import find_file, find_files
-from musecl.step.errors import InputError
 from shared_data import shared
 
 

@@ -7,8 +7,8 @@ import pytest
 from judged_city import MLP
 from musecl.evaluation.comparison import COMPARED, judge, lay_out
 from musecl.evaluation.judgeable import judgeable
-from musecl.evaluation.labels import Group
-from musecl.evaluation.prediction import Answers, collect
+from musecl.evaluation.labels import IndicatorGroup
+from musecl.evaluation.prediction import MethodPredictions, collect
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import paper_fold
 
@@ -16,7 +16,7 @@ ROWS = 240
 REGIONS = pd.DataFrame(
     {
         "region_id": [f"region-{number:03d}" for number in range(ROWS)],
-        "parent": np.repeat([f"parent-{number:02d}" for number in range(60)], 4),
+        "spatial_block": np.repeat([f"block-{number:02d}" for number in range(60)], 4),
     }
 )
 DRAWN = np.random.default_rng(3).normal(size=(2, ROWS, 1))
@@ -33,9 +33,9 @@ def compare(split, folds, trials_used):
         tested.extend(row for trial in used for row in trial.fold.test)
         for method, size in SIZES.items():
             found = [(LABELS + size * ERRORS)[trial.fold.test] for trial in used]
-            yield Answers(method, "any", collect(used, found, LABELS.shape))
+            yield MethodPredictions(method, "any", collect(used, found, LABELS.shape))
 
-    group = Group(np.arange(ROWS), ["density"], LABELS)
+    group = IndicatorGroup(np.arange(ROWS), ["density"], LABELS)
     settings = EvaluateSettings(seeds=1, folds=folds, splits=[split], mlp=MLP)
     tasks, _ = judgeable(REGIONS, [group], settings, 1)
     judged = list(judge(predict, tasks, {"density"}, REGIONS, 1, "compare"))
@@ -51,10 +51,10 @@ def test_what_a_fold_tests_is_scored_and_drawn_from_and_nothing_else(split, tria
     for method, size in SIZES.items():
         spread = ((LABELS[tested] - LABELS[tested].mean()) ** 2).sum()
         expected = 1 - ((size * ERRORS[tested]) ** 2).sum() / spread
-        assert table.loc[method, "r2_headline"] == pytest.approx(expected)
+        assert table.loc[method, "r2_primary"] == pytest.approx(expected)
     if split == "paper":
         assert tested == list(paper_fold(ROWS).test)
-    expected = cells or REGIONS.loc[tested, "parent"].nunique()
+    expected = cells or REGIONS.loc[tested, "spatial_block"].nunique()
     assert {one.cells for one in judged} == {expected}
     assert all(np.isfinite(one.resampled).all() for one in judged)
     assert 0 < table.loc["far", "ahead_low"] < table.loc["far", "ahead_high"]
@@ -67,9 +67,9 @@ def test_a_fold_that_tests_a_handful_of_cells_has_no_interval():
     assert np.isnan(table.loc["far", "ahead_low"])
 
 
-def test_a_headline_that_no_split_judges_is_told_as_empty():
+def test_a_primary_that_no_split_judges_is_told_as_empty():
     judged, *_ = compare("paper", 5, 1)
     table = lay_out(judged, {"another"}, reference="near")
-    assert table["r2_headline"].isna().all()
+    assert table["r2_primary"].isna().all()
     assert list(table.columns)[: len(COMPARED)] == list(COMPARED)
     assert list(lay_out([], {"another"}, reference="near").columns) == list(COMPARED)

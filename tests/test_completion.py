@@ -5,20 +5,20 @@ import subprocess
 import pytest
 
 from musecl.completion import completion
-from musecl.step.errors import ParameterError
+from musecl.runtime.errors import ParameterError
 
-COMMANDS = {"fuse": ["nyc", "synth"], "costs": [], "embed": ["--model", "--images"]}
+COMMANDS = {"fuse": ["nyc", "synth"], "timing": [], "embed": ["--model", "--images"]}
 ASK = 'COMP_WORDS=({words}); COMP_CWORD={place}; _musecl; echo "${{COMPREPLY[@]}}"'
 
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("musecl ''", "fuse costs embed"),
+        ("musecl ''", "fuse timing embed"),
         ("musecl fu", "fuse"),
         ("musecl fuse n", "nyc"),
         ("musecl embed --i", "--images"),
-        ("musecl costs ''", ""),
+        ("musecl timing ''", ""),
     ],
 )
 def test_bash_completes(typed, offered):

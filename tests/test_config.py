@@ -12,17 +12,17 @@ import pytest
 import yaml
 
 from musecl.config import Params, check_params, load_params
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.section import Section
 from musecl.sources.providers import LAYERS, PROVIDERS, provider_of
 from musecl.sources.settings import Indicator
-from musecl.step.errors import ParameterError
-from musecl.step.section import Section
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
 # Through JSON, since what YAML names once and repeats would change everywhere at once.
 VALUES = json.loads(json.dumps(yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))))
 BOX = {"west": -74.0, "south": 40.6, "east": -73.9, "north": 40.8}
-GENERATED = VALUES["cities"]["synth"]["places"]
-LAYER = "cities.nyc.places"
+GENERATED = VALUES["cities"]["synth"]["pois"]
+LAYER = "cities.nyc.pois"
 INDICATOR = "cities.nyc.indicators.no_vehicle_share"
 ABSENT = object()
 
@@ -149,7 +149,7 @@ def test_an_unknown_key_is_refused_in_every_section(section: str) -> None:
 def alone(**layers: Any) -> dict[str, Any]:
     """The shipped values with New York alone, and other layers of it."""
     city = VALUES["cities"]["nyc"] | layers
-    return VALUES | {"cities": {"nyc": city}, "answer_keys": [], "transfers": {}}
+    return VALUES | {"cities": {"nyc": city}, "upper_bounds": [], "transfers": {}}
 
 
 @pytest.mark.parametrize("layer", LAYERS[1:-1])
@@ -160,19 +160,19 @@ def test_a_city_may_lack_a_layer(layer: str) -> None:
 
 def test_a_city_needs_something_to_learn_from() -> None:
     with pytest.raises(ParameterError) as caught:
-        check_params(alone(places=None, remote_view=None, street_view=None), SHIPPED)
+        check_params(alone(pois=None, satellite=None, street_view=None), SHIPPED)
     assert str(caught.value).startswith(
-        f"{SHIPPED}: cities.nyc: Value error, one of places, remote_view and street_view must not "
+        f"{SHIPPED}: cities.nyc: Value error, one of places, satellite and street_view must not "
     )
-    for layer in ("places", "remote_view", "street_view"):
-        others = {"places": None, "remote_view": None, "street_view": None, "mobility": None}
+    for layer in ("pois", "satellite", "street_view"):
+        others = {"pois": None, "satellite": None, "street_view": None, "mobility": None}
         del others[layer]
         check_params(alone(**others), SHIPPED)
 
 
 def test_each_layer_may_have_a_provider_of_its_own() -> None:
-    city = check_params(alone(places=GENERATED), SHIPPED).cities["nyc"]
-    assert city.places.model_dump() == GENERATED
+    city = check_params(alone(pois=GENERATED), SHIPPED).cities["nyc"]
+    assert city.pois.model_dump() == GENERATED
     assert city.mobility.model_dump() == VALUES["cities"]["nyc"]["mobility"]
 
 
@@ -201,14 +201,14 @@ def test_each_layer_may_have_a_provider_of_its_own() -> None:
         ("cities", None, "cities: Input should be a valid dictionary"),
         (LAYER, ABSENT, f"{LAYER}: missing"),
         (LAYER, "sample", f"{LAYER}: Value error, name a provider: {{provider: ...}}, or null, go"),
-        (LAYER, {}, f"{LAYER}: Value error, no provider None for places; there is table, osm"),
-        (f"{LAYER}.provider", "oms", f"{LAYER}: Value error, no provider 'oms' for places; there"),
+        (LAYER, {}, f"{LAYER}: Value error, no provider None for pois; there is table, osm"),
+        (f"{LAYER}.provider", "oms", f"{LAYER}: Value error, no provider 'oms' for pois; there"),
         (f"{LAYER}.provider", ["sample"], f"{LAYER}: Value error, no provider ['sample'] for pl"),
         (f"{LAYER}.provider", {"sample": 1}, f"{LAYER}: Value error, no provider {{'sample': 1}}"),
         (
-            "cities.nyc.remote_view.metres_per_pixel",
+            "cities.nyc.satellite.metres_per_pixel",
             0.5,
-            "cities.nyc.remote_view: Value error, remote_view: sample: metres_per_pixel: Input sho",
+            "cities.nyc.satellite: Value error, satellite: sample: metres_per_pixel: Input sho",
         ),
         ("cities.nyc.boundary", None, "cities.nyc.boundary: Value error, name a provider: {prov"),
         ("cities.nyc.indicators", None, "cities.nyc.indicators: Input should be a valid diction"),
@@ -229,30 +229,38 @@ def test_each_layer_may_have_a_provider_of_its_own() -> None:
         (f"{INDICATOR}.minimum_population", -1, f"{INDICATOR}.source: Value error, indicators: s"),
         (f"{INDICATOR}.transform", "log", f"{INDICATOR}.transform: Input should be 'ln(1+x)' or"),
         (f"{INDICATOR}.year", "now", f"{INDICATOR}.year: Input should be a valid integer"),
-        (f"{INDICATOR}.shares_source_with", ["maps"], f"{INDICATOR}.shares_source_with.0: Input"),
+        (f"{INDICATOR}.label_provenance", ["maps"], f"{INDICATOR}.label_provenance.0: Input"),
         (
-            "cities.synth.places.cells",
+            "cities.synth.pois.cells",
             1,
-            "cities.synth.places: Value error, places: synth: cells: Input should be greater",
+            "cities.synth.pois: Value error, pois: synth: cells: Input should be greater",
         ),
         (
-            "cities.synth.places.strength.places",
+            "cities.synth.pois.strength.pois",
             -1,
-            "cities.synth.places: Value error, places: synth: strength.places: Input should be g",
+            "cities.synth.pois: Value error, pois: synth: strength.pois: Input should be g",
         ),
-        ("answer_keys", ["nyc"], "answer_keys: Value error, 'nyc' is no city whose every layer is"),
-        ("answer_keys", ["atlantis"], "answer_keys: Value error, 'atlantis' is no city whose eve"),
+        (
+            "upper_bounds",
+            ["nyc"],
+            "upper_bounds: Value error, 'nyc' is no city whose every layer is",
+        ),
+        (
+            "upper_bounds",
+            ["atlantis"],
+            "upper_bounds: Value error, 'atlantis' is no city whose eve",
+        ),
         # An answer is known where all layers tell of one and the same city.
         *(
-            (key, value, "answer_keys: Value error, 'synth' is no city whose every layer is gener")
+            (key, value, "upper_bounds: Value error, 'synth' is no city whose every layer is gener")
             for key, value in (
                 ("cities.synth.mobility", None),
                 ("cities.synth.mobility", {"provider": "sample"}),
-                ("cities.synth.places.seed", 2),
+                ("cities.synth.pois.seed", 2),
                 ("cities.synth.indicators.bachelor_share.noise", 0.5),
             )
         ),
-        ("answer_keys", ["synth", "synth"], "answer_keys: Value error, a city is named twice"),
+        ("upper_bounds", ["synth", "synth"], "upper_bounds: Value error, a city is named twice"),
         ("cities.nyc.extent", ABSENT, "cities.nyc.extent: missing"),
         ("cities.nyc.extent", BOX | {"east": -75}, "cities.nyc.extent: Value error, west must be"),
         ("cities.nyc.extent", BOX | {"north": 40}, "cities.nyc.extent: Value error, west must be"),
@@ -308,7 +316,7 @@ def test_a_city_that_cannot_be_named_so(name: str) -> None:
 @pytest.mark.parametrize("name", ["nyc", "new_york_2", "a", "size_2"])
 def test_a_city_that_can_be_named_so(name: str) -> None:
     nyc = VALUES["cities"]["nyc"]
-    values = VALUES | {"cities": {name: nyc | {"extent": BOX}}, "answer_keys": [], "transfers": {}}
+    values = VALUES | {"cities": {name: nyc | {"extent": BOX}}, "upper_bounds": [], "transfers": {}}
     params = check_params(values, SHIPPED)
     assert params.cities[name].extent.east == BOX["east"]
 
@@ -386,7 +394,7 @@ def test_no_key_has_a_name_that_the_run_cache_of_dvc_overlooks() -> None:
         ("fuse.alignment", "aligment", "fuse.aligment: unknown key; did you mean alignment?"),
         ("seed", "sedd", "sedd: unknown key; did you mean seed?"),
         ("evaluate.mlp.hidden", "hiden", "evaluate.mlp.hiden: unknown key; did you mean hidden?"),
-        ("cities.nyc.places", "place", "cities.nyc.place: unknown key; did you mean places?"),
+        ("cities.nyc.pois", "place", "cities.nyc.place: unknown key; did you mean pois?"),
     ],
 )
 def test_a_misspelt_key_is_named_with_the_nearest_and_alone(
@@ -398,6 +406,35 @@ def test_a_misspelt_key_is_named_with_the_nearest_and_alone(
     with pytest.raises(ParameterError) as caught:
         check_params(values, SHIPPED)
     assert str(caught.value) == f"{SHIPPED}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("key", "old"),
+    [
+        ("upper_bounds", "answer_keys"),
+        ("cities.nyc.pois", "places"),
+        ("cities.nyc.satellite", "remote_view"),
+        ("cities.nyc.indicators.mobility_count.primary", "headline"),
+        ("cities.nyc.indicators.mobility_count.label_provenance", "shares_source_with"),
+        ("satellite", "remote_view"),
+        ("pairs.satellite", "remote_view"),
+        ("pairs.satellite.k_rings", "rings"),
+        ("encoders.satellite", "remote_view"),
+        ("pretrain_satellite", "pretrain_remote_view"),
+        ("embed_satellite", "embed_remote_view"),
+        ("fuse.k_rings", "rings"),
+        ("fuse.text_as_input", "text_token"),
+        ("fuse.pois_weight", "places_weight"),
+    ],
+)
+def test_an_old_name_is_refused_with_the_new_one(key: str, old: str) -> None:
+    values = changed(key, ABSENT)
+    *parents, new = key.split(".")
+    reduce(lambda node, part: node[part], parents, values)[old] = at(key)
+    with pytest.raises(ParameterError) as caught:
+        check_params(values, SHIPPED)
+    where = ".".join([*parents, old])
+    assert str(caught.value) == f"{SHIPPED}: {where}: was renamed; write {new}"
 
 
 @pytest.mark.parametrize(
@@ -413,7 +450,7 @@ def test_a_misspelt_key_is_named_with_the_nearest_and_alone(
         ("evaluate.mlp.hidden", [-5], "evaluate.mlp.hidden.0: Input should be greater than or"),
         ("evaluate.mlp.hidden", [10**9], "evaluate.mlp.hidden.0: Input should be less than or"),
         ("evaluate.folds", 10**30, "evaluate.folds: Input should be less than or equal to"),
-        ("remote_view.ground_m", float("inf"), "remote_view.ground_m: Input should be a finite"),
+        ("satellite.ground_m", float("inf"), "satellite.ground_m: Input should be a finite"),
         ("fuse.temperature", float("nan"), "fuse.temperature: Input should be a finite number"),
         ("fuse.learning_rate", 1e12, "fuse.learning_rate: Input should be less than or equal to 1"),
         ("cities.synth.boundary.noise", float("nan"), "boundary: synth: noise: Input should be a"),

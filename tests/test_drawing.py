@@ -21,8 +21,7 @@ from drawn_city import (
     regions_table,
     run_stage,
 )
-from musecl.sources.sample.drawing import count_lots, visible_roads
-from musecl.sources.sample.scene import (
+from musecl.sources.sample.class_raster import (
     AIRPORT,
     CEMETERY,
     FIRST_BUILDING,
@@ -32,8 +31,9 @@ from musecl.sources.sample.scene import (
     WATER,
     palette,
 )
-from musecl.stages import fetch_remote_view, fetch_street_view
-from test_scene import UTM, draw, frame_at
+from musecl.sources.sample.drawing import count_lots, visible_roads
+from musecl.stages import fetch_satellite, fetch_street_view
+from test_class_raster import UTM, draw, frame_at
 
 
 def test_lots_are_counted_in_every_region() -> None:
@@ -78,7 +78,7 @@ def test_roads_over_water_and_through_parks_are_left_out() -> None:
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = build_root(tmp_path_factory.mktemp("city"), lots_table(), census_table())
-    run_stage(root, fetch_remote_view)
+    run_stage(root, fetch_satellite)
     return root / "data/tiny"
 
 
@@ -89,7 +89,7 @@ def sample(raster: rasterio.DatasetReader, spots: list[tuple[float, float]]) -> 
 
 def test_the_raster_shows_the_sources_where_they_are(city: Path) -> None:
     lots = lots_table()
-    with rasterio.open(city / "raw/remote_view/scene.tif") as raster:
+    with rasterio.open(city / "raw/satellite/drawn_city.tif") as raster:
         assert raster.crs == UTM
         assert raster.dtypes == ("uint8",)
         assert raster.block_shapes == [(512, 512)]
@@ -105,7 +105,7 @@ def test_the_raster_shows_the_sources_where_they_are(city: Path) -> None:
 
 
 def test_roads_run_between_the_blocks(city: Path) -> None:
-    roads = gpd.read_parquet(city / "raw/remote_view/roads.parquet")
+    roads = gpd.read_parquet(city / "raw/satellite/roads.parquet")
     lots = lots_table()
     blocks = [
         shapely.MultiPoint(group.to_numpy()).convex_hull
@@ -122,7 +122,7 @@ def test_roads_run_between_the_blocks(city: Path) -> None:
 
 
 def test_the_lot_counts_name_every_region(city: Path) -> None:
-    counts = pd.read_parquet(city / "raw/remote_view/lot_counts.parquet")
+    counts = pd.read_parquet(city / "raw/satellite/lot_counts.parquet")
     assert counts["region_id"].tolist() == sorted(regions_table()["region_id"])
     expected = count_lots(lots_table(), regions_table())["lots"]
     assert counts["lots"].tolist() == expected.tolist()
@@ -130,23 +130,23 @@ def test_the_lot_counts_name_every_region(city: Path) -> None:
 
 def test_a_city_without_lots_is_drawn_all_the_same(tmp_path: Path) -> None:
     root = build_root(tmp_path, lots_table().head(0), census_table())
-    run_stage(root, fetch_remote_view)
-    assert len(gpd.read_parquet(root / "data/tiny/raw/remote_view/roads.parquet")) == 0
-    assert pd.read_parquet(root / "data/tiny/raw/remote_view/lot_counts.parquet")["lots"].sum() == 0
+    run_stage(root, fetch_satellite)
+    assert len(gpd.read_parquet(root / "data/tiny/raw/satellite/roads.parquet")) == 0
+    assert pd.read_parquet(root / "data/tiny/raw/satellite/lot_counts.parquet")["lots"].sum() == 0
 
 
 def test_both_views_are_drawn_alike(city: Path, tmp_path: Path) -> None:
     root = build_root(tmp_path, lots_table(), census_table())
     run_stage(root, fetch_street_view)
-    for path in (city / "raw/remote_view").iterdir():
+    for path in (city / "raw/satellite").iterdir():
         other = root / "data/tiny/raw/street_view" / path.name
         assert other.read_bytes() == path.read_bytes(), path.name
 
 
 def test_the_provenance_says_what_was_drawn_from_what(city: Path) -> None:
-    about = json.loads((city / "raw/remote_view/provenance.json").read_text(encoding="utf-8"))
+    about = json.loads((city / "raw/satellite/provenance.json").read_text(encoding="utf-8"))
     assert about["provider"] == "sample"
     assert about["settings"] == [{"provider": "sample", "metres_per_pixel": 2.5}]
-    drawn = {path.name for path in (city / "raw/remote_view").iterdir()} - {"provenance.json"}
+    drawn = {path.name for path in (city / "raw/satellite").iterdir()} - {"provenance.json"}
     assert {record["file"] for record in about["files"]} == drawn
     assert all(len(record["drawn_from"]) == 4 for record in about["files"])

@@ -39,7 +39,7 @@ def test_viewpoints_are_distinct_roads_of_their_region() -> None:
     }  # fmt: skip
     assert not chosen.duplicated(["easting", "northing"]).any()
     for _, views in chosen.groupby("region_id"):
-        assert views["view"].tolist() == list(range(len(views)))
+        assert views["viewpoint"].tolist() == list(range(len(views)))
     merged = chosen.merge(roads, how="left", indicator=True)
     assert (merged["_merge"] == "both").all()
 
@@ -81,7 +81,7 @@ def test_without_weights_the_first_ones_are_taken_whatever_the_seed() -> None:
         chosen = choose_viewpoints(plain, 3, seed)
         first = plain.groupby("region_id").head(3).reset_index(drop=True)
         pd.testing.assert_frame_equal(chosen[plain.columns], first)
-        assert chosen["view"].tolist() == [0, 0, 1, *[0, 1, 2] * 4]
+        assert chosen["viewpoint"].tolist() == [0, 0, 1, *[0, 1, 2] * 4]
 
 
 def grey_views(row: int, pixels: int) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_a_panorama_becomes_four_rows_at_its_place() -> None:
     rows = draw_images(drawn, REGIONS, 2, 8, seed=1)
     assert list(rows.columns) == COLUMNS
     assert rows["region_id"].tolist() == [IDS[1]] * 4 + [IDS[3]] * 8
-    assert rows["view"].tolist() == [0] * 4 + [0] * 4 + [1] * 4
+    assert rows["viewpoint"].tolist() == [0] * 4 + [0] * 4 + [1] * 4
     assert rows["orientation"].tolist() == [0, 90, 180, 270] * 3
     # The first two viewpoints of the region are rows 0 and 3 of the table.
     chosen = np.repeat([2, 0, 3], 4)

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import Features, write_features
-from musecl.learning.contrastive import ContrastiveEncoder, write_encoder
-from musecl.learning.embedding import average_pooled, average_regions, embed_viewpoints
-from musecl.stages import embed_remote_view, embed_street_view, transfer
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
-from musecl.step.tables import read_vectors, write_vectors
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration
+from musecl.runtime.tables import read_vectors, write_vectors
+from musecl.stages import embed_satellite, embed_street_view, transfer
+from musecl.training.contrastive import ContrastiveEncoder, write_encoder
+from musecl.training.embedding import average_pooled, average_regions, embed_viewpoints
 from small_city import write_small_encoder
 
-KEYS = ["region_id", "view"]
-STAGES = {"remote_view": embed_remote_view, "street_view": embed_street_view}
+KEYS = ["region_id", "viewpoint"]
+STAGES = {"satellite": embed_satellite, "street_view": embed_street_view}
 # More viewpoints than are embedded at once, and one region with headings missing.
 VIEWPOINTS = [2, 1, 3, 17, 12]
 
@@ -34,7 +34,7 @@ def features(seed=None):
         for view in range(count)
         for orientation in ([0, 90] if region == 1 else [0, 90, 180, 270])
     ]
-    index = pd.DataFrame(rows, columns=["region_id", "view", "orientation"])
+    index = pd.DataFrame(rows, columns=["region_id", "viewpoint", "orientation"])
     generator = np.random.default_rng(0)
     pooled = generator.normal(size=(len(rows), 5)).astype(np.float32)
     hidden = generator.normal(size=(len(rows), 3, 16, 16)).astype(np.float16)
@@ -63,11 +63,11 @@ def model(encoder_folder):
 
 def viewpoints_by_loop(vectors, index):
     means = {}
-    for region, view in sorted(set(zip(index["region_id"], index["view"], strict=True))):
+    for region, view in sorted(set(zip(index["region_id"], index["viewpoint"], strict=True))):
         rows = [
             row
             for row in range(len(index))
-            if index["region_id"][row] == region and index["view"][row] == view
+            if index["region_id"][row] == region and index["viewpoint"][row] == view
         ]
         means[region, view] = sum(vectors[row].astype(np.float64) for row in rows) / len(rows)
     return means
@@ -139,7 +139,7 @@ def embedding_job(root, view, encoder_folder, model, seed, output="features"):
         ),
         outputs=(
             f"data/town/{view}_embeddings.parquet",
-            f"data/town/{view}_view_embeddings.parquet",
+            f"data/town/{view}_image_embeddings.parquet",
         ),
         parameters=(f"encoders.{view}", f"embed_{view}"),
     )
@@ -153,7 +153,7 @@ def test_the_stage_embeds_regions_and_viewpoints(tmp_path, view, encoder_folder,
     vectors = {"pretrained": found.pooled, "embedding": top_by_loop(model, found)}
     for name, images in vectors.items():
         viewpoints = viewpoints_by_loop(images, found.index)
-        keys, values = read_vectors(tmp_path / f"data/town/{view}_view_embeddings.parquet", name)
+        keys, values = read_vectors(tmp_path / f"data/town/{view}_image_embeddings.parquet", name)
         assert [tuple(key) for key in keys.to_numpy()] == list(viewpoints)
         np.testing.assert_allclose(values, list(viewpoints.values()), rtol=1e-3, atol=1e-4)
 
@@ -174,7 +174,7 @@ def test_the_stage_embeds_by_the_projection_where_asked(tmp_path, view, encoder_
     averaged = np.stack(list(viewpoints_by_loop(top_by_loop(model, found), found.index).values()))
     with torch.no_grad():
         expected = model.projection(torch.from_numpy(averaged.astype(np.float32))).numpy()
-    _, values = read_vectors(tmp_path / f"data/town/{view}_view_embeddings.parquet", "embedding")
+    _, values = read_vectors(tmp_path / f"data/town/{view}_image_embeddings.parquet", "embedding")
     np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
     _, values = read_vectors(tmp_path / f"data/town/{view}_embeddings.parquet", "embedding")
     assert values.shape == (5, 12 if view == "street_view" else 6)
@@ -216,7 +216,7 @@ def test_a_transfer_sees_another_city_as_the_first_is_seen(tmp_path, encoder_fol
     for view, stage in STAGES.items():
         run_job(embedding_job(tmp_path, view, encoder_folder, model, None), stage)
         write_features(data / f"away/{view}_features", abroad, [(found.pooled, found.hidden)])
-        own = (f"{view}_encoder", f"{view}_embeddings.parquet", f"{view}_view_embeddings.parquet")
+        own = (f"{view}_encoder", f"{view}_embeddings.parquet", f"{view}_image_embeddings.parquet")
         inputs += [f"models/{view}", f"away/{view}_features", *(f"town/{name}" for name in own)]
     for city, prefix in (("town", ""), ("away", "away ")):
         keys = pd.DataFrame({"region_id": [prefix + name for name in "abcde"]})

@@ -1,4 +1,4 @@
-"""The text stage: a real transformers folder in, a row per region with places out."""
+"""The text stage: a real transformers folder in, a row per region with POIs out."""
 
 import numpy as np
 import pandas as pd
@@ -6,15 +6,15 @@ import pytest
 import yaml
 
 from musecl import region_texts
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration
+from musecl.runtime.tables import read_vectors
 from musecl.stages import embed_text
-from musecl.step.errors import InputError
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
-from musecl.step.tables import read_vectors
 from musecl.text import load_text_encoder
 from test_text import WORDS, encoder, one_at_a_time  # noqa: F401
 
-PLACES = pd.DataFrame(
+POIS = pd.DataFrame(
     [
         ("b", "the park", 0.25),
         ("a", "north bridge", 1.0),
@@ -28,8 +28,8 @@ PLACES = pd.DataFrame(
 
 
 @pytest.fixture
-def world(tmp_path, encoder):  # noqa: F811
-    """A folder with a model and the places table, and the job that works on it."""
+def example(tmp_path, encoder):  # noqa: F811
+    """A folder with a model and the POIs table, and the job that works on it."""
     tokenizer, model = encoder
     folder = tmp_path / "data/models/text"
     model.save_pretrained(folder, safe_serialization=True)
@@ -39,15 +39,15 @@ def world(tmp_path, encoder):  # noqa: F811
         "embed_text",
         "toy",
         "",
-        ("data/toy/places.parquet", "data/models/text"),
+        ("data/toy/pois.parquet", "data/models/text"),
         ("data/toy/text_embeddings.parquet",),
         ("embed_text",),
     )
 
-    def run(places, method="transformer"):
+    def run(pois, method="transformer"):
         params = {"embed_text": {"method": method}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-        places.to_parquet(tmp_path / "data/toy/places.parquet")
+        pois.to_parquet(tmp_path / "data/toy/pois.parquet")
         run_job(Job(declared, tmp_path), embed_text)
         return tmp_path / "data/toy/text_embeddings.parquet"
 
@@ -58,30 +58,30 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_a_region_is_the_passage_of_its_texts(world, encoder):  # noqa: F811
-    keys, vectors = read_vectors(world(PLACES), "embedding")
+def test_a_region_is_the_passage_of_its_texts(example, encoder):  # noqa: F811
+    keys, vectors = read_vectors(example(POIS), "embedding")
     passages = ["a station; north bridge", "museum; the park", "museum"]
     assert list(keys.region_id) == ["a", "b", "c"]
     assert vectors == pytest.approx(one_at_a_time(passages, *encoder), abs=1e-5)
 
 
 def test_a_region_of_many_texts_is_the_weighted_mean_of_passages(
-    world,
+    example,
     encoder,  # noqa: F811
     monkeypatch,
 ):
     monkeypatch.setattr(region_texts, "PASSAGE_CHARACTERS", 1)
-    _, vectors = read_vectors(world(PLACES), "embedding")
+    _, vectors = read_vectors(example(POIS), "embedding")
     means = []
     for region in ["a", "b", "c"]:
-        rows = PLACES[PLACES.region_id == region]
+        rows = POIS[POIS.region_id == region]
         means.append(np.average(one_at_a_time(rows.text, *encoder), axis=0, weights=rows.weight))
     assert vectors == pytest.approx(unit(np.stack(means)), abs=1e-5)
 
 
 def test_passages_against_a_loop():
     generator = np.random.default_rng(6)
-    places = pd.DataFrame(
+    pois = pd.DataFrame(
         {
             "region_id": generator.choice(list("abcde"), 300),
             "text": [" ".join(generator.choice(WORDS, 6)) for _ in range(300)],
@@ -89,7 +89,7 @@ def test_passages_against_a_loop():
         }
     )
     expected = []
-    for region, rows in places.groupby("region_id"):
+    for region, rows in pois.groupby("region_id"):
         total = rows.groupby("text").weight.sum()
         chunks, characters = {}, 0
         for text in sorted(total.index, key=lambda text: (-total[text], text)):
@@ -98,16 +98,16 @@ def test_passages_against_a_loop():
         for texts in chunks.values():
             expected.append((region, "; ".join(texts), sum(total[text] for text in texts)))
     assert len(expected) > 5
-    assert list(region_texts.join_texts(places).itertuples(index=False, name=None)) == expected
+    assert list(region_texts.join_texts(pois).itertuples(index=False, name=None)) == expected
 
 
-def test_a_region_of_words_is_the_weighted_mean_of_its_places(world, encoder):  # noqa: F811
+def test_a_region_of_words_is_the_weighted_mean_of_its_pois(example, encoder):  # noqa: F811
     tokenizer, model = encoder
     table = model.get_input_embeddings().weight.detach().numpy()
-    places = pd.concat([PLACES, PLACES.iloc[:2].assign(text=["--", "the, the park"])])
-    keys, vectors = read_vectors(world(places, "word_average"), "embedding")
+    pois = pd.concat([POIS, POIS.iloc[:2].assign(text=["--", "the, the park"])])
+    keys, vectors = read_vectors(example(pois, "word_average"), "embedding")
     expected = {}
-    for row in places[places.text != "--"].itertuples():
+    for row in pois[pois.text != "--"].itertuples():
         words = row.text.replace(",", "").split()
         mean = np.mean([table[tokenizer.convert_tokens_to_ids(word)] for word in words], axis=0)
         expected[row.region_id] = expected.get(row.region_id, 0) + row.weight * mean
@@ -116,42 +116,42 @@ def test_a_region_of_words_is_the_weighted_mean_of_its_places(world, encoder):  
 
 
 @pytest.mark.parametrize("method", ["transformer", "word_average"])
-def test_order_of_rows_changes_no_byte(world, method):
-    straight = world(PLACES, method).read_bytes()
-    assert world(PLACES.sample(frac=1, random_state=4), method).read_bytes() == straight
+def test_order_of_rows_changes_no_byte(example, method):
+    straight = example(POIS, method).read_bytes()
+    assert example(POIS.sample(frac=1, random_state=4), method).read_bytes() == straight
 
 
-def test_texts_without_a_word_are_refused(world):
+def test_texts_without_a_word_are_refused(example):
     with pytest.raises(InputError, match="no text holds a word"):
-        world(PLACES.assign(text="--"), "word_average")
+        example(POIS.assign(text="--"), "word_average")
 
 
 def test_order_of_rows_changes_no_bit_of_a_sum():
     weights = np.random.default_rng(0).random(60)
-    places = pd.DataFrame({"region_id": "a", "text": "the park", "weight": weights})
-    straight = region_texts.join_texts(places).weight
-    shuffled = [region_texts.join_texts(places.sample(frac=1, random_state=k)) for k in range(5)]
+    pois = pd.DataFrame({"region_id": "a", "text": "the park", "weight": weights})
+    straight = region_texts.join_texts(pois).weight
+    shuffled = [region_texts.join_texts(pois.sample(frac=1, random_state=k)) for k in range(5)]
     assert all(np.array_equal(straight, other.weight) for other in shuffled)
 
 
 @pytest.mark.parametrize(
-    ("places", "message"),
+    ("pois", "message"),
     [
-        (PLACES.assign(weight=[1.0, 1, 1, 1, 0, 1]), "no weight above 0"),
-        (PLACES.assign(weight=[1.0, 1, 1, 1, np.nan, 1]), "no weight above 0"),
+        (POIS.assign(weight=[1.0, 1, 1, 1, 0, 1]), "no weight above 0"),
+        (POIS.assign(weight=[1.0, 1, 1, 1, np.nan, 1]), "no weight above 0"),
     ],
 )
-def test_places_that_cannot_be_averaged_are_refused(world, places, message):
+def test_pois_that_cannot_be_averaged_are_refused(example, pois, message):
     with pytest.raises(InputError, match=message):
-        world(places)
+        example(pois)
 
 
 @pytest.mark.parametrize("method", ["transformer", "word_average"])
-def test_a_city_without_places_has_no_text(world, method, capsys):
-    keys, vectors = read_vectors(world(PLACES.iloc[:0], method), "embedding")
+def test_a_city_without_pois_has_no_text(example, method, capsys):
+    keys, vectors = read_vectors(example(POIS.iloc[:0], method), "embedding")
     assert list(keys.columns) == ["region_id"]
     assert (len(keys), vectors.shape) == (0, (0, 0))
-    assert "text: this city has no places" in capsys.readouterr().out
+    assert "text: this city has no POIs" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

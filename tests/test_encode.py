@@ -19,12 +19,12 @@ from musecl.encoding.features import (
     write_features,
 )
 from musecl.imagery.images import write_view
-from musecl.stages import encode_remote_view, encode_street_view
-from musecl.step.errors import InputError
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration
+from musecl.stages import encode_satellite, encode_street_view
 
-STAGES = {"remote_view": encode_remote_view, "street_view": encode_street_view}
+STAGES = {"satellite": encode_satellite, "street_view": encode_street_view}
 
 
 def image_rows(counts, orientations, pixels=32):
@@ -39,7 +39,7 @@ def image_rows(counts, orientations, pixels=32):
                 rows.append(
                     {
                         "region_id": f"r{number}",
-                        "view": view,
+                        "viewpoint": view,
                         "orientation": orientation,
                         "longitude": 1.0,
                         "latitude": 2.0,
@@ -87,7 +87,7 @@ def test_a_view_that_the_city_lacks_has_features_of_no_image(root, tmp_path, vie
     (tmp_path / "data/models").symlink_to(root / "data/models")
     (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text())
     features = read_features(encode_stage(tmp_path, view, None, imagery=None))
-    assert list(features.index.columns) == ["region_id", "view", "orientation"]
+    assert list(features.index.columns) == ["region_id", "viewpoint", "orientation"]
     assert (len(features.index), len(features.pooled), len(features.hidden)) == (0, 0, 0)
 
 
@@ -101,7 +101,7 @@ def test_street_views_are_encoded_in_the_order_of_their_index(root):
     rows = image_rows([2, 1, 3], [0, 90, 180, 270])
     features = read_features(encode_stage(root, "street_view", rows))
 
-    expected = rows[["region_id", "view", "orientation"]]
+    expected = rows[["region_id", "viewpoint", "orientation"]]
     pd.testing.assert_frame_equal(features.index, expected, check_dtype=False)
     assert features.hidden.dtype == np.float16
     assert features.pooled.shape == (24, 1360)
@@ -114,12 +114,12 @@ def test_street_views_are_encoded_in_the_order_of_their_index(root):
 
 def test_chips_are_encoded_in_all_turns(root):
     rows = image_rows([1] * 11, [0])
-    features = read_features(encode_stage(root, "remote_view", rows))
+    features = read_features(encode_stage(root, "satellite", rows))
 
     in_order = rows.sort_values("region_id").reset_index(drop=True)
     assert features.index["region_id"].tolist() == list(np.repeat(in_order["region_id"], 4))
     assert features.index["orientation"].tolist() == [*range(4)] * 11
-    encoder = load_encoder(root / "data/models/remote_view", 5)
+    encoder = load_encoder(root / "data/models/satellite", 5)
     for number in (0, 9):
         image = in_order["pixels"][number]
         quarters = [np.rot90(image, turn) for turn in range(4)]
@@ -151,15 +151,17 @@ def test_turned_gives_four_different_images():
 
 
 def test_turned_index_follows_the_images():
-    index = pd.DataFrame({"region_id": ["a", "b"], "view": [0, 3], "orientation": [0, 0]})
+    index = pd.DataFrame({"region_id": ["a", "b"], "viewpoint": [0, 3], "orientation": [0, 0]})
     repeated = turned_index(index)
     assert repeated["region_id"].tolist() == ["a"] * 4 + ["b"] * 4
-    assert repeated["view"].tolist() == [0] * 4 + [3] * 4
+    assert repeated["viewpoint"].tolist() == [0] * 4 + [3] * 4
     assert repeated["orientation"].tolist() == [*range(4), *range(4)]
 
 
 def index_of(count):
-    return pd.DataFrame({"region_id": [f"r{i}" for i in range(count)], "view": 0, "orientation": 0})
+    return pd.DataFrame(
+        {"region_id": [f"r{i}" for i in range(count)], "viewpoint": 0, "orientation": 0}
+    )
 
 
 def batches_of(*counts, value=1.0):
@@ -222,5 +224,5 @@ def test_viewpoints_are_found_in_any_order_of_rows(seed):
     for (region, view), found in zip(keys.to_numpy(), viewpoints, strict=True):
         mine = shuffled.loc[found]
         assert set(mine["region_id"]) == {region}
-        assert set(mine["view"]) == {view}
+        assert set(mine["viewpoint"]) == {view}
         assert mine["orientation"].tolist() == [0, 90, 180, 270]

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from musecl.encoding.encoders import load_encoder
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 DEVIATION = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

@@ -20,19 +20,19 @@ import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from relay_race import (
+from test_engines import edit_code
+from toy_checkout import (
     LONGEST,
-    Relay,
+    ToyPipeline,
     assert_one_line,
     edit_parameter,
     expected_outputs,
     md5,
     md5_of_folder,
 )
-from test_engines import edit_code
 
 CITIES = st.sampled_from(["nyc", "bos"])
-STAGES = st.sampled_from(["fetch", "tile", "places", "fuse", "evaluate", "rival", "compare"])
+STAGES = st.sampled_from(["fetch", "tile", "pois", "fuse", "evaluate", "rival", "compare"])
 PARAMETERS = st.sampled_from(
     ["tile.pixels", "fuse.dim", "evaluate.folds", "rival.depth", "cities.nyc.rows"]
 )
@@ -40,8 +40,8 @@ OUTPUTS = st.sampled_from(
     [
         "source.txt",
         "tiles/0.txt",
-        "places.txt",
-        "histogram.txt",
+        "pois.txt",
+        "counts.txt",
         "fused.txt",
         "../../results/{}/r2.csv",
         "rival.txt",
@@ -50,9 +50,9 @@ OUTPUTS = st.sampled_from(
 )
 
 BELOW = {
-    "fetch": ["fetch", "tile", "places", "fuse", "evaluate", "rival", "compare"],
+    "fetch": ["fetch", "tile", "pois", "fuse", "evaluate", "rival", "compare"],
     "tile": ["tile", "fuse", "evaluate", "rival", "compare"],
-    "places": ["places", "fuse", "evaluate", "compare"],
+    "pois": ["pois", "fuse", "evaluate", "compare"],
     "fuse": ["fuse", "evaluate", "compare"],
     "evaluate": ["evaluate"],
     "rival": ["rival", "compare"],
@@ -70,7 +70,7 @@ RUNS = {
 PROCESSES = {
     "snakemake": ("snakemake", "bin/snakemake", 60),
     "job": ("snakemake", "stage fuse@", 80),
-    "step of snakemake": ("snakemake", "musecl places", 6),
+    "step of snakemake": ("snakemake", "musecl pois", 6),
     "job of a table": ("tables", "stage rival@", 80),
     "dvc": ("dvc", "bin/dvc", 230),
     "step of dvc": ("dvc", "musecl fuse", 6),
@@ -82,16 +82,16 @@ KILLS = st.sampled_from(sorted(PROCESSES)).flatmap(
 _built: list[Path] = []
 
 
-def built_relay() -> Path:
-    """A relay that ran once and was pushed to a remote; built for the first sequence."""
+def built_toy() -> Path:
+    """A toy pipeline that ran once and was pushed to a remote; built for the first sequence."""
     if not _built:
-        folder = Path(tempfile.mkdtemp(prefix="relay-"))
-        relay = Relay.lay(folder / "relay")
-        relay.run("dvc", "remote", "add", "-d", "shared", "../remote")
-        relay.run("dvc", "remote", "modify", "shared", "verify", "true")
-        relay.snakemake()
-        relay.commit("built")
-        relay.run("dvc", "push")
+        folder = Path(tempfile.mkdtemp(prefix="toy-"))
+        toy = ToyPipeline.lay(folder / "toy_pipeline")
+        toy.run("dvc", "remote", "add", "-d", "shared", "../remote")
+        toy.run("dvc", "remote", "modify", "shared", "verify", "true")
+        toy.snakemake()
+        toy.commit("built")
+        toy.run("dvc", "push")
         _built.append(folder)
     return _built[0]
 
@@ -102,9 +102,9 @@ class EnginesAgree(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="sequence-"))
-        copy = ["cp", "-a", f"{built_relay()}/.", str(self.home)]  # what is linked stays so
+        copy = ["cp", "-a", f"{built_toy()}/.", str(self.home)]  # what is linked stays so
         subprocess.run(copy, check=True)
-        self.relay = Relay(self.home / "relay")
+        self.toy = ToyPipeline(self.home / "toy_pipeline")
         self.clones = 0
 
     def teardown(self) -> None:
@@ -112,32 +112,32 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @rule(key=PARAMETERS, value=st.integers(1, 3))
     def edit_a_parameter(self, key: str, value: int) -> None:
-        edit_parameter(self.relay, key, value)
+        edit_parameter(self.toy, key, value)
 
     @rule(stage=STAGES, salt=st.sampled_from(["first", "second"]))
     def edit_code(self, stage: str, salt: str) -> None:
-        edit_code(self.relay, stage, salt)
+        edit_code(self.toy, stage, salt)
 
     @rule(city=CITIES, text=st.sampled_from(["one", "two"]))
     def edit_a_source(self, city: str, text: str) -> None:
-        (self.relay.folder / "sources" / f"{city}.txt").write_text(f"{text}\n")
+        (self.toy.folder / "sources" / f"{city}.txt").write_text(f"{text}\n")
 
     @rule(cities=st.sampled_from([["nyc"], ["nyc", "bos"], ["bos", "nyc"]]))
     def edit_the_list_of_cities(self, cities: list[str]) -> None:
-        edit_parameter(self.relay, "cities", {city: {"rows": 3} for city in cities})
-        asked = [city for city in self.relay.asked()["rival"] if city in cities]
-        if asked != self.relay.asked()["rival"]:
-            text = self.relay.snakemake("-n", check=False)
+        edit_parameter(self.toy, "cities", {city: {"rows": 3} for city in cities})
+        asked = [city for city in self.toy.asked()["rival"] if city in cities]
+        if asked != self.toy.asked()["rival"]:
+            text = self.toy.snakemake("-n", check=False)
             assert_one_line(text, "take it out of tables/asked.yaml")
-            self.relay.ask_by_hand(asked)
+            self.toy.ask_by_hand(asked)
 
     @rule(city=CITIES, output=OUTPUTS)
     def delete_an_output(self, city: str, output: str) -> None:
-        (self.relay.folder / "data" / city / output.format(city)).unlink(missing_ok=True)
+        (self.toy.folder / "data" / city / output.format(city)).unlink(missing_ok=True)
 
     @rule(city=CITIES, output=OUTPUTS)
     def edit_an_output(self, city: str, output: str) -> None:
-        path = self.relay.folder / "data" / city / output.format(city)
+        path = self.toy.folder / "data" / city / output.format(city)
         if path.exists():
             text = path.read_text() + "edited\n"
             path.unlink()  # a link into the cache is never written through
@@ -146,58 +146,56 @@ class EnginesAgree(RuleBasedStateMachine):
     @rule(city=CITIES)
     def run_one_city_with_snakemake(self, city: str) -> None:
         if city in self.cities():
-            self.relay.snakemake(f"results/{city}/r2.csv")
-            assert self.relay.snakemake_wants(f"results/{city}/r2.csv") == set()
-            assert self.relay.dvc_wants(f"evaluate@{city}") == set()
+            self.toy.snakemake(f"results/{city}/r2.csv")
+            assert self.toy.snakemake_wants(f"results/{city}/r2.csv") == set()
+            assert self.toy.dvc_wants(f"evaluate@{city}") == set()
 
     @rule(city=CITIES)
     def run_half_with_snakemake(self, city: str) -> None:
         if city in self.cities():
-            self.relay.snakemake(f"data/{city}/tiles")
+            self.toy.snakemake(f"data/{city}/tiles")
 
     @rule(pipelines=st.sampled_from([(), ("tables/dvc.yaml",), PIPELINES]))
     def run_all_with_dvc(self, pipelines: tuple[str, ...]) -> None:
-        self.relay.run("dvc", "repro", *pipelines)
-        assert self.relay.dvc_wants(*pipelines) == set()
+        self.toy.run("dvc", "repro", *pipelines)
+        assert self.toy.dvc_wants(*pipelines) == set()
 
     @rule(city=CITIES)
     def ask_for_a_table_with_snakemake(self, city: str) -> None:
         if city in self.cities():
-            self.relay.snakemake(f"results/{city}/compare.csv")
-            assert all(city in cities for cities in self.relay.asked().values())
-            assert self.relay.snakemake_wants(f"results/{city}/compare.csv") == set()
-            assert self.relay.dvc_wants(f"tables/dvc.yaml:compare@{city}") == set()
+            self.toy.snakemake(f"results/{city}/compare.csv")
+            assert all(city in cities for cities in self.toy.asked().values())
+            assert self.toy.snakemake_wants(f"results/{city}/compare.csv") == set()
+            assert self.toy.dvc_wants(f"tables/dvc.yaml:compare@{city}") == set()
 
     @rule(cities=st.sampled_from([[], ["nyc"], ["bos", "nyc"]]))
     def ask_for_tables_by_hand(self, cities: list[str]) -> None:
-        self.relay.ask_by_hand([city for city in cities if city in self.cities()])
+        self.toy.ask_by_hand([city for city in cities if city in self.cities()])
 
     @rule()
     def touch_with_snakemake(self) -> None:
-        self.relay.run("snakemake", "--touch", "--cores", "1", check=False)
+        self.toy.run("snakemake", "--touch", "--cores", "1", check=False)
 
     @rule(stage=STAGES, city=CITIES)
     def run_one_stage_with_dvc(self, stage: str, city: str) -> None:
         if self.is_declared(f"{stage}@{city}"):
             address = f"tables/dvc.yaml:{stage}" if stage in TABLES else stage
-            self.relay.run("dvc", "repro", f"{address}@{city}")
+            self.toy.run("dvc", "repro", f"{address}@{city}")
 
     @rule(kill=KILLS, key=PARAMETERS, value=st.integers(4, 6))
     def kill_a_process(self, kill: tuple[str, int], key: str, value: int) -> None:
-        edit_parameter(self.relay, key, value)
+        edit_parameter(self.toy, key, value)
         process, change = kill
         engine, part, _ = PROCESSES[process]
-        self.relay.start(*RUNS[engine], fault=f"kill:{change}:{part}").communicate()
+        self.toy.start(*RUNS[engine], fault=f"kill:{change}:{part}").communicate()
         self.wait_for_the_killed()
-        self.relay.run("snakemake", "--unlock", "--cores", "1", check=False)
+        self.toy.run("snakemake", "--unlock", "--cores", "1", check=False)
         if process == "dvc":  # docs/engines.md: it would fail at such a folder from then on
-            self.relay.run(
-                "find", ".dvc/cache/runs", "-type", "d", "-empty", "-delete", check=False
-            )
+            self.toy.run("find", ".dvc/cache/runs", "-type", "d", "-empty", "-delete", check=False)
 
     def wait_for_the_killed(self) -> None:
         """Wait until those that DVC's file of locks names are gone: it takes them for alive."""
-        locks = self.relay.folder / ".dvc/tmp/rwlock"
+        locks = self.toy.folder / ".dvc/tmp/rwlock"
         text = locks.read_text() if locks.exists() else ""
         for number in sorted({int(found) for found in re.findall(r'"pid": (\d+)', text)}):
             with suppress(psutil.NoSuchProcess):
@@ -205,52 +203,52 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @rule(process=st.sampled_from(sorted(PROCESSES)), key=PARAMETERS, value=st.integers(4, 6))
     def edit_in_mid_run(self, process: str, key: str, value: int) -> None:
-        path = self.relay.folder / "params.yaml"
+        path = self.toy.folder / "params.yaml"
         before = path.read_bytes()
-        edit_parameter(self.relay, key, value)
-        (self.relay.folder.parent / "edited.yaml").write_bytes(path.read_bytes())
+        edit_parameter(self.toy, key, value)
+        (self.toy.folder.parent / "edited.yaml").write_bytes(path.read_bytes())
         path.write_bytes(before)
         engine, part, _ = PROCESSES[process]
-        self.relay.start(*RUNS[engine], fault=f"edit:1:{part}").communicate()
+        self.toy.start(*RUNS[engine], fault=f"edit:1:{part}").communicate()
 
     @rule()
     def pull_into_a_fresh_clone(self) -> None:
         self.clone()
-        self.relay.run("dvc", "pull", "--allow-missing", check=False)
+        self.toy.run("dvc", "pull", "--allow-missing", check=False)
 
     @rule(city=CITIES)
     def pull_one_result_into_a_fresh_clone(self, city: str) -> None:
         self.clone()
-        self.relay.run("dvc", "pull", f"results/{city}/r2.csv", check=False)
+        self.toy.run("dvc", "pull", f"results/{city}/r2.csv", check=False)
 
     @rule(engine=st.sampled_from(["snakemake", "dvc"]))
     def share_all_with_a_fresh_clone(self, engine: str) -> None:
         if engine == "dvc":
-            self.relay.run("dvc", "repro", *PIPELINES)
+            self.toy.run("dvc", "repro", *PIPELINES)
         else:
-            self.relay.snakemake(*self.targets().values())
-        self.relay.run("dvc", "push")
+            self.toy.snakemake(*self.targets().values())
+        self.toy.run("dvc", "push")
         self.clone()
-        self.relay.run("dvc", "pull")  # its status is 0
-        assert self.relay.snakemake_wants(*self.targets().values()) == set()
+        self.toy.run("dvc", "pull")  # its status is 0
+        assert self.toy.snakemake_wants(*self.targets().values()) == set()
 
     @rule()
     def push(self) -> None:
-        self.relay.run("dvc", "push")
+        self.toy.run("dvc", "push")
 
     def clone(self) -> None:
-        self.relay.commit("work")
+        self.toy.commit("work")
         self.clones += 1
         clone = self.home / f"clone-{self.clones}"
-        self.relay.run("git", "clone", "-q", str(self.relay.folder), str(clone))
-        self.relay = Relay(clone)
+        self.toy.run("git", "clone", "-q", str(self.toy.folder), str(clone))
+        self.toy = ToyPipeline(clone)
 
     def cities(self) -> list[str]:
-        return list(yaml.safe_load((self.relay.folder / "params.yaml").read_text())["cities"])
+        return list(yaml.safe_load((self.toy.folder / "params.yaml").read_text())["cities"])
 
     def targets(self) -> dict[str, str]:
         """The last stages that DVC knows, by default and of the tables, and a file of each."""
-        asked = self.relay.asked()
+        asked = self.toy.asked()
         alone = [city for city in asked["rival"] if city not in asked["compare"]]
         return {
             **{f"evaluate@{city}": f"results/{city}/r2.csv" for city in self.cities()},
@@ -261,23 +259,23 @@ class EnginesAgree(RuleBasedStateMachine):
     def is_declared(self, name: str) -> bool:
         """Tell whether a stage is one of DVC's now: of a city, and a table only if asked for."""
         stage, _, city = name.partition("@")
-        return city in (self.relay.asked()[stage] if stage in TABLES else self.cities())
+        return city in (self.toy.asked()[stage] if stage in TABLES else self.cities())
 
     @invariant()
     def both_engines_want_the_same(self) -> None:
-        if hasattr(self, "relay"):
+        if hasattr(self, "toy_pipeline"):
             # An absent target that is recorded costs Snakemake a job, which runs nothing.
             targets = self.targets()
             absent = {
-                name for name, path in targets.items() if not (self.relay.folder / path).exists()
+                name for name, path in targets.items() if not (self.toy.folder / path).exists()
             }
             wanted = self.dvc_wants() | absent | self.lost()
-            assert self.relay.snakemake_wants(*targets.values()) == wanted
+            assert self.toy.snakemake_wants(*targets.values()) == wanted
 
     def lost(self) -> set[str]:
         """Stages below what DVC is told to take as there: recorded, and nowhere or overwritten."""
         below = set()
-        for name, entry in self.relay.entries().items():
+        for name, entry in self.toy.entries().items():
             stage, _, city = name.partition("@")
             if self.is_declared(name) and any(self.is_lost(out) for out in entry["outs"]):
                 below |= {f"{stage}@{city}" for stage in BELOW[stage]}
@@ -285,10 +283,10 @@ class EnginesAgree(RuleBasedStateMachine):
 
     def is_lost(self, out: dict[str, str]) -> bool:
         """Tell whether an output is absent from everywhere, or another and not in the cache."""
-        path, recorded = self.relay.folder / out["path"], out["md5"]
+        path, recorded = self.toy.folder / out["path"], out["md5"]
         kept, pushed = (
             (folder / "files/md5" / recorded[:2] / recorded[2:]).exists()
-            for folder in (self.relay.folder / ".dvc/cache", self.home / "remote")
+            for folder in (self.toy.folder / ".dvc/cache", self.home / "remote")
         )
         if not path.exists():
             return not kept and not pushed
@@ -296,10 +294,10 @@ class EnginesAgree(RuleBasedStateMachine):
 
     def dvc_wants(self) -> set[str]:
         """Ask DVC; in a copy with all inputs where it cannot say, for want of a stale stage's."""
-        wanted = self.dry_run(self.relay)
+        wanted = self.dry_run(self.toy)
         if wanted is not None:
             return wanted
-        copy = self.relay.copy(self.home / "copy")
+        copy = self.toy.copy(self.home / "copy")
         copy.pull_the_absent()
         wanted = self.dry_run(copy)
         shutil.rmtree(copy.folder)
@@ -307,10 +305,10 @@ class EnginesAgree(RuleBasedStateMachine):
         return self.changed() if wanted is None else wanted
 
     @staticmethod
-    def dry_run(relay: Relay) -> set[str] | None:
+    def dry_run(toy: ToyPipeline) -> set[str] | None:
         """Stages that DVC wants to run; None where it stops at an input that is not there."""
         try:
-            return relay.dvc_wants(*PIPELINES)
+            return toy.dvc_wants(*PIPELINES)
         except AssertionError as error:
             if "No such file or directory" not in str(error):
                 raise
@@ -319,7 +317,7 @@ class EnginesAgree(RuleBasedStateMachine):
     def changed(self) -> set[str]:
         """Stages that `dvc status` calls changed by more than what is absent, and those below."""
         below = set()
-        for name, changes in json.loads(self.relay.run("dvc", "status", "--json")).items():
+        for name, changes in json.loads(self.toy.run("dvc", "status", "--json")).items():
             stage, _, city = name.removeprefix("tables/dvc.yaml:").partition("@")
             if set(words(changes)) - {"deleted", "not in cache"}:
                 below |= {f"{stage}@{city}" for stage in BELOW[stage]}
@@ -327,15 +325,15 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @invariant()
     def the_lock_is_true(self) -> None:
-        if hasattr(self, "relay"):
-            for name, entry in self.relay.entries().items():
-                known = expected_outputs(self.relay, name, entry)
+        if hasattr(self, "toy_pipeline"):
+            for name, entry in self.toy.entries().items():
+                known = expected_outputs(self.toy, name, entry)
                 if known is not None:
                     assert {out["path"]: out["md5"] for out in entry["outs"]} == known, name
 
 
 def hash_of(path: Path) -> str:
-    """The hash by which DVC names an output of the relay, a file or a folder."""
+    """The hash by which DVC names an output of the toy pipeline, a file or a folder."""
     if path.is_file():
         return md5(path.read_text())
     return md5_of_folder({file.name: file.read_text() for file in path.glob("*.txt")})

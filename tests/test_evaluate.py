@@ -11,9 +11,9 @@ import pytest
 import yaml
 from shapely.geometry import Polygon
 
-from musecl.evaluation import practice
+from musecl.evaluation import naive_baselines
 from musecl.evaluation.labels import group_indicators, widen
-from musecl.evaluation.methods import Block, Method
+from musecl.evaluation.methods import Method, RegionFeatures
 from musecl.evaluation.prediction import (
     collect,
     draw_trials,
@@ -26,16 +26,16 @@ from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import units_of
 from musecl.geography.geo import metric_coordinates
 from musecl.imagery.images import COUNTED, write_view
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.pipeline import declaration
+from musecl.runtime.tables import write_vectors
+from musecl.runtime.workers import GIVEN
 from musecl.stages import evaluate
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.pipeline import declaration
-from musecl.step.tables import write_vectors
-from musecl.step.workers import GIVEN
 
 ROOT = Path(__file__).parents[1]
 MLP = MlpSettings(
-    methods=["remote_view", "street_view", "text", "concat", "musecl"],
+    methods=["satellite", "street_view", "text", "concat", "musecl"],
     seeds=2,
     components=8,
     hidden=[8, 4],
@@ -58,12 +58,12 @@ COLUMNS = [
     "mae_mean",
     "n_regions",
     "n_seeds",
-    "shares_source_with",
+    "label_provenance",
     "imagery",
 ]
 
-# Forests take most of the time, and are tried in test_practice.py: here ten trees do for a hundred.
-few_trees = mock.patch.object(practice, "TREES", 10)
+# Forests take most of the time; test_naive_baselines.py tries them whole, here ten trees do.
+few_trees = mock.patch.object(naive_baselines, "TREES", 10)
 
 
 def build_regions():
@@ -80,8 +80,8 @@ def build_regions():
             "longitude": centres[:, 1],
             "latitude": centres[:, 0],
             "neighbours": [sorted((set(h3.grid_disk(c, 1)) - {c}) & set(cells)) for c in cells],
-            "parent": [h3.cell_to_parent(cell, 6) for cell in cells],
-            "wide_parent": [h3.cell_to_parent(cell, 5) for cell in cells],
+            "spatial_block": [h3.cell_to_parent(cell, 6) for cell in cells],
+            "wide_spatial_block": [h3.cell_to_parent(cell, 5) for cell in cells],
             "district": np.where(np.arange(len(cells)) % 3 == 0, "north", "south"),
         },
         geometry=[Polygon(outline) for outline in outlines],
@@ -112,8 +112,8 @@ def build_indicators(regions, hidden, generator):
                 "transform": "identity",
                 "minimum_value": np.nan,
                 "maximum_value": np.nan,
-                "shares_source_with": "remote_view,text" if name == "bachelor_share" else "",
-                "headline": name != "noise",
+                "label_provenance": "satellite,text" if name == "bachelor_share" else "",
+                "primary": name != "noise",
             }
         )
         for name, value in values.items()
@@ -134,7 +134,7 @@ def city(tmp_path_factory):
     hidden = generator.normal(size=(n, 3))
     build_indicators(regions, hidden, generator).to_parquet(data / "indicators.parquet")
     lots = pd.DataFrame({"region_id": regions["region_id"], "lots": generator.integers(0, 90, n)})
-    for view, counted in (("remote_view", lots), ("street_view", None)):
+    for view, counted in (("satellite", lots), ("street_view", None)):
         write_view(data / view, None, "rendered", counted)
 
     def write(path, present, **widths):
@@ -146,7 +146,7 @@ def city(tmp_path_factory):
         write_vectors(path, regions.loc[present, ["region_id"]], **vectors)
 
     everywhere, streets, texts = np.ones(n, bool), np.arange(n) % 9 > 0, np.arange(n) % 4 > 0
-    write(data / "remote_view_embeddings.parquet", everywhere, pretrained=100, embedding=8)
+    write(data / "satellite_embeddings.parquet", everywhere, pretrained=100, embedding=8)
     write(data / "street_view_embeddings.parquet", streets, pretrained=120, embedding=8)
     write(data / "text_embeddings.parquet", texts, embedding=12)
     write(root / "results/nyc/embeddings.parquet", everywhere, fused=8, embedding=40)
@@ -187,7 +187,7 @@ def test_every_indicator_method_and_split_has_a_finite_score(scores):
 
 def test_perceptron_predicts_from_trained_vectors(scores):
     mlp = scores[scores["predictor"] == "mlp"]
-    assert set(mlp["method"]) == {"remote_view", "street_view", "text", "concat", "musecl"}
+    assert set(mlp["method"]) == {"satellite", "street_view", "text", "concat", "musecl"}
     assert set(mlp["indicator"]) == set(scores["indicator"])
     assert len(mlp) == 5 * 3 * scores["indicator"].nunique()
 
@@ -210,8 +210,8 @@ def test_the_papers_split_counts_the_regions_that_it_tests(scores):
 
 def test_scores_say_what_they_are_made_from(scores):
     assert set(scores["imagery"]) == {"rendered"}
-    shared = scores.groupby("indicator")["shares_source_with"].unique()
-    assert shared["bachelor_share"].tolist() == ["remote_view,text"]
+    shared = scores.groupby("indicator")["label_provenance"].unique()
+    assert shared["bachelor_share"].tolist() == ["satellite,text"]
     assert shared["noise"].tolist() == [""]
 
 
@@ -219,24 +219,24 @@ def test_signal_is_found_and_noise_is_not(scores):
     value = scores.set_index(["indicator", "method", "predictor", "split"])["r2_mean"]
     for split in ("random", "spatial"):
         assert value["population_density", "musecl", "ridge", split] > 0.7
-        for method in ("remote_view", "concat", "musecl"):
+        for method in ("satellite", "concat", "musecl"):
             assert value["noise", method, "ridge", split] < 0.1
         for indicator in ("population_density", "bachelor_share", "noise"):
-            assert value[indicator, "mean", "mean", split] <= 0
+            assert value[indicator, "dummy_mean", "mean", split] <= 0
 
 
 def test_coverage_counts_present_and_missing(results):
     table = pd.read_csv(results / "coverage.csv").set_index("modality")
     assert table.loc["street_view", ["present", "missing"]].tolist() == [74, 10]
     assert table.loc["text", ["present", "missing"]].tolist() == [63, 21]
-    assert table.loc["remote_view", ["present", "missing"]].tolist() == [84, 0]
+    assert table.loc["satellite", ["present", "missing"]].tolist() == [84, 0]
 
 
-def test_metrics_are_means_over_the_headline(results, scores):
-    metrics = json.loads((results / "metrics.json").read_text())["headline_r2"]
+def test_metrics_are_means_over_the_primary(results, scores):
+    metrics = json.loads((results / "metrics.json").read_text())["primary_r2"]
     assert set(metrics) == {"random", "spatial", "paper"}
     for split, by_method in metrics.items():
-        assert set(by_method) == {*evaluate.METHODS, "mean_predictor"} - {"mean"}
+        assert set(by_method) == {*evaluate.METHODS}
         chosen = scores[
             (scores["split"] == split)
             & (scores["method"] == "concat")
@@ -270,7 +270,7 @@ def test_a_feature_that_is_the_label_only_where_it_is_tested_gains_nothing(split
     for trial in trials[:3]:
         feature = generator.normal(size=(300, 1))
         feature[trial.fold.test] = labels[trial.fold.test]
-        block = Block(feature, np.ones(300, bool))
+        block = RegionFeatures(feature, np.ones(300, bool))
         predictions[trial.fold.test] = fit_ridge((block,), labels, trial.fold).predictions
     assert r2(labels, predictions)[0] < 0.1
 
@@ -285,7 +285,7 @@ def test_shuffled_labels_cannot_be_predicted_and_true_ones_can(split):
     label = vectors[:, 0] * 2 + 7
     labels = np.column_stack([label, generator.permutation(label)])
     trials = draw_trials(split, units_of(regions, split), 84, SETTINGS, seed=1)
-    method = Method("vector", (Block(vectors[:, :5], np.ones(84, bool)),), perceptron=True)
+    method = Method("vector", (RegionFeatures(vectors[:, :5], np.ones(84, bool)),), perceptron=True)
     answers = [
         *predict_from_vectors([method], labels, trials, MLP),
         *predict_without_vectors(coordinates, labels, trials),
@@ -311,7 +311,7 @@ def test_the_number_of_workers_does_not_change_the_answers(monkeypatch):
     coordinates = metric_coordinates(regions)
     labels = generator.normal(size=(84, 2)) + coordinates / 1e4
     trials = draw_trials("random", None, 84, SETTINGS, seed=1)
-    block = Block(generator.normal(size=(84, 90)), np.ones(84, bool))
+    block = RegionFeatures(generator.normal(size=(84, 90)), np.ones(84, bool))
     method = Method("vector", (block,), perceptron=True)
 
     def answers(workers):
@@ -340,7 +340,7 @@ def test_wrong_indicators_are_refused(change, message):
             "region_id": ["a", "b", "c"],
             "indicator": "population_density",
             "value": [1.0, 2.0, 3.0],
-            "headline": True,
+            "primary": True,
         }
     )
     with pytest.raises(InputError, match=message):
@@ -353,7 +353,7 @@ def test_indicators_known_in_the_same_regions_share_a_group():
             "region_id": ["c", "a", "b", "a", "b", "c", "a", "b"],
             "indicator": ["one"] * 3 + ["two"] * 3 + ["three"] * 2,
             "value": [3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0],
-            "headline": [True] * 3 + [False] * 5,
+            "primary": [True] * 3 + [False] * 5,
         }
     )
     wide = widen(pd.Series(["a", "b", "c"]), table)
@@ -399,7 +399,7 @@ def test_a_city_without_indicators_gives_tables_with_headers(city, tmp_path, cap
     assert "the city has no indicator" in capsys.readouterr().out
     scores = pd.read_csv(results / "r2.csv")
     assert (len(scores), list(scores.columns)) == (0, COLUMNS)
-    assert json.loads((results / "metrics.json").read_text()) == {"headline_r2": {}}
+    assert json.loads((results / "metrics.json").read_text()) == {"primary_r2": {}}
     assert (results / "r2.png").stat().st_size > 0
     assert len(pd.read_csv(results / "coverage.csv")) == 4
 
@@ -430,7 +430,7 @@ def test_modalities_that_the_city_lacks_have_no_score_and_cover_nothing(
     """Of a view without images no vector, no zero in its place, and what images there are named."""
     shutil.copytree(city, tmp_path, dirs_exist_ok=True)
     data = tmp_path / "data/nyc"
-    for view, imagery in zip(("remote_view", "street_view"), views, strict=True):
+    for view, imagery in zip(("satellite", "street_view"), views, strict=True):
         shutil.rmtree(data / view)
         write_view(data / view, None, imagery)
         if imagery is None:
@@ -439,7 +439,7 @@ def test_modalities_that_the_city_lacks_have_no_score_and_cover_nothing(
     results = run(tmp_path)
     scores = pd.read_csv(results / "r2.csv", keep_default_na=False)
     lacking = [
-        view for view, imagery in zip(("remote_view", "street_view"), views, strict=True)
+        view for view, imagery in zip(("satellite", "street_view"), views, strict=True)
         if imagery is None
     ]  # fmt: skip
     absent = {name for name in evaluate.METHODS if name.removesuffix("_pretrained") in lacking}

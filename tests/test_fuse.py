@@ -14,24 +14,24 @@ from shapely import Point
 from judged_city import FUSE
 from musecl.fusion import training
 from musecl.fusion.inputs import KINDS
+from musecl.runtime.errors import InputError, ParameterError
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration, declaration
+from musecl.runtime.tables import read_vectors, write_vectors
 from musecl.stages import fuse
-from musecl.step.errors import InputError, ParameterError
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration, declaration
-from musecl.step.tables import read_vectors, write_vectors
 
 ROOT = Path(__file__).parents[1]
 REGIONS = [f"region {number:02d}" for number in range(40)]
 TABLES = [
     "regions",
-    "remote_view_pairs",
-    "remote_view_embeddings",
-    "remote_view_view_embeddings",
+    "satellite_pairs",
+    "satellite_embeddings",
+    "satellite_image_embeddings",
     "street_view_embeddings",
-    "street_view_view_embeddings",
+    "street_view_image_embeddings",
     "text_embeddings",
 ]
-SETTINGS = FUSE | {"rings": 0, "batch": 16, "steps": 6}
+SETTINGS = FUSE | {"k_rings": 0, "batch": 16, "steps": 6}
 DECLARED = Declaration(
     "fuse",
     "toy",
@@ -41,7 +41,7 @@ DECLARED = Declaration(
     ("seed", "fuse"),
 )
 # The first lacks every modality, the next one each.
-HAVING = {"remote_view": REGIONS[2:], "street_view": [*REGIONS[1:2], *REGIONS[3:]]}
+HAVING = {"satellite": REGIONS[2:], "street_view": [*REGIONS[1:2], *REGIONS[3:]]}
 HAVING["text"] = [*REGIONS[1:3], *REGIONS[4:]]
 
 
@@ -57,14 +57,14 @@ def city(tmp_path):
         values = latent.loc[list(regions)].to_numpy() @ generator.normal(size=(3, size))
         return values + 0.1 * generator.normal(size=values.shape)
 
-    for view, most, sizes in [("remote_view", 1, (90, 12)), ("street_view", 3, (70, 12))]:
+    for view, most, sizes in [("satellite", 1, (90, 12)), ("street_view", 3, (70, 12))]:
         keys = pd.DataFrame({"region_id": HAVING[view]})
         whole = {kind: seen(keys.region_id, d) for kind, d in zip(KINDS, sizes, strict=True)}
         write_vectors(folder / f"{view}_embeddings.parquet", keys, **whole)
         rows = [(r, view) for r in HAVING[view] for view in range(1 + REGIONS.index(r) % most)]
-        keys = pd.DataFrame(rows, columns=["region_id", "view"])
+        keys = pd.DataFrame(rows, columns=["region_id", "viewpoint"])
         single = {kind: seen(keys.region_id, d) for kind, d in zip(KINDS, sizes, strict=True)}
-        write_vectors(folder / f"{view}_view_embeddings.parquet", keys, **single)
+        write_vectors(folder / f"{view}_image_embeddings.parquet", keys, **single)
     keys = pd.DataFrame({"region_id": HAVING["text"]})
     write_vectors(folder / "text_embeddings.parquet", keys, embedding=seen(keys.region_id, 20))
 
@@ -74,7 +74,7 @@ def city(tmp_path):
     gpd.GeoDataFrame(columns, geometry=place).to_parquet(folder / "regions.parquet")
     pairs = [(REGIONS[i], REGIONS[(i + k) % 40]) for i in range(5, 40) for k in (1, 2)]
     pairs = pd.DataFrame(pairs, columns=["anchor", "positive"])
-    pairs.to_parquet(folder / "remote_view_pairs.parquet")
+    pairs.to_parquet(folder / "satellite_pairs.parquet")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"seed": 3, "fuse": SETTINGS}))
     return tmp_path
 
@@ -109,7 +109,7 @@ def lack(city, modality):
             pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
 
 
-@pytest.mark.parametrize("modality", ["remote_view", "street_view", "text"])
+@pytest.mark.parametrize("modality", ["satellite", "street_view", "text"])
 def test_a_modality_that_the_city_lacks_is_no_part(city, modality, capsys):
     _, whole = read_vectors(run(city), "embedding")
     lack(city, modality)
@@ -117,7 +117,7 @@ def test_a_modality_that_the_city_lacks_is_no_part(city, modality, capsys):
     known = {region for other in {*HAVING} - {modality} for region in HAVING[other]}
     assert list(keys.region_id) == sorted(known)
     assert modality not in capsys.readouterr().out.splitlines()[-1]
-    width = {"remote_view": 38 + 12, "street_view": 38 + 12, "text": 20}[modality] + 1
+    width = {"satellite": 38 + 12, "street_view": 38 + 12, "text": 20}[modality] + 1
     assert whole.shape[1] - embedding.shape[1] == width
     # The last columns say which of the two that are left is present.
     assert embedding[:, -2:].any(axis=0).all()
@@ -133,7 +133,7 @@ def test_a_city_without_any_modality_is_refused(city):
 
 def test_presence_and_filling_are_as_declared(city):
     keys, embedding = read_vectors(run(city), "embedding")
-    for column, modality in enumerate(["remote_view", "street_view", "text"], start=-3):
+    for column, modality in enumerate(["satellite", "street_view", "text"], start=-3):
         assert np.array_equal(embedding[:, column], keys.region_id.isin(HAVING[modality]))
     text = embedding[:, -23:-3]
     has = embedding[:, -1] == 1
@@ -227,11 +227,11 @@ def test_no_file_with_labels_is_read():
 def test_the_published_fusion_writes_the_fused_vector_alone(city):
     published = {
         "mode": "scalar_attention",
-        "text_token": False,
+        "text_as_input": False,
         "residual": False,
         "alignment": "mse",
         "views_weight": 0.0,
-        "places_weight": 0.0,
+        "pois_weight": 0.0,
     }
     values = {"seed": 3, "fuse": {**SETTINGS, **published}}
     (city / "params.yaml").write_text(yaml.safe_dump(values))
@@ -244,7 +244,7 @@ def test_the_published_fusion_writes_the_fused_vector_alone(city):
 
 def test_what_is_around_a_region_stands_beside_its_own(city):
     _, own = read_vectors(run(city), "embedding")
-    around_too = {"seed": 3, "fuse": {**SETTINGS, "rings": 1}}
+    around_too = {"seed": 3, "fuse": {**SETTINGS, "k_rings": 1}}
     (city / "params.yaml").write_text(yaml.safe_dump(around_too))
     _, embedding = read_vectors(run(city), "embedding")
     assert np.array_equal(embedding[:, : own.shape[1]], own)

@@ -10,22 +10,22 @@ from musecl.fusion.batches import Batch, Regions, disturb, draw_batch
 from musecl.fusion.models import MODES, Alignments, Tokens, rows_of
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.training import FusionTraining, fuse_regions
-from musecl.learning.training import train
+from musecl.training.loop import train
 
-KINDS = {"remote_view": [5, 3], "street_view": [7], "text": [6]}
+KINDS = {"satellite": [5, 3], "street_view": [7], "text": [6]}
 TARGET_SIZE = 10
 SETTINGS = FuseSettings(
     mode="cross_attention",
-    text_token=True,
+    text_as_input=True,
     residual=True,
-    rings=0,
+    k_rings=0,
     embedding_size=16,
     heads=2,
     alignment="infonce",
     temperature=0.1,
     text_weight=1.0,
     views_weight=0.5,
-    places_weight=1.0,
+    pois_weight=1.0,
     batch=24,
     steps=80,
     learning_rate=0.003,
@@ -44,11 +44,11 @@ def toy_tokens(regions=30, seed=0, latent=None):
 
     everywhere = torch.ones(regions, 1, dtype=torch.bool)
     tokens = {
-        "remote_view": Tokens(seen(8, 1), everywhere.clone()),
+        "satellite": Tokens(seen(8, 1), everywhere.clone()),
         "street_view": Tokens(seen(7, 4), torch.from_numpy(generator.random((regions, 4)) < 0.7)),
         "text": Tokens(seen(6, 1), everywhere.clone()),
     }
-    tokens["remote_view"].present[0:2] = False
+    tokens["satellite"].present[0:2] = False
     tokens["street_view"].present[1:3] = False
     tokens["text"].present[2:4] = False
     return tokens
@@ -83,7 +83,7 @@ def new_fusion(mode="cross_attention"):
 
 def new_training(fusion, settings=SETTINGS):
     return FusionTraining(
-        fusion, Alignments(16, TARGET_SIZE, ["remote_view", "street_view"]), settings
+        fusion, Alignments(16, TARGET_SIZE, ["satellite", "street_view"]), settings
     )
 
 
@@ -137,7 +137,7 @@ def test_a_hidden_viewpoint_is_as_good_as_none(mode):
 def test_a_region_with_nothing_else_is_finite_and_its_gradients_too(training, mode):
     """Regions 1 and 2 have no token at all, the others the street alone."""
     tokens = toy_tokens()
-    for name in ("remote_view", "text"):
+    for name in ("satellite", "text"):
         tokens[name].present[:] = False
     assert not tokens["street_view"].present[1:3].any()
     fusion = new_fusion(mode).train(training)
@@ -196,10 +196,10 @@ def test_add_is_the_sum_and_concat_a_linear_layer_over_what_is_side_by_side():
     text, present = add.project(tokens)["text"]
     assert torch.allclose(alone["text"], (text * present.unsqueeze(2)).squeeze(1), atol=1e-6)
     fused, alone = concat(tokens)
-    remote, street, text = (part.clone() for part in alone.values())
-    assert torch.equal(remote[:2], torch.zeros(2, 16))
-    remote[:2], street[1:3], text[2:4] = concat.absent
-    beside = torch.cat([remote, street, text], 1)
+    satellite, street, text = (part.clone() for part in alone.values())
+    assert torch.equal(satellite[:2], torch.zeros(2, 16))
+    satellite[:2], street[1:3], text[2:4] = concat.absent
+    beside = torch.cat([satellite, street, text], 1)
     assert torch.allclose(fused, concat.combine(beside), atol=1e-6)
 
 
@@ -286,12 +286,12 @@ def test_views_term_leaves_out_regions_that_lack_a_view():
     used = [
         row
         for row in range(20)
-        if tokens["remote_view"].present[row].any() and tokens["street_view"].present[row].any()
+        if tokens["satellite"].present[row].any() and tokens["street_view"].present[row].any()
     ]
     assert 0 < len(used) < 20
     anchor = fusion(batch.anchor)
     expected = cosine_infonce(
-        numpy(training.align.alone["remote_view"](anchor.alone["remote_view"][used])),
+        numpy(training.align.alone["satellite"](anchor.alone["satellite"][used])),
         numpy(training.align.alone["street_view"](anchor.alone["street_view"][used])),
         np.zeros((len(used), len(used)), bool),
     )
@@ -299,7 +299,7 @@ def test_views_term_leaves_out_regions_that_lack_a_view():
     assert term.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_places_term_leaves_out_regions_without_a_positive():
+def test_pois_term_leaves_out_regions_without_a_positive():
     regions, fusion = toy_regions(), new_fusion().eval()
     training = new_training(fusion)
     batch = undisturbed_batch(regions, range(20))
@@ -312,7 +312,7 @@ def test_places_term_leaves_out_regions_without_a_positive():
         numpy(fused)[[other for _, other in pairs]],
         same,
     )
-    term = training.places_term(batch, anchor)
+    term = training.pois_term(batch, anchor)
     assert term.item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -353,7 +353,7 @@ def test_disturbing_hides_but_never_shows_and_keeps_a_viewpoint():
     assert not any((after[name] & ~before[name]).any() for name in KINDS)
     assert torch.equal(after["street_view"].any(1), before["street_view"].any(1))
     assert 0.4 < after["text"].sum() / before["text"].sum() < 0.6
-    assert torch.equal(after["remote_view"], before["remote_view"])
+    assert torch.equal(after["satellite"], before["satellite"])
 
 
 def trained(tmp_path, regions, mode="cross_attention", **changes):
@@ -393,7 +393,7 @@ def test_a_text_that_is_never_shown_is_still_aligned_to(tmp_path, mode, alignmen
     """As published: the text is the target, and no input."""
     regions = toy_regions(60)
     regions.tokens["text"].present[:] = False
-    terms = {"views_weight": 0.0, "places_weight": 0.0}
+    terms = {"views_weight": 0.0, "pois_weight": 0.0}
     history, fused = trained(tmp_path, regions, mode, alignment=alignment, steps=25, **terms)
     assert np.isfinite(fused).all()
     assert history.loss.iloc[-5:].mean() < 0.9 * history.loss.iloc[:5].mean()
@@ -407,7 +407,7 @@ def test_same_seed_same_bytes(tmp_path):
 
 
 @every_mode
-@pytest.mark.parametrize("names", [["text"], ["street_view"], ["remote_view", "text"]])
+@pytest.mark.parametrize("names", [["text"], ["street_view"], ["satellite", "text"]])
 def test_a_city_may_have_any_modalities(tmp_path, mode, names):
     """One alone has no others to look at; the terms that need what is absent are zero."""
     regions = toy_regions()

@@ -11,7 +11,7 @@ from pyproj import Geod
 from shapely import Point, Polygon, box
 
 from musecl.geography.geo import DEGREES, area_within, cells_of_points, equal_area_crs, metric_crs
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 from small_city import disk_of_regions
 
 PLACES = {

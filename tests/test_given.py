@@ -10,8 +10,8 @@ import pytest
 from musecl.fusion.representation import Representation
 from musecl.model import model
 from musecl.model.command import run_embed
-from musecl.model.given import find_images, read_given, read_places
-from musecl.step.errors import InputError
+from musecl.model.given import find_images, read_given, read_pois
+from musecl.runtime.errors import InputError
 
 
 def test_what_file_managers_leave_is_no_image(tmp_path: Path) -> None:
@@ -23,15 +23,15 @@ def test_what_file_managers_leave_is_no_image(tmp_path: Path) -> None:
 
 
 def test_a_row_without_a_region_is_none_named_nan(tmp_path: Path) -> None:
-    (tmp_path / "places.csv").write_text("region_id,text\na,park\n,bridge\n", encoding="utf-8")
+    (tmp_path / "pois.csv").write_text("region_id,text\na,park\n,bridge\n", encoding="utf-8")
     with pytest.raises(InputError, match="row 2 has no region_id"):
-        read_given(tmp_path / "places.csv", ["region_id"])
+        read_given(tmp_path / "pois.csv", ["region_id"])
 
 
 def test_a_weight_is_a_number() -> None:
     table = pd.DataFrame({"region_id": ["a", "b"], "text": ["park", "bridge"], "weight": [1, "x"]})
     with pytest.raises(InputError, match="a weight is no number"):
-        read_places(table)
+        read_pois(table)
 
 
 def test_neighbours_are_lists_and_no_text(tmp_path: Path) -> None:
@@ -50,9 +50,9 @@ def test_a_model_of_no_indicator_predicts_a_table_without_rows(
     monkeypatch.setattr(Representation, "apply", lambda *_: (vectors, vectors))
     monkeypatch.setattr(model.Model, "_require", lambda *_: None)
     part = model.sorted_part(pd.DataFrame({"region_id": ["a"]}), vectors)
-    monkeypatch.setattr(model.Model, "_embed_places", lambda *_: part)
-    places = pd.DataFrame({"region_id": ["a"], "text": ["park"]})
-    found = model.Model(tmp_path, {}, fitted, []).embed(places=places).predictions
+    monkeypatch.setattr(model.Model, "_embed_pois", lambda *_: part)
+    pois = pd.DataFrame({"region_id": ["a"], "text": ["park"]})
+    found = model.Model(tmp_path, {}, fitted, []).embed(pois=pois).predictions
     assert list(found.columns) == [
         *("region_id", "indicator", "prediction", "lower_90", "upper_90", "unit")
     ]

@@ -1,4 +1,4 @@
-"""Grids: cells partition the plane, know their neighbours, and lie in their parents."""
+"""Grids: cells partition the plane, know their neighbours, and lie in their spatial blocks."""
 
 import geopandas as gpd
 import h3
@@ -127,20 +127,20 @@ def test_the_parent_of_a_lattice_cell_contains_its_centre(grid, middle):
     cells = cover(grid, land, 500)
     to_metric = Transformer.from_crs(DEGREES, METRIC, always_xy=True)
     for cell in cells:
-        kind, index = cell.parent.split("_", 1)
+        kind, index = cell.spatial_block.split("_", 1)
         assert kind.endswith(str(COARSER))
         parent = wide[f"{kind.removesuffix(str(COARSER))}_{index}"]
         centre = shapely.Point(to_metric.transform(cell.longitude, cell.latitude))
         # A side of the parent is an arc in the plane of the cells: a few centimetres at most.
         assert parent.distance(centre) < 0.5
-    within = {cell.parent for cell in cells}
+    within = {cell.spatial_block for cell in cells}
     assert 10 < len(within) < len(cells) / 10
 
 
 def test_the_parent_of_an_h3_cell_is_two_resolutions_coarser():
     for cell in cover("h3", land_of(box(*MIDDLES[0], -73.9, 40.8))):
-        assert h3.get_resolution(cell.parent) == 6
-        assert cell.name in h3.cell_to_children(cell.parent, 8)
+        assert h3.get_resolution(cell.spatial_block) == 6
+        assert cell.name in h3.cell_to_children(cell.spatial_block, 8)
 
 
 @pytest.mark.parametrize("grid", GRIDS)

@@ -18,7 +18,7 @@ from musecl.imagery.images import (
     read_image_index,
     write_view,
 )
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 
 @cache
@@ -32,7 +32,7 @@ def rows_of(count: int, pixels: int = 8) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "region_id": [f"r{n // 8:03d}" for n in number],
-            "view": number // 4 % 2,
+            "viewpoint": number // 4 % 2,
             "orientation": number % 4 * 90,
             "longitude": number / 1000,
             "latitude": number / 500,
@@ -85,7 +85,7 @@ def test_four_thousand_rows_make_a_shard(tmp_path: Path) -> None:
     rows = pd.DataFrame(
         {
             "region_id": [f"r{n:05d}" for n in range(count)],
-            "view": 0,
+            "viewpoint": 0,
             "orientation": 0,
             "longitude": 0.0,
             "latitude": 0.0,
@@ -102,7 +102,7 @@ def test_four_thousand_rows_make_a_shard(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (lambda rows: rows.head(0), "no region has an image"),
-        (lambda rows: rows.drop(columns="view"), "view"),
+        (lambda rows: rows.drop(columns="viewpoint"), "viewpoint"),
         (lambda rows: rows.assign(orientation=360), "orientation"),
         (lambda rows: rows.assign(orientation=0), "part-000.parquet"),
         (lambda rows: rows.assign(colour=1), "part-000.parquet"),
@@ -143,7 +143,7 @@ def damage_size(folder: Path) -> None:
 
 def damage_columns(folder: Path) -> None:
     path = folder / "part-001.parquet"
-    pd.read_parquet(path).drop(columns=["image", "view"]).to_parquet(path)
+    pd.read_parquet(path).drop(columns=["image", "viewpoint"]).to_parquet(path)
 
 
 def damage_absent(folder: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_view_that_the_city_lacks_says_so_and_has_no_image(tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "view").iterdir()] == [ABOUT]
     assert imagery_of(tmp_path / "view") is None
     index = read_image_index(tmp_path / "view")
-    assert list(index.columns) == ["region_id", "view", "orientation", "longitude", "latitude"]
+    assert list(index.columns) == ["region_id", "viewpoint", "orientation", "longitude", "latitude"]
     assert index.empty
     assert list(iterate_images(tmp_path / "view", 4)) == []
 

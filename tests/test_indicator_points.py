@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from shapely import box
 
 from musecl.indicators.aggregation import values_by_region
+from musecl.runtime.errors import InputError
 from musecl.sources import indicator_points as provider
 from musecl.sources.indicator_points import PointsSettings
-from musecl.step.errors import InputError
 from own_files import as_regions, boxes, cells, provided, put, request_in
 from shared_data import shared
 

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from shapely import LineString, Point, Polygon, box
 
 from musecl.indicators.aggregation import values_by_region
+from musecl.runtime.errors import InputError
 from musecl.sources import indicator_polygons as provider
 from musecl.sources.indicator_polygons import PolygonsSettings
-from musecl.step.errors import InputError
 from own_files import boxes, provided, put
 from shared_data import shared
 

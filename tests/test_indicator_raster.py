@@ -12,10 +12,10 @@ from rasterio.transform import from_origin
 from shapely import box
 
 from musecl.indicators.aggregation import values_by_region
+from musecl.runtime.errors import InputError
 from musecl.sources import indicator_raster as provider
 from musecl.sources.indicator_raster import PROVIDER, RasterSettings
 from musecl.sources.provider import write_provenance
-from musecl.step.errors import InputError
 from own_files import as_regions, boxes, provided, put, request_in
 from shared_data import shared
 

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from musecl.indicators.aggregation import values_by_region
+from musecl.runtime.errors import InputError
 from musecl.sources import indicator_table as provider
 from musecl.sources.indicator_table import TableSettings
-from musecl.step.errors import InputError
 from own_files import boxes, provided
 
 REGIONS = boxes(0, 50, 1, 51, steps=2)

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from musecl.indicators.aggregation import values_by_region
+from musecl.runtime.errors import InputError
 from musecl.sources.contract import Points
 from musecl.sources.sample import indicators as sample
 from musecl.sources.sample.indicators import INCOME_CLASSES, SHARES
 from musecl.sources.settings import Indicator
 from musecl.stages import indicators
-from musecl.step.errors import InputError
 from small_city import disk_of_regions, job_in, trips_between
 
 REGIONS = disk_of_regions()
@@ -91,16 +91,16 @@ def lots_in(number):
 
 
 def test_densities_are_per_km2_of_land(table):
-    density, places = values_of(table, "population_density"), values_of(table, "number_of_places")
+    density, pois = values_of(table, "population_density"), values_of(table, "number_of_pois")
     assert list(density) == IDS
-    assert list(places) == IDS
+    assert list(pois) == IDS
     for number, region in enumerate(IDS):
         row = REGIONS.iloc[number]
         land = row["area_km2"] * row["land_share"]
         inside = lots_in(number)
         assert density[region] == pytest.approx(np.log1p(inside["population"].sum() / land))
         shops = (inside["residential_units"] == 0).sum()
-        assert places[region] == pytest.approx(np.log1p(shops / land))
+        assert pois[region] == pytest.approx(np.log1p(shops / land))
 
 
 def test_mobility_counts_ends_of_the_label_half_everywhere(table):
@@ -146,7 +146,7 @@ def test_median_income_lies_between_those_of_the_neighbourhoods(table):
 
 def test_people_without_a_census_have_no_share(tmp_path, monkeypatch):
     only_park = lots().assign(neighbourhood="PARK")
-    counted = ("population_density", "number_of_places", "mobility_count")
+    counted = ("population_density", "number_of_pois", "mobility_count")
     table = run_on(
         tmp_path / "counted", monkeypatch, only_park, {name: MEASURED[name] for name in counted}
     )
@@ -165,8 +165,8 @@ def test_a_census_without_a_column_is_refused():
 def test_every_row_says_where_it_comes_from(table):
     assert set(table["indicator"]) == set(MEASURED)
     assert set(table["city"]) == {"toy"}
-    shared = table.groupby("indicator")["shares_source_with"].agg(set)
-    assert shared["population_density"] == {"remote_view,street_view"}
+    shared = table.groupby("indicator")["label_provenance"].agg(set)
+    assert shared["population_density"] == {"satellite,street_view"}
     assert shared["mobility_count"] == {"text,pairs"}
     assert shared["poverty_share"] == {"text"}
     assert set(table["source"]) == {sample.PROVIDER.attribution}
@@ -174,10 +174,10 @@ def test_every_row_says_where_it_comes_from(table):
         rows = table[table["indicator"] == name]
         for key in ("unit", "year", "transform"):
             assert set(rows[key]) == {about[key]}
-    headline = table.groupby("indicator")["headline"].agg(set)
-    assert {name for name, values in headline.items() if values == {True}} == {
+    primary = table.groupby("indicator")["primary"].agg(set)
+    assert {name for name, values in primary.items() if values == {True}} == {
         "population_density",
-        "number_of_places",
+        "number_of_pois",
         "no_vehicle_share",
         "bachelor_share",
         "mobility_count",
@@ -202,7 +202,7 @@ def test_a_value_outside_what_is_possible_is_refused():
 def test_a_city_without_indicators_has_a_table_without_rows(tmp_path, monkeypatch, capsys):
     table = run_on(tmp_path, monkeypatch, lots(), measured={})
     assert (len(table), list(table.columns)) == (0, list(indicators.INDICATORS.columns))
-    assert (table["value"].dtype, table["headline"].dtype) == (float, bool)
+    assert (table["value"].dtype, table["primary"].dtype) == (float, bool)
     assert "the city has none" in capsys.readouterr().out
 
 

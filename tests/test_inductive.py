@@ -10,31 +10,31 @@ import pytest
 
 from judged_city import EVALUATE, FUSE, lay_city
 from musecl.encoding.features import Features, read_features, write_features
-from musecl.evaluation.labels import Group, read_labelled
+from musecl.evaluation.labels import IndicatorGroup, read_labelled
 from musecl.evaluation.prediction import draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion import several
 from musecl.fusion.inputs import FusionInputs, read_inputs
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY
+from musecl.runtime.workers import GIVEN
 from musecl.stages import inductive
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.tables import KEY
-from musecl.step.workers import GIVEN
 from small_city import job_in, random_trips, write_small_encoder
 from test_pairs import PAIRS
 from test_pretraining import SETTINGS
 
-VIEWS = {"remote_view": 1, "street_view": 2}
+VIEWS = {"satellite": 1, "street_view": 2}
 SIDES = ("all", "training")
-REPRESENTATIONS = ("fusion", "remote_view", "street_view", "musecl")
+REPRESENTATIONS = ("fusion", "satellite", "street_view", "musecl")
 TABLES = [
     "embeddings",
     "flows",
     "indicators",
     "origin_destination",
-    "place_histogram",
+    "poi_category_counts",
     "regions",
-    "remote_view_pairs",
+    "satellite_pairs",
     "text_embeddings",
 ]
 OF_A_VIEW = ["embeddings.parquet", "view_embeddings.parquet", "features"]
@@ -50,7 +50,7 @@ def lay_images_and_trips(root: Path) -> None:
     origin_destination.to_parquet(data / "origin_destination.parquet")
     for view, views in VIEWS.items():
         index = pd.MultiIndex.from_product(
-            [ids, range(views), range(2)], names=[KEY, "view", "orientation"]
+            [ids, range(views), range(2)], names=[KEY, "viewpoint", "orientation"]
         ).to_frame(index=False)
         hidden = np.random.default_rng(3).normal(size=(len(index), 3, 8, 8)).astype(np.float16)
         pooled = np.zeros((len(index), 3), np.float32)
@@ -74,11 +74,11 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         ["inductive.csv"],
         seed=1,
         pairs=PAIRS,
-        encoders__remote_view=encoder,
+        encoders__satellite=encoder,
         encoders__street_view=encoder,
-        pretrain_remote_view=training,
+        pretrain_satellite=training,
         pretrain_street_view=training,
-        embed_remote_view={"output": "features"},
+        embed_satellite={"output": "features"},
         embed_street_view={"output": "features"},
         fuse=FUSE,
         evaluate=EVALUATE,
@@ -125,7 +125,7 @@ def folds_of(job: Job) -> list[list[tuple[list[str], list[str]]]]:
     regions, groups, *_ = read_labelled(job)
     group = max(groups, key=lambda one: len(one.rows))
     settings = EvaluateSettings(**EVALUATE | {"seeds": 1})
-    parents = regions["parent"].to_numpy(dtype=str)[group.rows]
+    parents = regions["spatial_block"].to_numpy(dtype=str)[group.rows]
     ids = regions[KEY].to_numpy()[group.rows]
     return [
         [
@@ -156,10 +156,10 @@ def test_both_sides_of_every_representation_stand_beside_each_other(done):
     assert set(done.table.loc[~once, "folds"]) == {EVALUATE["folds"]}
     rows = done.table.set_index(["method", "split"])
     for split in ("random", "spatial"):
-        assert rows.loc[("fusion_training_regions", split), "r2_headline"] > 0.3
+        assert rows.loc[("fusion_training_regions", split), "r2_primary"] > 0.3
         for name in REPRESENTATIONS:
             seen, unseen = (rows.loc[(f"{name}_{side}_regions", split)] for side in SIDES)
-            ahead = seen["r2_headline"] - unseen["r2_headline"]
+            ahead = seen["r2_primary"] - unseen["r2_primary"]
             assert seen["reference_ahead"] == 0
             assert unseen["reference_ahead"] == pytest.approx(ahead, abs=2e-5)
 
@@ -193,18 +193,18 @@ def test_a_fusion_is_fitted_to_training_regions_and_sees_the_encoders_of_them(jo
 
 
 def test_what_is_held_out_changes_no_pair_of_the_others(job):
-    """Places and trips of held-out regions neither pair nor shift the profiles of the others."""
+    """POIs and trips of held-out regions neither pair nor shift the profiles of the others."""
     regions, *_ = read_labelled(job)
     city = inductive.read_city(job, regions)
     train, test = folds_of(job)[1][0]
-    changed = city.histogram.set_index(KEY)
+    changed = city.category_counts.set_index(KEY)
     changed.loc[test] = 50
     flows = city.flows[~city.flows[KEY].isin(test)]
-    other = replace(city, histogram=changed.reset_index(), flows=flows)
+    other = replace(city, category_counts=changed.reset_index(), flows=flows)
     for view in VIEWS:
         found = [inductive.mine(job, one.of(set(train)), view) for one in (city, other)]
         pd.testing.assert_frame_equal(*found)
-    whole = [inductive.mine(job, one, "remote_view") for one in (city, other)]
+    whole = [inductive.mine(job, one, "satellite") for one in (city, other)]
     assert not whole[0].equals(whole[1])
 
 
@@ -235,7 +235,7 @@ def test_new_vectors_of_a_view_reach_its_tokens_and_its_regions(job):
     part = changed.parts["street_view embedding"]
     np.testing.assert_array_equal(part.vectors[0], [1.5, 2.5, 3.5, 1.5, 1.5, 1.5])
     assert changed.parts["street_view pretrained"] is inputs.parts["street_view pretrained"]
-    assert changed.views["remote_view"] is inputs.views["remote_view"]
+    assert changed.views["satellite"] is inputs.views["satellite"]
 
 
 def test_features_of_other_viewpoints_are_refused(job):
@@ -261,5 +261,5 @@ def test_labels_change_no_vector(job, tmp_path, monkeypatch):
     city = inductive.read_city(job, regions)
     for name, labels in (("as", group.labels), ("permuted", group.labels[::-1])):
         predict = inductive.by_everything(job, city, tmp_path / name)
-        list(predict(Group(group.rows, group.names, labels), trials))
+        list(predict(IndicatorGroup(group.rows, group.names, labels), trials))
     np.testing.assert_array_equal(*fused)

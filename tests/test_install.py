@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from musecl.bridge.environment import TESTED, untested_versions
+from musecl.engines.environment import TESTED, untested_versions
 from registry import build_wheel, pin
-from relay_race import ROOT
+from toy_checkout import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 

@@ -7,7 +7,7 @@ import pytest
 from musecl.evaluation.backtransform import Scale
 from musecl.evaluation.intervals import INTERVALS, measure_intervals
 from musecl.evaluation.totals import TOTALS, sum_up
-from musecl.step.tables import write_csv
+from musecl.runtime.tables import write_csv
 
 SCALES = {
     "density": Scale("people per km2 of land", "ln(1+x)", 0),

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from bare_pipeline import contents
-from musecl.step.errors import DeclarationError, InputError, MuseclError, ParameterError
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
-from musecl.step.section import Section
+from musecl.runtime.errors import DeclarationError, InputError, MuseclError, ParameterError
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration
+from musecl.runtime.section import Section
 
 PARAMS = """
 seed: 1
 threads: 2
 cities:
-  toy: {extent: {west: 1.5}, sources: {places: sample}}
+  toy: {extent: {west: 1.5}, sources: {pois: sample}}
 fuse: {steps: 10, rate: 0.1}
 other: {steps: 3}
 """

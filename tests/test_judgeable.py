@@ -7,16 +7,16 @@ import pytest
 from judged_city import MLP
 from musecl.evaluation.judgeable import LEFT_OUT, judgeable, tabulate_left_out, why_not
 from musecl.evaluation.labels import group_indicators
-from musecl.evaluation.prediction import Trial
+from musecl.evaluation.prediction import SeededFold
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import Fold
-from musecl.step.errors import InputError
-from musecl.step.tables import write_csv
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import write_csv
 
 REGIONS = pd.DataFrame(
     {
         "region_id": [f"region-{number:02d}" for number in range(40)],
-        "parent": np.repeat([f"parent-{number}" for number in range(8)], 5),
+        "spatial_block": np.repeat([f"block-{number}" for number in range(8)], 5),
         "district": np.repeat(["north", "south"], 20),
     }
 )
@@ -53,7 +53,7 @@ def test_what_can_be_judged_comes_with_its_folds_and_the_rest_with_a_reason(caps
 def test_folds_that_test_one_value_only_judge_nothing():
     fold = Fold(np.arange(6), np.arange(6, 9), np.arange(6) % 3)
     labels = np.array([1.0, 2, 3, 4, 5, 6, 7, 7, 7])
-    trial = Trial(0, fold, (1,))
+    trial = SeededFold(0, fold, (1,))
     assert why_not(labels, [trial]) == "it has one value only in the regions it tests"
     assert why_not(np.arange(9.0), [trial]) == ""
 
@@ -83,6 +83,6 @@ def test_a_table_of_nothing_left_out_has_a_header(tmp_path):
 )
 def test_values_that_differ_by_rounding_are_one_value(values):
     assert np.ptp(values) > 0
-    folds = [Trial(0, Fold(np.arange(40), np.arange(40, 60), np.arange(40) % 4), (1,))]
+    folds = [SeededFold(0, Fold(np.arange(40), np.arange(40, 60), np.arange(40) % 4), (1,))]
     assert why_not(values, folds) == "it has one value only"
     assert why_not(np.arange(60) * 1e-6 + 5, folds) == ""

@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 
 from closure import PACKAGE, ROOT, imported_modules
-from musecl.evaluation.methods import Block, Method
+from musecl.evaluation.methods import Method, RegionFeatures
 from musecl.evaluation.prediction import draw_trials, predict_from_vectors
 from musecl.evaluation.scoring import summarise
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import SPLITS
+from musecl.runtime.pipeline import read_stages
+from musecl.runtime.tables import KEY
 from musecl.sources.synth.latents import (
     MODALITIES,
     WEIGHTS,
@@ -20,9 +22,7 @@ from musecl.sources.synth.latents import (
     nearest_cells,
 )
 from musecl.sources.synth.settings import Generated
-from musecl.stages.ceiling import oracle_r2
-from musecl.step.pipeline import read_stages
-from musecl.step.tables import KEY
+from musecl.stages.upper_bound import known_signal_r2
 
 MLP = MlpSettings(
     methods=[],
@@ -52,8 +52,8 @@ def tidy(latents) -> pd.DataFrame:
     return columns.melt(KEY, var_name="indicator")
 
 
-def oracle_of(latents):
-    return oracle_r2(latents.observed, latents.cells, tidy(latents), seed=1)
+def known_signal_of(latents):
+    return known_signal_r2(latents.observed, latents.cells, tidy(latents), seed=1)
 
 
 def test_fields_are_uncorrelated_of_unit_variance_and_alike_nearby() -> None:
@@ -69,13 +69,13 @@ def test_fields_are_uncorrelated_of_unit_variance_and_alike_nearby() -> None:
 
 
 def test_the_closed_form_agrees_with_an_oracle_on_a_large_draw() -> None:
-    settings = city(3000, remote_view=2.0, street_view=0.7)
-    table = oracle_of(draw_latents(settings))
-    three = ("remote_view", "street_view", "places")
+    settings = city(3000, satellite=2.0, street_view=0.7)
+    table = known_signal_of(draw_latents(settings))
+    three = ("satellite", "street_view", "pois")
     assert set(table.index) == set(WEIGHTS)
-    assert best_r2(settings, ("remote_view",)) == pytest.approx(0.8 / 1.25)
+    assert best_r2(settings, ("satellite",)) == pytest.approx(0.8 / 1.25)
     assert best_r2(settings, ("street_view",)) == pytest.approx(0.49 / 1.49 / 1.25)
-    np.testing.assert_allclose(table["remote_view"], 0.8 / 1.25, atol=0.04)
+    np.testing.assert_allclose(table["satellite"], 0.8 / 1.25, atol=0.04)
     np.testing.assert_allclose(table["street_view"], 0.49 / 1.49 / 1.25, atol=0.04)
     np.testing.assert_allclose(table["all"], best_r2(settings, three), atol=0.04)
 
@@ -83,14 +83,14 @@ def test_the_closed_form_agrees_with_an_oracle_on_a_large_draw() -> None:
 def test_a_modality_of_strength_zero_tells_nothing_and_adds_nothing() -> None:
     settings = city(2000, street_view=0.0)
     assert best_r2(settings, ("street_view",)) == 0
-    both = ("remote_view", "street_view")
-    assert best_r2(settings, both) == best_r2(settings, ("remote_view",))
+    both = ("satellite", "street_view")
+    assert best_r2(settings, both) == best_r2(settings, ("satellite",))
     latents = draw_latents(settings)
-    table = oracle_of(latents)
+    table = known_signal_of(latents)
     assert table["street_view"].max() < 0.01
-    blind = city(2000, street_view=0.0, places=0.0)
-    blind_table = oracle_of(draw_latents(blind))
-    np.testing.assert_allclose(blind_table["all"], blind_table["remote_view"], atol=0.02)
+    blind = city(2000, street_view=0.0, pois=0.0)
+    blind_table = known_signal_of(draw_latents(blind))
+    np.testing.assert_allclose(blind_table["all"], blind_table["satellite"], atol=0.02)
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -99,7 +99,7 @@ def test_shuffled_labels_cannot_be_predicted(split: str) -> None:
     labels = np.column_stack(list(latents.indicators.values()))
     shuffled = np.random.default_rng(4).permutation(labels)
     vectors = np.hstack([latents.observed[name] for name in MODALITIES])
-    method = Method("all", (Block(vectors, np.ones(600, bool)),), perceptron=False)
+    method = Method("all", (RegionFeatures(vectors, np.ones(600, bool)),), perceptron=False)
     parents = np.array([h3.cell_to_parent(cell, 6) for cell in latents.cells])
     settings = EvaluateSettings(seeds=1, folds=5, splits=[split], mlp=MLP)
     units = None if split in ("random", "paper") else parents
@@ -122,7 +122,7 @@ def test_the_same_settings_draw_the_same_city_and_noise_touches_labels_alone() -
     assert not np.allclose(first.fields, draw_latents(city(seed=4)).fields)
 
 
-def test_nothing_but_the_provider_and_ceiling_knows_the_hidden_fields() -> None:
+def test_nothing_but_the_provider_and_upper_bound_knows_the_hidden_fields() -> None:
     hidden = {f"musecl.sources.synth.{name}" for name in ("latents", "synthesis")}
     knowing = {
         str(path.relative_to(PACKAGE))
@@ -130,5 +130,7 @@ def test_nothing_but_the_provider_and_ceiling_knows_the_hidden_fields() -> None:
         if hidden & imported_modules(path)
     }
     provider = {f"sources/synth/{name}.py" for name in ("layers", "synthesis")}
-    assert knowing == provider | {"stages/ceiling.py"}
-    assert not (set(read_stages(ROOT)["ceiling"]["do"]["outs"]) - {"results/${item}/ceiling.csv"})
+    assert knowing == provider | {"stages/upper_bound.py"}
+    assert not (
+        set(read_stages(ROOT)["upper_bound"]["do"]["outs"]) - {"results/${item}/upper_bound.csv"}
+    )

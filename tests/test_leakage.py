@@ -3,14 +3,14 @@
 import pytest
 
 from closure import ROOT
-from musecl.step.pipeline import declaration, makers, read_stages
+from musecl.runtime.pipeline import declaration, makers, read_stages
 
 STAGES = read_stages(ROOT)
 PER_CITY = [name for name, entry in STAGES.items() if "${cities" in entry.get("foreach", "")]
 ONCE = [name for name, entry in STAGES.items() if "foreach" not in entry]
 REPRESENTING = [
     "pretrain_baselines",
-    "embed_remote_view",
+    "embed_satellite",
     "embed_street_view",
     "embed_text",
     "fuse",
@@ -40,7 +40,7 @@ def test_no_indicator_reaches_a_representation(stage: str) -> None:
 
 
 def test_every_other_layer_reaches_the_fusion() -> None:
-    layers = ("places", "mobility", "remote_view", "street_view")
+    layers = ("pois", "mobility", "satellite", "street_view")
     assert {f"fetch_{layer}" for layer in layers} <= above("fuse")
 
 

@@ -6,18 +6,18 @@ import pytest
 from dvc.ignore import DvcIgnorePatterns
 
 from bare_pipeline import REPOSITORY
+from musecl.runtime.leftovers import KEPT, NAMES, is_leftover, without_leftovers
 from musecl.sources.files import find_files
-from musecl.step.leftovers import KEPT, NAMES, is_leftover, without_leftovers
 
 LEFT = (
     # vim, Emacs, Kate, nano; PyCharm as it saves
     *(".job.py.swp", ".job.py.swx", "4913", "job.py~", ".job.py.un~", "#job.py#", ".#job.py"),
     *(".job.py.kate-swp", ".#job.py#", "job.py___jb_tmp___", ".idea", ".vscode"),
     # LibreOffice, Word, Jupyter, git and patch
-    *(".~lock.places.csv#", "~$places.xlsx", ".ipynb_checkpoints", ".~job.ipynb"),
+    *(".~lock.pois.csv#", "~$pois.xlsx", ".ipynb_checkpoints", ".~job.ipynb"),
     *("job.py.orig", "job.py.rej"),
     # macOS, Windows, Linux; network disks
-    *(".DS_Store", "._places.csv", ".Spotlight-V100", "__MACOSX", "Thumbs.db", "desktop.ini"),
+    *(".DS_Store", "._pois.csv", ".Spotlight-V100", "__MACOSX", "Thumbs.db", "desktop.ini"),
     *("$RECYCLE.BIN", "System Volume Information", ".directory", ".Trash-1000", "lost+found"),
     *(".nfs00000001", ".fuse_hidden0001", ".smbdeleteAAA", "@eaDir", ".goutputstream-A"),
     # Python
@@ -25,7 +25,7 @@ LEFT = (
     ".snakemake_timestamp",
 )
 TAKEN = (
-    *("job.py", "places.csv", "part-000.parquet", "config.json", "model.safetensors", KEPT),
+    *("job.py", "pois.csv", "part-000.parquet", "config.json", "model.safetensors", KEPT),
     *(
         "a file with spaces.tif",
         "r\u00e9gions.geojson",
@@ -46,14 +46,14 @@ def of_dvc() -> DvcIgnorePatterns:
 @pytest.mark.parametrize("name", LEFT)
 def test_dvc_and_a_job_leave_it_out(of_dvc: DvcIgnorePatterns, name: str) -> None:
     assert is_leftover(name)
-    assert of_dvc.matches(str(REPOSITORY / "workflow/musecl/step"), name, is_dir=False)
-    assert of_dvc.matches(str(REPOSITORY / "inputs/nyc/places/more"), name, is_dir=True)
+    assert of_dvc.matches(str(REPOSITORY / "workflow/musecl/runtime"), name, is_dir=False)
+    assert of_dvc.matches(str(REPOSITORY / "inputs/nyc/pois/more"), name, is_dir=True)
 
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_dvc_and_a_job_take_it(of_dvc: DvcIgnorePatterns, name: str) -> None:
     assert not is_leftover(name)
-    assert not of_dvc.matches(str(REPOSITORY / "inputs/nyc/places"), name, is_dir=False)
+    assert not of_dvc.matches(str(REPOSITORY / "inputs/nyc/pois"), name, is_dir=False)
 
 
 def test_dvcignore_names_the_same() -> None:

@@ -11,10 +11,10 @@ import yaml
 from dvc.lock import Lock, LockError
 from dvc.utils.serialize import dumps_yaml
 
-from musecl.bridge.lockfile import HEADER, Entries
-from musecl.step.errors import EngineError
-from relay_race import Relay, assert_one_line
+from musecl.engines.lockfile import HEADER, Entries
+from musecl.runtime.errors import EngineError
 from test_engines import assert_agreement
+from toy_checkout import ToyPipeline, assert_one_line
 
 
 def entry(number: int) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_a_file_that_dvc_did_not_write_is_refused(text: str) -> None:
 
 
 def test_a_lock_is_waited_for_or_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from musecl.bridge import repository
+    from musecl.engines import repository
 
     held, patient, hasty = (Lock(str(tmp_path / "lock"), wait=wait) for wait in (0, 1, 0))
     held.lock()
@@ -95,48 +95,48 @@ def test_which_file_is_refused_is_said() -> None:
 
 
 @pytest.fixture(scope="module")
-def relay(built_city: Relay, tmp_path_factory: pytest.TempPathFactory) -> Relay:
-    return built_city.copy(tmp_path_factory.mktemp("lockfile") / "relay")
+def toy(built_city: ToyPipeline, tmp_path_factory: pytest.TempPathFactory) -> ToyPipeline:
+    return built_city.copy(tmp_path_factory.mktemp("lockfile") / "toy_pipeline")
 
 
-def test_jobs_and_dvc_write_the_same_file(relay: Relay) -> None:
-    by_jobs = (relay.folder / "dvc.lock").read_text()
-    (relay.folder / "dvc.lock").unlink()
-    relay.run("dvc", "repro")
-    by_dvc = (relay.folder / "dvc.lock").read_text()
+def test_jobs_and_dvc_write_the_same_file(toy: ToyPipeline) -> None:
+    by_jobs = (toy.folder / "dvc.lock").read_text()
+    (toy.folder / "dvc.lock").unlink()
+    toy.run("dvc", "repro")
+    by_dvc = (toy.folder / "dvc.lock").read_text()
     assert yaml.safe_load(by_jobs) == yaml.safe_load(by_dvc)
     assert sorted(by_jobs.splitlines()) == sorted(by_dvc.splitlines())
 
 
-def test_a_lock_cut_by_a_kill_is_healed_by_the_next_run(relay: Relay) -> None:
-    lock = relay.folder / "dvc.lock"
+def test_a_lock_cut_by_a_kill_is_healed_by_the_next_run(toy: ToyPipeline) -> None:
+    lock = toy.folder / "dvc.lock"
     whole = lock.read_text()
-    job = relay.folder / "workflow/musecl/step/job.py"
+    job = toy.folder / "workflow/musecl/runtime/job.py"
     job.write_text("raise RuntimeError('computed again')\n")
     for end in (0, len(whole) // 2):
         lock.write_text(whole[:end])
-        relay.snakemake()
+        toy.snakemake()
         assert yaml.safe_load(lock.read_text()) == yaml.safe_load(whole)
-        assert_agreement(relay, set())
+        assert_agreement(toy, set())
 
 
-def test_a_lock_with_the_marks_of_a_merge_is_one_line(relay: Relay) -> None:
-    lock = relay.folder / "dvc.lock"
+def test_a_lock_with_the_marks_of_a_merge_is_one_line(toy: ToyPipeline) -> None:
+    lock = toy.folder / "dvc.lock"
     whole = lock.read_text()
     marked = whole.replace(HEADER, f"{HEADER}<<<<<<< HEAD\n")
     lock.write_text(marked)
-    text = relay.snakemake(check=False)
+    text = toy.snakemake(check=False)
     assert_one_line(text, "git checkout dvc.lock")
     assert lock.read_text() == marked
     lock.write_text(whole)
 
 
 def test_what_cannot_be_written_leaves_the_earlier_lock(
-    relay: Relay, monkeypatch: pytest.MonkeyPatch
+    toy: ToyPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from musecl.bridge import lockfile
+    from musecl.engines import lockfile
 
-    lock = relay.folder / "dvc.lock"
+    lock = toy.folder / "dvc.lock"
     before = lock.read_bytes()
 
     def full(*_: Any, **__: Any) -> None:
@@ -144,7 +144,7 @@ def test_what_cannot_be_written_leaves_the_earlier_lock(
 
     monkeypatch.setattr(lockfile.serialize, "to_lockfile", lambda stage: {stage.name: entry(1)})
     monkeypatch.setattr(Path, "write_text", full)
-    repo = SimpleNamespace(tmp_dir=str(relay.folder / ".dvc/tmp"), fs=None, root_dir="")
+    repo = SimpleNamespace(tmp_dir=str(toy.folder / ".dvc/tmp"), fs=None, root_dir="")
     file = lockfile.LockfileByEntry.__new__(lockfile.LockfileByEntry)
     file.repo, file.path = repo, str(lock)
     with pytest.raises(OSError, match="No space left"):

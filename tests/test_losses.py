@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from musecl.learning.losses import false_negatives, infonce, triplet
+from musecl.training.losses import false_negatives, infonce, triplet
 
 
 def unit(vector: torch.Tensor) -> list[float]:

@@ -18,9 +18,9 @@ from shared_data import shared
 ENTRY = REPOSITORY / "presets/cities/madrid.yaml"
 FILES = {
     "boundary": ["neighbourhoods.geojson"],
-    "places": ["pois_bars_madrid.parquet"],
+    "pois": ["pois_bars_madrid.parquet"],
     "mobility": ["bicimad/*"],
-    "remote_view": ["madrid_scene_s2_120_2019-7-10.tif"],
+    "satellite": ["madrid_scene_s2_120_2019-7-10.tif"],
     "indicators": ["madrid_abb.gpkg"],
 }
 
@@ -54,15 +54,15 @@ def test_every_cell_has_a_chip_and_most_have_a_price(data: Path) -> None:
     table = gpd.read_parquet(data / "regions.parquet")
     assert len(table) == 80
     assert table["district"].nunique() > 5
-    chips = read_image_index(data / "remote_view")
+    chips = read_image_index(data / "satellite")
     assert chips["region_id"].tolist() == table["region_id"].tolist()
-    assert imagery_of(data / "remote_view") == "photographic"
+    assert imagery_of(data / "satellite") == "photographic"
     prices = pd.read_parquet(data / "indicators.parquet")
     assert (len(prices), set(prices["transform"])) == (78, {"ln(1+x)"})
 
 
-def test_places_and_trips_are_where_they_are_known(data: Path) -> None:
-    bars = pd.read_parquet(data / "places.parquet")
+def test_pois_and_trips_are_where_they_are_known(data: Path) -> None:
+    bars = pd.read_parquet(data / "pois.parquet")
     assert set(bars["category"]) == {"bar"}
     assert bars["region_id"].nunique() == 71
     flows = pd.read_parquet(data / "flows.parquet")

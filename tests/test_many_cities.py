@@ -11,20 +11,20 @@ from dvc.output import Output
 from dvc.stage.loader import StageLoader
 from dvc.utils import serialize
 
-from musecl.bridge.lockfile import Entries
-from musecl.bridge.planning import Recorded
-from musecl.bridge.running import reproduce
-from relay_race import Relay, edit_parameter, environment
+from musecl.engines.lockfile import Entries
+from musecl.engines.planning import Recorded
+from musecl.engines.running import reproduce
+from toy_checkout import ToyPipeline, edit_parameter, environment
 
 
 @pytest.fixture
-def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
-    relay = Relay.lay(tmp_path / "relay")
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyPipeline:
+    toy = ToyPipeline.lay(tmp_path / "toy_pipeline")
     cities = {f"city{number}": {"rows": number} for number in range(20)}
-    edit_parameter(relay, "cities", {**cities, "nyc": {"rows": 3}})
-    monkeypatch.chdir(relay.folder)
+    edit_parameter(toy, "cities", {**cities, "nyc": {"rows": 3}})
+    monkeypatch.chdir(toy.folder)
     monkeypatch.setattr(os, "environ", environment())
-    return relay
+    return toy
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-def plan_of(relay: Relay) -> Recorded:
+def plan_of(toy: ToyPipeline) -> Recorded:
     workflow = SimpleNamespace(
-        basedir=str(relay.folder),
+        basedir=str(toy.folder),
         is_main_process=True,
         remote_exec=False,
         resource_settings=SimpleNamespace(cores=2),
@@ -59,8 +59,8 @@ def plan_of(relay: Relay) -> Recorded:
     return Recorded(workflow, {}, lambda path: path)
 
 
-def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None:
-    recorded = plan_of(relay)
+def test_a_plan_of_one_city_reads_no_other(toy: ToyPipeline, seen: set[str]) -> None:
+    recorded = plan_of(toy)
     inputs = recorded.inputs("evaluate@{city}", fused="data/{city}/fused.txt")({"city": "nyc"})
     assert inputs["stale"]
     assert seen
@@ -68,11 +68,11 @@ def test_a_plan_of_one_city_reads_no_other(relay: Relay, seen: set[str]) -> None
 
 
 def test_a_plan_of_all_cities_reads_each_path_once(
-    relay: Relay, monkeypatch: pytest.MonkeyPatch
+    toy: ToyPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for city in ("city1", "city2"):
-        (relay.folder / "sources" / f"{city}.txt").write_text("one\n")
-        reproduce(relay.folder, f"fetch@{city}")
+        (toy.folder / "sources" / f"{city}.txt").write_text("one\n")
+        reproduce(toy.folder, f"fetch@{city}")
     read = []
 
     def watch(kind: Any, name: str) -> None:
@@ -86,29 +86,29 @@ def test_a_plan_of_all_cities_reads_each_path_once(
 
     watch(Output, "get_hash")
     watch(serialize, "load_path")
-    recorded = plan_of(relay)
+    recorded = plan_of(toy)
     assert not recorded.stale("fetch@city1")
     assert not recorded.stale("fetch@city2")
-    ours = [path for path in read if path.startswith(str(relay.folder))]
+    ours = [path for path in read if path.startswith(str(toy.folder))]
     assert len(set(ours)) == len(ours)
-    names = {path.removeprefix(f"{relay.folder}/") for path in ours}
+    names = {path.removeprefix(f"{toy.folder}/") for path in ours}
     shared = {"params.yaml", "workflow/musecl/stages/fetch.py", "data/city1/source.txt"}
     assert shared <= names, names
 
 
-def test_a_job_reads_no_other_stage(relay: Relay, seen: set[str]) -> None:
-    reproduce(relay.folder, "fetch@nyc")
-    reproduce(relay.folder, "places@nyc")
-    assert seen == {"fetch@nyc", "places@nyc"}
+def test_a_job_reads_no_other_stage(toy: ToyPipeline, seen: set[str]) -> None:
+    reproduce(toy.folder, "fetch@nyc")
+    reproduce(toy.folder, "pois@nyc")
+    assert seen == {"fetch@nyc", "pois@nyc"}
 
 
-def test_a_job_that_pulls_reads_no_stage_but_the_makers(relay: Relay, seen: set[str]) -> None:
-    relay.run("dvc", "remote", "add", "-d", "shared", "../remote")
-    relay.run("dvc", "remote", "modify", "shared", "verify", "true")
-    reproduce(relay.folder, "fetch@nyc")
-    relay.run("dvc", "push", "fetch@nyc")
-    (relay.folder / "data/nyc/source.txt").unlink()
-    relay.run("rm", "-r", ".dvc/cache")
-    reproduce(relay.folder, "places@nyc")
-    assert (relay.folder / "data/nyc/places.txt").exists()
-    assert seen == {"fetch@nyc", "places@nyc"}
+def test_a_job_that_pulls_reads_no_stage_but_the_makers(toy: ToyPipeline, seen: set[str]) -> None:
+    toy.run("dvc", "remote", "add", "-d", "shared", "../remote")
+    toy.run("dvc", "remote", "modify", "shared", "verify", "true")
+    reproduce(toy.folder, "fetch@nyc")
+    toy.run("dvc", "push", "fetch@nyc")
+    (toy.folder / "data/nyc/source.txt").unlink()
+    toy.run("rm", "-r", ".dvc/cache")
+    reproduce(toy.folder, "pois@nyc")
+    assert (toy.folder / "data/nyc/pois.txt").exists()
+    assert seen == {"fetch@nyc", "pois@nyc"}

@@ -111,7 +111,7 @@ def test_gdal_reads_the_layer_and_its_contents_carry_no_date(files):
     assert rows(files[0], "PRAGMA foreign_key_check") == []
 
 
-def test_the_first_headline_indicator_is_drawn_at_first(files):
+def test_the_first_primary_indicator_is_drawn_at_first(files):
     found = rows(files[0], "SELECT styleName, useAsDefault, f_table_name, f_geometry_column, "
                            "styleQML FROM layer_styles ORDER BY id")  # fmt: skip
     assert [row[:4] for row in found] == [

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.evaluation.methods import Block, align, build_methods, prepare
-from musecl.step.errors import InputError
+from musecl.evaluation.methods import RegionFeatures, align, build_methods, prepare
+from musecl.runtime.errors import InputError
 
 GENERATOR = np.random.default_rng(4)
 REGIONS = pd.Series([f"region-{number:02d}" for number in range(30)])
@@ -14,7 +14,7 @@ def block(width=6, missing=(3, 4, 10)):
     values = GENERATOR.normal(2, 3, size=(30, width)) * np.arange(1, width + 1)
     present = ~np.isin(np.arange(30), missing)
     values[~present] = 0
-    return Block(values, present)
+    return RegionFeatures(values, present)
 
 
 def test_vectors_are_joined_by_region_whatever_their_order():
@@ -52,7 +52,7 @@ def test_scaling_and_imputation_are_those_of_the_training_rows():
 
 def test_test_rows_change_nothing_that_is_fitted():
     one = block()
-    other = Block(one.values.copy(), one.present.copy())
+    other = RegionFeatures(one.values.copy(), one.present.copy())
     test = np.setdiff1d(np.arange(30), TRAIN)
     other.values[test] = 1e6
     other.present[test] = True
@@ -97,7 +97,7 @@ def test_a_modality_that_no_training_region_has_is_silent_but_marked():
 
 @pytest.mark.parametrize("lots", [None, np.arange(30)])
 def test_concat_has_every_input_and_lots_only_where_they_are_drawn(lots):
-    names = ["remote_view_pretrained", "street_view_pretrained", "remote_view", "street_view"]
+    names = ["satellite_pretrained", "street_view_pretrained", "satellite", "street_view"]
     blocks = {name: block() for name in [*names, "text", "musecl"]}
     asked = ["street_view", "concat", "musecl"]
     methods = {method.name: method for method in build_methods(blocks, lots, asked)}

@@ -6,29 +6,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.pairing.mining import (
+from musecl.pair_mining.mining import (
     Similarity,
     cosine,
     draw_negatives,
     mobility_pairs,
     most_similar,
     pair_regions,
-    place_pairs,
+    poi_pairs,
 )
-from musecl.pairing.settings import MobilityPairSettings, PlacePairSettings
-from musecl.step.errors import InputError
-from small_city import disk_of_regions, random_histogram, random_trips
+from musecl.pair_mining.settings import MobilityPairSettings, PoiPairSettings
+from musecl.runtime.errors import InputError
+from small_city import disk_of_regions, random_category_counts, random_trips
 
 REGIONS = disk_of_regions()
 IDS = REGIONS["region_id"].to_list()
 NEIGHBOURS = dict(zip(IDS, map(set, REGIONS["neighbours"]), strict=True))
 TOP = 3
-PLACES = PlacePairSettings(
+POIS = PoiPairSettings(
     positives="similar",
     fallback="neighbours",
     negatives="random",
     top=TOP,
-    rings=2,
+    k_rings=2,
     ignored_categories=[],
 )
 MOBILITY = MobilityPairSettings(
@@ -41,7 +41,7 @@ MOBILITY = MobilityPairSettings(
 )
 
 
-def on_a_line(known=None, name="places"):
+def on_a_line(known=None, name="pois"):
     """Regions in a row by id, the gaps growing: the nearest of each are its predecessors."""
     values = np.arange(len(IDS), dtype=float)[:, None] ** 2
     known = np.ones(len(IDS), dtype=bool) if known is None else known
@@ -49,7 +49,7 @@ def on_a_line(known=None, name="places"):
 
 
 def paired(similarity=None, regions=REGIONS, seed=1, **changes):
-    changed = PLACES.model_copy(update=changes)
+    changed = POIS.model_copy(update=changes)
     similarity = on_a_line() if similarity is None else similarity
     return pair_regions(changed, regions, similarity, np.random.default_rng(seed))
 
@@ -194,18 +194,18 @@ def test_the_same_seed_draws_the_same_pairs_in_any_order_of_regions():
         assert not straight.equals(paired(seed=2, **changes))
 
 
-def test_place_pairs_are_nearest_by_the_rings_that_the_settings_name():
-    histogram = random_histogram(REGIONS)
+def test_poi_pairs_are_nearest_by_the_rings_that_the_settings_name():
+    category_counts = random_category_counts(REGIONS)
     tables = [
-        place_pairs(
-            PLACES.model_copy(update={"rings": rings}),
+        poi_pairs(
+            POIS.model_copy(update={"k_rings": k_rings}),
             REGIONS,
-            histogram,
+            category_counts,
             np.random.default_rng(0),
         )
-        for rings in (0, 2)
+        for k_rings in (0, 2)
     ]
-    counts = np.log1p(histogram.set_index("region_id").loc[IDS].to_numpy())
+    counts = np.log1p(category_counts.set_index("region_id").loc[IDS].to_numpy())
     counts = (counts - counts.mean(axis=0)) / counts.std(axis=0)
     distances = np.linalg.norm(counts[:, None] - counts[None], axis=2) + np.diag([9.0] * len(IDS))
     found = tables[0]["similarity"].to_numpy().reshape(-1, TOP)
@@ -236,12 +236,12 @@ def test_mobility_pairs_are_nearest_by_the_profile_that_the_settings_name(profil
 @pytest.mark.parametrize("fallback", ["neighbours", "same_region", "random"])
 @pytest.mark.parametrize("negatives", ["random", "hard"])
 def test_a_city_that_lacks_what_is_compared_is_paired_as_the_fallback_says(fallback, negatives):
-    histogram = random_histogram(REGIONS).iloc[:0]
+    category_counts = random_category_counts(REGIONS).iloc[:0]
     flows, od, _ = random_trips(REGIONS)
     changes = {"fallback": fallback, "negatives": negatives}
     tables = [
-        place_pairs(
-            PLACES.model_copy(update=changes), REGIONS, histogram, np.random.default_rng(1)
+        poi_pairs(
+            POIS.model_copy(update=changes), REGIONS, category_counts, np.random.default_rng(1)
         ),
         mobility_pairs(
             MOBILITY.model_copy(update=changes),

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from shapely import Point, box
 
 from musecl.flows import apportion, count_flows, count_origin_destination
+from musecl.runtime.errors import InputError
 from musecl.sources.mobility_flows import PROVIDER
-from musecl.step.errors import InputError
 from own_files import provide, put
 from shared_data import shared
 from small_city import disk_of_regions

@@ -11,10 +11,10 @@ from shapely import Point, box
 
 from musecl.flows import count_flows, count_origin_destination, locate
 from musecl.geography.settings import RegionSettings
+from musecl.runtime.errors import InputError
 from musecl.sources import boundary_file
 from musecl.sources.mobility_trips import PROVIDER
 from musecl.stages.regions import build_regions
-from musecl.step.errors import InputError
 from own_files import provide, put
 from shared_data import shared
 

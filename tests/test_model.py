@@ -1,4 +1,4 @@
-"""A model folder that is copied elsewhere says of images and places what the pipeline says."""
+"""A model folder that is copied elsewhere says of images and POIs what the pipeline says."""
 
 import json
 import shutil
@@ -16,9 +16,9 @@ from made_results import vectors_by_region
 from musecl.fusion.files import read_representation
 from musecl.model import heads
 from musecl.model.command import run_embed
-from musecl.model.given import find_images, read_places
+from musecl.model.given import find_images, read_pois
+from musecl.runtime.workers import GIVEN
 from musecl.stages import evaluate, model, predict
-from musecl.step.workers import GIVEN
 from test_evaluate import few_trees
 from test_null_layers import CELLS, LAYERS, VIEWS, models, run_city  # noqa: F401
 
@@ -31,7 +31,7 @@ def root(models, tmp_path_factory):  # noqa: F811
     root = tmp_path_factory.mktemp("city") / "root"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(GIVEN, "1")
-        patch.setitem(test_null_layers.SMALL, "fuse", FUSE | {"rings": 1, "steps": 2})
+        patch.setitem(test_null_layers.SMALL, "fuse", FUSE | {"k_rings": 1, "steps": 2})
         run_city(root, models, frozenset(LAYERS))
         path = root / "data/synth/indicators.parquet"
         table = pd.read_parquet(path)
@@ -58,12 +58,10 @@ def neighbours(root):
 @pytest.fixture(scope="module")
 def embedded(root, copied, neighbours):
     data = root / "data/synth"
-    return copied.embed(
-        data / "remote_view", data / "street_view", data / "places.parquet", neighbours
-    )
+    return copied.embed(data / "satellite", data / "street_view", data / "pois.parquet", neighbours)
 
 
-def test_the_same_images_and_places_have_the_same_vectors(root, embedded):
+def test_the_same_images_and_pois_have_the_same_vectors(root, embedded):
     own = vectors_by_region(root / "results/synth/embeddings.parquet")
     pd.testing.assert_frame_equal(embedded.vectors, own, rtol=0, atol=2e-5, check_names=False)
     assert own.to_numpy().std() > 0.05
@@ -82,21 +80,21 @@ def test_regions_without_a_label_are_predicted_as_the_pipeline_does(root, embedd
 
 
 def test_images_in_a_folder_of_their_own_are_the_same(root, copied, tmp_path):
-    shard = pd.read_parquet(root / "data/synth/remote_view/part-000.parquet")
+    shard = pd.read_parquet(root / "data/synth/satellite/part-000.parquet")
     for row in shard.itertuples():
         (tmp_path / f"{row.region_id}.jpg").write_bytes(row.image)
     plain = copied.embed(images=tmp_path)
-    own = copied.embed(images=root / "data/synth/remote_view")
+    own = copied.embed(images=root / "data/synth/satellite")
     pd.testing.assert_frame_equal(plain.vectors, own.vectors)
 
 
-@pytest.mark.parametrize("given", ["images", "street_views", "places"])
+@pytest.mark.parametrize("given", ["images", "street_views", "pois"])
 def test_one_modality_is_enough(root, copied, given):
     data = root / "data/synth"
     paths = {
-        "images": data / "remote_view",
+        "images": data / "satellite",
         "street_views": data / "street_view",
-        "places": data / "places.parquet",
+        "pois": data / "pois.parquet",
     }
     found = copied.embed(**{given: paths[given]})
     assert np.isfinite(found.vectors.to_numpy()).all()
@@ -109,16 +107,16 @@ def test_one_modality_is_enough(root, copied, given):
 
 
 def test_regions_that_nobody_has_seen_are_embedded_alone(root, copied, tmp_path):
-    table = pd.read_parquet(root / "data/synth/places.parquet").head(9)
+    table = pd.read_parquet(root / "data/synth/pois.parquet").head(9)
     table = table.assign(region_id=["new one"] * 4 + ["new two"] * 5)
-    found = copied.embed(places=table)
+    found = copied.embed(pois=table)
     assert list(found.vectors.index) == ["new one", "new two"]
     ring = found.vectors.to_numpy()[:, found.vectors.shape[1] // 2 :]
     assert not ring.any()
 
 
 def test_what_is_around_counts_where_it_is_known(root, copied, neighbours):
-    images = root / "data/synth/remote_view"
+    images = root / "data/synth/satellite"
     alone, among = copied.embed(images), copied.embed(images, neighbours=neighbours)
     half = alone.vectors.shape[1] // 2
     pd.testing.assert_frame_equal(alone.vectors.iloc[:, :half], among.vectors.iloc[:, :half])
@@ -147,7 +145,7 @@ def test_a_copy_that_lost_something_is_refused(copied, tmp_path):
 def test_the_card_tells_data_figures_and_limits(root, copied):
     scores = pd.read_csv(root / "results/synth/r2.csv")
     text = (copied.folder / "README.md").read_text(encoding="utf-8")
-    for words in ("rendered, not photographed", "| remote_view | synth |", "## Limits", "licence"):
+    for words in ("rendered, not photographed", "| satellite | synth |", "## Limits", "licence"):
         assert words in text
     own = scores[(scores["method"] == "musecl") & (scores["predictor"] == "ridge")]
     for row in own.itertuples():
@@ -170,15 +168,15 @@ def test_the_command_writes_vectors_and_predictions(root, copied, tmp_path, caps
     run_embed(
         str(copied.folder),
         str(output),
-        str(data / "remote_view"),
+        str(data / "satellite"),
         None,
-        str(data / "places.parquet"),
+        str(data / "pois.parquet"),
         str(data / "regions.parquet"),
     )
     assert f"{CELLS} regions" in capsys.readouterr().out
     assert vectors_by_region(output).shape[0] == CELLS
     table = pd.read_csv(tmp_path / "out/vectors_predictions.csv")
-    assert list(table.columns) == list(copied.embed(places=data / "places.parquet").predictions)
+    assert list(table.columns) == list(copied.embed(pois=data / "pois.parquet").predictions)
     assert sorted(path.name for path in output.parent.iterdir()) == [
         "vectors.parquet",
         "vectors_predictions.csv",
@@ -212,7 +210,7 @@ def test_the_tour_runs_in_order(root, tmp_path, monkeypatch):
             assert not cell["outputs"]
             exec("".join(cell["source"]), names)
     plt.close("all")
-    assert set(names["table"]["method"]) == {"mean", "coordinates", "vectors"}
+    assert set(names["table"]["method"]) == {"dummy_mean", "coordinates", "vectors"}
     assert list(names["found"].vectors.index) == ["market", "riverside"]
 
 
@@ -221,10 +219,14 @@ def test_files_are_named_by_region(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = find_images(tmp_path)
-    assert found.index[["region_id", "view"]].to_numpy().tolist() == [["a", 0], ["b", 0], ["b", 1]]
+    assert found.index[["region_id", "viewpoint"]].to_numpy().tolist() == [
+        ["a", 0],
+        ["b", 0],
+        ["b", 1],
+    ]
     assert [path.name for path in found.files] == ["a.jpg", "first.png", "second.png"]
     table = pd.DataFrame(
-        {"region_id": ["a", "a"], "file": ["a.jpg", "b/first.png"], "view": [0, 0]}
+        {"region_id": ["a", "a"], "file": ["a.jpg", "b/first.png"], "viewpoint": [0, 0]}
     )
     table.to_csv(tmp_path / "twice.csv")
     with pytest.raises(musecl.InputError, match="region 'a' has two images of view 0"):
@@ -237,11 +239,11 @@ def test_files_are_named_by_region(tmp_path):
 
 
 def test_the_text_of_a_place_is_its_name_and_category(tmp_path):
-    path = tmp_path / "places.csv"
+    path = tmp_path / "pois.csv"
     path.write_text("region_id,name,category\n007,Prospect Park,park\n8,,bakery\n")
-    found = read_places(path)
+    found = read_pois(path)
     assert found["region_id"].to_list() == ["007", "8"]
     assert found["text"].to_list() == ["Prospect Park, park", "bakery"]
     path.write_text("region_id,name\n7,park\n")
     with pytest.raises(musecl.InputError, match="has no column `text`"):
-        read_places(path)
+        read_pois(path)

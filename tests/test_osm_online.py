@@ -11,18 +11,18 @@ import pytest
 import shapely
 from shapely import Point, box
 
+from musecl.runtime.errors import InputError
 from musecl.sources import patience
 from musecl.sources.osm import online
 from musecl.sources.osm.answers import write_file
 from musecl.sources.osm.boundary import ONLINE as BOUNDARY
-from musecl.sources.osm.collectors import Places, Roads
+from musecl.sources.osm.collectors import Pois, Roads
 from musecl.sources.osm.extract import scan
-from musecl.sources.osm.places import ONLINE as PLACES
+from musecl.sources.osm.pois import ONLINE as POIS
 from musecl.sources.osm.roads import ONLINE as STREETS
 from musecl.sources.osm.tags import ROADS
 from musecl.sources.provider import Request
 from musecl.sources.providers import chosen
-from musecl.step.errors import InputError
 from osm_town import (
     AREA,
     HOLE,
@@ -32,7 +32,7 @@ from osm_town import (
     boundary,
     coast,
     found,
-    places,
+    pois,
     roads,
     serve,
     write_town,
@@ -81,13 +81,13 @@ def asked(folder, provider, services, area=None, **settings):
     return provider.read(folder / "raw", wanted), request
 
 
-def test_places_are_those_of_the_extract(tmp_path, services):
-    services.interpreter = [answer([*places(), *roads()])]
+def test_pois_are_those_of_the_extract(tmp_path, services):
+    services.interpreter = [answer([*pois(), *roads()])]
     before = socket.getaddrinfo, dict(vars(osmnx.settings))
-    table, request = asked(tmp_path, PLACES, services, AREA)
+    table, request = asked(tmp_path, POIS, services, AREA)
     assert (socket.getaddrinfo, dict(vars(osmnx.settings))) == before
-    other = Places()
-    scan(write_town(tmp_path / "town", *places(), *roads()), other)
+    other = Pois()
+    scan(write_town(tmp_path / "town", *pois(), *roads()), other)
     assert table.equals(other.table())
     assert services.paths() == ["status", "interpreter"]
     _, agent, body = services.asked[1]
@@ -112,7 +112,7 @@ def asked_for(query):
 def test_all_of_the_city_is_asked_for_with_few_corners(tmp_path, services):
     """The outline stands in the query some forty times."""
     city = Point(10, 50).buffer(0.05, quad_segs=100)
-    asked(tmp_path, PLACES, services, city)
+    asked(tmp_path, POIS, services, city)
     outline = asked_for(parse_qs(services.asked[-1][2])["data"][0])
     assert outline.contains(city)
     assert shapely.get_num_coordinates(outline) < 30
@@ -129,16 +129,16 @@ def test_roads_are_asked_for_beyond_the_city(tmp_path, services):
 
 
 def test_what_is_there_is_not_asked_for_again(tmp_path, services):
-    services.interpreter = [answer(places())]
-    first, _ = asked(tmp_path, PLACES, services, AREA)
+    services.interpreter = [answer(pois())]
+    first, _ = asked(tmp_path, POIS, services, AREA)
     count = len(services.asked)
-    second, _ = asked(tmp_path, PLACES, services, AREA)
+    second, _ = asked(tmp_path, POIS, services, AREA)
     assert len(services.asked) == count
     assert first.equals(second)
 
 
 def test_an_empty_place_is_an_empty_table_and_a_line(tmp_path, services, capsys):
-    table, _ = asked(tmp_path, PLACES, services, AREA)
+    table, _ = asked(tmp_path, POIS, services, AREA)
     assert list(table.columns) == ["osm_id", "name", "category", "text", "geometry"]
     assert table.empty
     assert table.crs == 4326
@@ -150,9 +150,9 @@ def test_a_busy_server_is_asked_again(tmp_path, services, waits, capsys, status)
     services.interpreter = [
         (status, PAGE),
         (status, PAGE, {"Retry-After": "100"}),
-        answer(places()),
+        answer(pois()),
     ]
-    table, _ = asked(tmp_path, PLACES, services, AREA)
+    table, _ = asked(tmp_path, POIS, services, AREA)
     assert len(table) == 7
     assert waits == [30, 100]
     assert f"is busy (HTTP {status}); asking again in 30 s" in capsys.readouterr().out
@@ -161,7 +161,7 @@ def test_a_busy_server_is_asked_again(tmp_path, services, waits, capsys, status)
 def test_a_server_that_is_always_busy_is_left_at_the_deadline(tmp_path, services, waits):
     services.interpreter = [(504, PAGE)]
     with pytest.raises(InputError, match=r"is busy \(HTTP 504\) for too long; try again later"):
-        asked(tmp_path, PLACES, services, AREA)
+        asked(tmp_path, POIS, services, AREA)
     assert sum(waits) < online.DEADLINE
     assert waits == [30, 60, 120, 240, 480]
 
@@ -182,7 +182,7 @@ def test_slots_that_never_come_free_are_left(tmp_path, services, monkeypatch, li
     text = SLOTS.replace("2 slots", line)
     services.status = [(200, text.encode())]
     with pytest.raises(InputError, match="no slot free before the deadline"):
-        asked(tmp_path, PLACES, services, AREA)
+        asked(tmp_path, POIS, services, AREA)
     assert "interpreter" not in services.paths()
     assert len(services.asked) == (1 if "Slot" in line else 14)
 
@@ -195,10 +195,10 @@ def test_a_remark_is_a_failure_and_is_not_kept(tmp_path, services, name):
         path = shared("open_samples", "overpass", f"{name}.json")
         services.interpreter = [(200, path.read_bytes())]
     with pytest.raises(InputError, match=r"^127.* broke off: runtime (error|remark): .*extract"):
-        asked(tmp_path, PLACES, services, AREA)
+        asked(tmp_path, POIS, services, AREA)
     assert not list((tmp_path / "raw" / "overpass").iterdir())
-    services.interpreter = [answer(places())]
-    assert len(asked(tmp_path, PLACES, services, AREA)[0]) == 7
+    services.interpreter = [answer(pois())]
+    assert len(asked(tmp_path, POIS, services, AREA)[0]) == 7
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_remark_is_a_failure_and_is_not_kept(tmp_path, services, name):
 def test_other_answers_are_one_line(tmp_path, services, reply, line):
     services.interpreter = [reply]
     with pytest.raises(InputError, match=line) as raised:
-        asked(tmp_path, PLACES, services, AREA)
+        asked(tmp_path, POIS, services, AREA)
     assert "\n" not in str(raised.value)
     assert services.paths().count("interpreter") == 1
 
@@ -225,14 +225,14 @@ def test_a_recorded_page_is_one_line(tmp_path, services, name):
     page = shared("open_samples", "overpass", f"{name}.html").read_bytes()
     services.interpreter = [(400, page)]
     with pytest.raises(InputError, match=r"HTTP 400\): The data included in this document"):
-        asked(tmp_path, PLACES, services, AREA)
+        asked(tmp_path, POIS, services, AREA)
 
 
 def test_nobody_answers(tmp_path, waits):
     with serve() as gone:
         pass
     with pytest.raises(InputError, match=r"^127\S+ does not answer \(ConnectionError\); try again"):
-        asked(tmp_path, PLACES, gone, AREA)
+        asked(tmp_path, POIS, gone, AREA)
 
 
 def test_the_boundary_of_a_place(tmp_path, services, capsys):
@@ -305,7 +305,7 @@ def test_roads_come_the_same_way(tmp_path, services):
 def test_a_recorded_answer(tmp_path, services):
     data = shared("open_samples", "overpass", "osm2geojson_meta.json").read_bytes()
     services.interpreter = [(200, data)]
-    table, request = asked(tmp_path, PLACES, services, box(26.2, 50.6, 26.3, 50.7))
+    table, request = asked(tmp_path, POIS, services, box(26.2, 50.6, 26.3, 50.7))
     assert "memorial" in set(table["category"])
     assert request.records[0]["timestamp"] == "2021-11-22T23:48:40Z"
 
@@ -313,11 +313,11 @@ def test_a_recorded_answer(tmp_path, services):
 @pytest.mark.parametrize(
     "name", ["area-01", "relation-04", "osm2geojson_issue-35", "osm2geojson_center-feature"]
 )
-def test_recorded_answers_without_places(tmp_path, services, name):
+def test_recorded_answers_without_pois(tmp_path, services, name):
     """Areas of Overpass itself, and relations whose ways are not sent along."""
     data = shared("open_samples", "overpass", f"{name}.json").read_bytes()
     services.interpreter = [(200, data)]
-    assert asked(tmp_path, PLACES, services, AREA)[0].empty
+    assert asked(tmp_path, POIS, services, AREA)[0].empty
 
 
 @pytest.mark.live
@@ -331,9 +331,9 @@ def test_a_small_town_as_it_is_today(tmp_path):
     assert 10 < land.to_crs(32632).area.sum() / 1e6 < 25
     assert land.geometry[0].contains(Point(9.5209, 47.1410))
     (tmp_path / "b").mkdir()
-    _, wanted = chosen("places", {"provider": "osm"})
+    _, wanted = chosen("pois", {"provider": "osm"})
     request = Request(wanted, tmp_path, land, tmp_path / "b")
-    PLACES.fetch(request)
-    places_ = PLACES.read(request.folder, wanted)
-    assert {"restaurant", "museum", "hotel"} <= set(places_["category"])
+    POIS.fetch(request)
+    pois_ = POIS.read(request.folder, wanted)
+    assert {"restaurant", "museum", "hotel"} <= set(pois_["category"])
     assert request.records[0]["timestamp"].startswith("20")

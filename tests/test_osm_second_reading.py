@@ -16,9 +16,9 @@ import pytest
 import shapely
 from pyproj import Geod
 
-from musecl.sources.osm.collectors import Boundaries, Places, Roads
+from musecl.sources.osm.collectors import Boundaries, Pois, Roads
 from musecl.sources.osm.extract import scan
-from musecl.sources.osm.tags import PLACES, ROADS, asked_places, describe
+from musecl.sources.osm.tags import POIS, ROADS, asked_pois, describe
 from shared_data import shared
 
 EARTH = Geod(ellps="WGS84")
@@ -28,7 +28,7 @@ LETTERS = {"node": "N", "way": "W", "relation": "R"}
 class Read(NamedTuple):
     """A file, what we read of it, and the same file as XML."""
 
-    places: gpd.GeoDataFrame
+    pois: gpd.GeoDataFrame
     roads: gpd.GeoDataFrame
     districts: gpd.GeoDataFrame
     xml: Path
@@ -38,7 +38,7 @@ class Read(NamedTuple):
 def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     folder = tmp_path_factory.mktemp("extract")
     path = shared("open_samples", "osm", "monaco-latest.osm.pbf")
-    collectors = Places(), Roads(), Boundaries(admin_level=10)
+    collectors = Pois(), Roads(), Boundaries(admin_level=10)
     scan(path, *collectors)
     xml = folder / "whole.osm"
     with osmium.SimpleWriter(xml) as writer:
@@ -57,9 +57,9 @@ def tags_of(row: pd.Series) -> dict[str, str]:
     return {key: value for key, value in row.items() if isinstance(value, str)}
 
 
-def test_places_are_those_of_osmnx(read: Read) -> None:
-    features = named(osmnx.features.features_from_xml(read.xml, tags=asked_places()))
-    attributes = features.drop(columns="geometry")[[*PLACES, "name"]]
+def test_pois_are_those_of_osmnx(read: Read) -> None:
+    features = named(osmnx.features.features_from_xml(read.xml, tags=asked_pois()))
+    attributes = features.drop(columns="geometry")[[*POIS, "name"]]
     said = {number: describe(tags_of(row)) for number, row in attributes.iterrows()}
     shapes = features.geometry
     theirs = {
@@ -68,10 +68,10 @@ def test_places_are_those_of_osmnx(read: Read) -> None:
         # Of a place that is drawn as a line nobody knows what it covers: we leave it out.
         if place is not None and shapes[number].geom_type != "LineString"
     }
-    ours = {row[0]: tuple(row[1:4]) for row in read.places.drop(columns="geometry").to_numpy()}
+    ours = {row[0]: tuple(row[1:4]) for row in read.pois.drop(columns="geometry").to_numpy()}
     assert ours == theirs
     assert len(ours) > 800
-    for number, shape in read.places.set_index("osm_id").geometry.items():
+    for number, shape in read.pois.set_index("osm_id").geometry.items():
         assert shape.symmetric_difference(shapes[number]).area < 1e-12, number
 
 

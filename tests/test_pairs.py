@@ -3,23 +3,23 @@
 import pandas as pd
 
 from musecl.stages.pairs import run
-from small_city import disk_of_regions, job_in, random_histogram, random_trips
+from small_city import disk_of_regions, job_in, random_category_counts, random_trips
 
 REGIONS = disk_of_regions()
 INPUTS = [
     "regions.parquet",
-    "place_histogram.parquet",
+    "poi_category_counts.parquet",
     "flows.parquet",
     "origin_destination.parquet",
 ]
-OUTPUTS = ["remote_view_pairs.parquet", "street_view_pairs.parquet"]
+OUTPUTS = ["satellite_pairs.parquet", "street_view_pairs.parquet"]
 PAIRS = {
-    "remote_view": {
+    "satellite": {
         "positives": "similar",
         "fallback": "neighbours",
         "negatives": "random",
         "top": 4,
-        "rings": 2,
+        "k_rings": 2,
         "ignored_categories": ["trip end on *"],
     },
     "street_view": {
@@ -45,18 +45,18 @@ def run_on(root, tables, seed=1, pairs=PAIRS):
 
 def tables():
     flows, od, _ = random_trips(REGIONS)
-    return [REGIONS, random_histogram(REGIONS), flows, od]
+    return [REGIONS, random_category_counts(REGIONS), flows, od]
 
 
 def test_the_stage_gives_every_region_its_most_similar_ones(tmp_path):
-    by_places, by_mobility = run_on(tmp_path, tables())
+    by_pois, by_mobility = run_on(tmp_path, tables())
     ids = sorted(REGIONS["region_id"])
-    for pairs, top in ((by_places, 4), (by_mobility, 3)):
+    for pairs, top in ((by_pois, 4), (by_mobility, 3)):
         assert pairs["anchor"].tolist() == [region for region in ids for _ in range(top)]
         assert (
             pairs.groupby("anchor")["similarity"].apply(lambda s: s.is_monotonic_decreasing).all()
         )
-    assert (by_places["anchor"] != by_places["positive"]).all()
+    assert (by_pois["anchor"] != by_pois["positive"]).all()
     own = by_mobility["reason"] == "same region"
     assert (own == (by_mobility["anchor"] == by_mobility["positive"])).all()
     assert set(by_mobility.loc[~own, "anchor"]) == set(random_trips(REGIONS)[0]["region_id"])
@@ -73,32 +73,32 @@ def test_the_stage_depends_on_the_seed_and_not_on_the_order_of_rows(tmp_path):
 
 
 def test_without_any_trip_every_region_is_its_own_street_view_positive(tmp_path, capsys):
-    regions, histogram, flows, od = tables()
-    by_places, by_mobility = run_on(tmp_path, [regions, histogram, flows.iloc[:0], od.iloc[:0]])
+    regions, category_counts, flows, od = tables()
+    by_pois, by_mobility = run_on(tmp_path, [regions, category_counts, flows.iloc[:0], od.iloc[:0]])
     assert (by_mobility["anchor"] == by_mobility["positive"]).all()
     assert (by_mobility["reason"] == "same region").all()
     assert len(by_mobility) == 3 * len(REGIONS)
-    assert set(by_places["reason"]) == {"places"}
+    assert set(by_pois["reason"]) == {"pois"}
     assert "no mobility; positives are same_region instead" in capsys.readouterr().out
 
 
 def test_without_any_place_a_region_is_paired_with_its_neighbours(tmp_path, capsys):
     regions, _, flows, od = tables()
     nowhere = pd.DataFrame({"region_id": []}, dtype=str)
-    by_places, by_mobility = run_on(tmp_path, [regions, nowhere, flows, od])
+    by_pois, by_mobility = run_on(tmp_path, [regions, nowhere, flows, od])
     beside = dict(zip(regions["region_id"], map(set, regions["neighbours"]), strict=True))
-    assert set(by_places["anchor"]) == set(beside)
-    for pair in by_places.itertuples():
+    assert set(by_pois["anchor"]) == set(beside)
+    for pair in by_pois.itertuples():
         assert pair.positive in beside[pair.anchor]
         assert pair.negative not in (pair.anchor, pair.positive)
-    assert set(by_places["reason"]) == {"neighbours"}
-    assert by_places["similarity"].isna().all()
+    assert set(by_pois["reason"]) == {"neighbours"}
+    assert by_pois["similarity"].isna().all()
     assert set(by_mobility["reason"]) == {"mobility", "same region"}
-    assert "no places; positives are neighbours instead" in capsys.readouterr().out
+    assert "no POIs; positives are neighbours instead" in capsys.readouterr().out
 
 
 def test_the_stage_writes_pairs_that_no_similarity_chose(tmp_path):
-    chosen = {"remote_view": {"positives": "neighbours"}, "street_view": {"positives": "random"}}
+    chosen = {"satellite": {"positives": "neighbours"}, "street_view": {"positives": "random"}}
     changed = {view: PAIRS[view] | change for view, change in chosen.items()}
     by_neighbours, by_chance = run_on(tmp_path, tables(), pairs=changed)
     assert (by_neighbours["reason"] == "neighbours").all()

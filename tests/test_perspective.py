@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musecl.sources.sample.class_raster import CEMETERY, LAND, PARK, STATION, STREET, WATER, palette
 from musecl.sources.sample.perspective import (
     BUILDING_M,
     EYE_M,
@@ -14,7 +15,6 @@ from musecl.sources.sample.perspective import (
     TREE_M,
     render_panorama,
 )
-from musecl.sources.sample.scene import CEMETERY, LAND, PARK, STATION, STREET, WATER, palette
 
 STEP = 2.5
 SIZE = 201

@@ -31,12 +31,12 @@ def sphere(width: int = 1440, height: int = 720) -> NDArray[np.uint8]:
 def photographs_in(folder: Path, regions: list[int], **more: object) -> Photographs:
     for number in range(len(regions)):
         photograph(folder / f"{number}.jpg", size=(64, 60))
-    places = CENTRES[regions] + 1e-5 * np.arange(len(regions))[:, None]
+    pois = CENTRES[regions] + 1e-5 * np.arange(len(regions))[:, None]
     table = pd.DataFrame(
         {
             "path": [f"{number}.jpg" for number in range(len(regions))],
-            "longitude": places[:, 0],
-            "latitude": places[:, 1],
+            "longitude": pois[:, 0],
+            "latitude": pois[:, 1],
             "heading": np.nan,
             "taken": pd.NaT,
             "panorama": False,
@@ -116,7 +116,7 @@ def test_rows_are_what_write_images_takes(tmp_path: Path) -> None:
     ids = REGIONS["region_id"]
     found = {region: sorted(part["orientation"]) for region, part in rows.groupby("region_id")}
     assert found == {ids[0]: [0, 0], ids[1]: [212], ids[2]: [0, 90, 180, 270]}
-    assert sorted(rows.loc[rows["region_id"] == ids[0], "view"]) == [0, 1]
+    assert sorted(rows.loc[rows["region_id"] == ids[0], "viewpoint"]) == [0, 1]
     folder = tmp_path / "shards"
     write_view(folder, rows, "photographic")
     (images,) = iterate_images(folder, 99)
@@ -129,7 +129,7 @@ def test_a_region_draws_by_its_own_photographs_and_the_seed_alone(tmp_path: Path
     def drawn(table: pd.DataFrame, seed: int) -> list[float]:
         rows = cut_photographs(Photographs(table, tmp_path), REGIONS, SETTINGS, seed)
         first = rows[rows["region_id"] == REGIONS["region_id"][0]]
-        return first.sort_values("view")["longitude"].tolist()
+        return first.sort_values("viewpoint")["longitude"].tolist()
 
     whole = drawn(source.table, 1)
     assert len(set(whole)) == 2

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from musecl.step.errors import DeclarationError
-from musecl.step.pipeline import Declaration, declaration, read_stages
+from musecl.runtime.errors import DeclarationError
+from musecl.runtime.pipeline import Declaration, declaration, read_stages
 
 DOCUMENT = """
 stages:
@@ -19,7 +19,7 @@ stages:
     do:
       desc: cells
       cmd: exec python workflow/musecl regions ${key}
-      deps: ["data/${key}/source", workflow/musecl/step/job.py]
+      deps: ["data/${key}/source", workflow/musecl/runtime/job.py]
       params: ["cities.${key}.extent", regions, seed]
       outs: ["data/${key}/regions.parquet", "data/${key}/${key}.tif": {cache: false}]
       metrics: ["results/${key}/metrics.json": {cache: true}]
@@ -39,7 +39,7 @@ def test_a_stage_of_a_city(root) -> None:
         stage="regions",
         city="bos",
         command="exec python workflow/musecl regions bos",
-        inputs=("data/bos/source", "workflow/musecl/step/job.py"),
+        inputs=("data/bos/source", "workflow/musecl/runtime/job.py"),
         outputs=(
             "data/bos/regions.parquet",
             "data/bos/bos.tif",

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bare_pipeline import REPOSITORY
-from musecl.step.errors import ParameterError
-from musecl.step.plain_yaml import read_yaml
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.plain_yaml import read_yaml
 
 WORDS = (
     st.text("0123456789", min_size=1, max_size=4)

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from shapely import Point, box
 
+from musecl.runtime.errors import InputError
 from musecl.sources.positions import (
     known_positions,
     require_touching,
     require_within,
     share_inside,
 )
-from musecl.step.errors import InputError
 
 MADRID = box(-3.9, 40.3, -3.5, 40.7)
 TOKYO = box(139.5, 35.5, 140.0, 35.9)

@@ -6,11 +6,11 @@ import pytest
 from judged_city import MLP
 from musecl.evaluation.districts import between_districts
 from musecl.evaluation.everywhere import PREDICTIONS
-from musecl.evaluation.labels import Group
-from musecl.evaluation.methods import Block
+from musecl.evaluation.labels import IndicatorGroup
+from musecl.evaluation.methods import RegionFeatures
+from musecl.runtime.tables import write_vectors
+from musecl.runtime.workers import GIVEN
 from musecl.stages import predict
-from musecl.step.tables import write_vectors
-from musecl.step.workers import GIVEN
 from small_city import job_in
 from test_evaluate import build_indicators, build_regions, few_trees
 
@@ -243,8 +243,8 @@ def test_a_region_outside_every_district_is_in_none():
     regions = build_regions()
     regions.loc[::4, "district"] = None
     vectors = generator.normal(size=(len(regions), 4))
-    block = Block(vectors, np.ones(len(regions), bool))
-    group = Group(np.arange(len(regions)), ["density"], vectors[:, :1])
+    block = RegionFeatures(vectors, np.ones(len(regions), bool))
+    group = IndicatorGroup(np.arange(len(regions)), ["density"], vectors[:, :1])
     table = between_districts(regions, block, [group], folds=3, seed=1)
     counts = regions["district"].value_counts()
     assert set(zip(table["source"], table["target"], table["n_target"], strict=True)) == {
@@ -259,6 +259,6 @@ def test_an_indicator_that_is_constant_in_a_district_is_not_judged_there():
     vectors = generator.normal(size=(len(regions), 4))
     labels = vectors[:, :1].copy()
     labels[(regions["district"] == "north").to_numpy()] = 2
-    block = Block(vectors, np.ones(len(regions), bool))
-    group = Group(np.arange(len(regions)), ["density"], labels)
+    block = RegionFeatures(vectors, np.ones(len(regions), bool))
+    group = IndicatorGroup(np.arange(len(regions)), ["density"], labels)
     assert between_districts(regions, block, [group], folds=3, seed=1).empty

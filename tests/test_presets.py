@@ -12,7 +12,7 @@ import yaml
 from musecl.config import load_params
 from musecl.fusion.settings import FuseSettings
 from musecl.presets import apply_preset
-from musecl.step.errors import ParameterError
+from musecl.runtime.errors import ParameterError
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
@@ -69,21 +69,21 @@ def test_ours_undoes_every_other_preset(root: Path) -> None:
 
 def test_ours_names_every_key_of_the_sections_of_the_method() -> None:
     shipped, ours = yaml.safe_load(SHIPPED), values_of("ours")
-    method = ("remote_view", "street_view", "pairs", "encoders", "fuse", "evaluate")
-    learned = ("pretrain_remote_view", "pretrain_street_view")
-    embedded = ("embed_remote_view", "embed_street_view", "embed_text")
+    method = ("satellite", "street_view", "pairs", "encoders", "fuse", "evaluate")
+    learned = ("pretrain_satellite", "pretrain_street_view")
+    embedded = ("embed_satellite", "embed_street_view", "embed_text")
     for section in (*method, *learned, *embedded):
         assert leaves(ours[section]) == leaves(shipped[section])
 
 
 def test_the_paper_is_the_published_fusion() -> None:
     settings = FuseSettings(**{**yaml.safe_load(SHIPPED)["fuse"], **values_of("paper")["fuse"]})
-    assert (settings.mode, settings.text_token, settings.residual) == (
+    assert (settings.mode, settings.text_as_input, settings.residual) == (
         "scalar_attention",
         False,
         False,
     )
-    assert (settings.text_weight, settings.views_weight, settings.places_weight) == (1, 0, 0)
+    assert (settings.text_weight, settings.views_weight, settings.pois_weight) == (1, 0, 0)
 
 
 def test_comments_and_cities_stay(root: Path) -> None:

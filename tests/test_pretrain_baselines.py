@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from musecl.encoding.features import write_features
-from musecl.learning import pretraining
+from musecl.runtime.tables import read_vectors
 from musecl.stages import pretrain_baselines
-from musecl.step.tables import read_vectors
+from musecl.training import pretraining
 from small_city import (
     disk_of_regions,
     job_in,
-    random_histogram,
+    random_category_counts,
     random_trips,
     write_small_encoder,
 )
@@ -20,16 +20,16 @@ from test_pretraining import SETTINGS
 
 REGIONS = disk_of_regions()
 IDS = REGIONS["region_id"].to_list()
-TABLES = ["regions", "place_histogram", "flows", "origin_destination"]
+TABLES = ["regions", "poi_category_counts", "flows", "origin_destination"]
 # More trips than any region has: what is published asks for none.
 OURS = PAIRS | {"street_view": PAIRS["street_view"] | {"minimum_trips": 1000}}
 VARIANTS = {
-    "remote_view": ["tile2vec", "pg_simclr", "musecl_published", "random_pairs"],
+    "satellite": ["tile2vec", "pg_simclr", "musecl_published", "random_pairs"],
     "street_view": ["urban2vec", "musecl_published", "random_pairs"],
 }
 BUDGET = {"steps": 2, "batch": 5, "learning_rate": 0.01, "embedding_size": 4, "margin": 1.0}
 # No street in the last two regions, which have no trips either.
-SEEN = {"remote_view": IDS, "street_view": IDS[:-2]}
+SEEN = {"satellite": IDS, "street_view": IDS[:-2]}
 
 
 def features_of(view):
@@ -40,7 +40,7 @@ def features_of(view):
         for viewpoint in range(2 if region != IDS[0] else 1)
         for orientation in range(2)
     ]
-    index = pd.DataFrame(rows, columns=["region_id", "view", "orientation"])
+    index = pd.DataFrame(rows, columns=["region_id", "viewpoint", "orientation"])
     hidden = np.random.default_rng(0).normal(size=(len(rows), 3, 16, 16)).astype(np.float16)
     return index, np.zeros((len(rows), 3), np.float32), hidden
 
@@ -51,7 +51,9 @@ def town(tmp_path_factory):
     root = tmp_path_factory.mktemp("town")
     (root / "data/toy").mkdir(parents=True)
     flows, od, _ = random_trips(REGIONS)
-    for name, table in zip(TABLES, [REGIONS, random_histogram(REGIONS), flows, od], strict=True):
+    for name, table in zip(
+        TABLES, [REGIONS, random_category_counts(REGIONS), flows, od], strict=True
+    ):
         table.to_parquet(root / f"data/toy/{name}.parquet")
     for view in VARIANTS:
         write_small_encoder(root / f"data/toy/models/{view}")
@@ -68,9 +70,9 @@ def town(tmp_path_factory):
         [f"baseline_{view}.parquet" for view in VARIANTS],
         seed=1,
         pairs=OURS,
-        encoders__remote_view=encoder,
+        encoders__satellite=encoder,
         encoders__street_view=encoder,
-        pretrain_remote_view=SETTINGS | BUDGET,
+        pretrain_satellite=SETTINGS | BUDGET,
         pretrain_street_view=SETTINGS | BUDGET | {"pooling": "attention"},
     )
 
@@ -113,7 +115,7 @@ def test_losses_are_those_of_their_papers(trained):
     calls, _ = trained
     for (view, name), (_, settings) in calls.items():
         if name == "random_pairs":
-            ours = SETTINGS | BUDGET | {"pooling": "mean" if view == "remote_view" else "attention"}
+            ours = SETTINGS | BUDGET | {"pooling": "mean" if view == "satellite" else "attention"}
             assert settings.model_dump() == ours
         elif name == "pg_simclr":
             assert (settings.loss, settings.pooling) == ("infonce", "mean")
@@ -125,7 +127,7 @@ def test_losses_are_those_of_their_papers(trained):
 def test_tile2vec_and_urban2vec_pair_adjacent_regions(trained):
     calls, _ = trained
     neighbours = dict(zip(IDS, map(set, REGIONS["neighbours"]), strict=True))
-    for view, name in (("remote_view", "tile2vec"), ("street_view", "urban2vec")):
+    for view, name in (("satellite", "tile2vec"), ("street_view", "urban2vec")):
         pairs = pairs_of(calls, view, name)
         assert set(pairs[:, 0]) == set(SEEN[view])
         for anchor, positive, negative in pairs:
@@ -135,11 +137,11 @@ def test_tile2vec_and_urban2vec_pair_adjacent_regions(trained):
 
 def test_published_pairs_are_the_single_most_similar_region(trained):
     calls, _ = trained
-    places = random_histogram(REGIONS).set_index("region_id").loc[IDS]
-    counts = np.log1p(places[["park", "subway station"]])
+    pois = random_category_counts(REGIONS).set_index("region_id").loc[IDS]
+    counts = np.log1p(pois[["park", "subway station"]])
     totals = random_trips(REGIONS)[0].set_index("region_id")[["inflow", "outflow"]]
     for view, table in (
-        ("remote_view", (counts - counts.mean()) / counts.std(ddof=0)),
+        ("satellite", (counts - counts.mean()) / counts.std(ddof=0)),
         ("street_view", np.log1p(totals.astype(float))),
     ):
         pairs = pairs_of(calls, view, "musecl_published")
@@ -153,16 +155,16 @@ def test_published_pairs_are_the_single_most_similar_region(trained):
             assert distances[positive] == pytest.approx(distances.drop(anchor).min(), abs=1e-5)
 
 
-def test_pg_simclr_pairs_by_places_and_the_ablations_by_chance(trained):
+def test_pg_simclr_pairs_by_pois_and_the_ablations_by_chance(trained):
     calls, _ = trained
-    by_places = {tuple(row) for row in pairs_of(calls, "remote_view", "pg_simclr")}
-    assert len(by_places) == PAIRS["remote_view"]["top"] * len(IDS)
-    published = pairs_of(calls, "remote_view", "musecl_published")
-    assert {tuple(row) for row in published[:, :2]} <= by_places
+    by_pois = {tuple(row) for row in pairs_of(calls, "satellite", "pg_simclr")}
+    assert len(by_pois) == PAIRS["satellite"]["top"] * len(IDS)
+    published = pairs_of(calls, "satellite", "musecl_published")
+    assert {tuple(row) for row in published[:, :2]} <= by_pois
     for view in VARIANTS:
         by_chance = {tuple(row) for row in pairs_of(calls, view, "random_pairs")}
         assert all(anchor != positive for anchor, positive in by_chance)
-        assert len(by_chance & by_places) < len(by_chance) / 2
+        assert len(by_chance & by_pois) < len(by_chance) / 2
 
 
 def test_vectors_are_of_regions_and_of_the_output_that_the_variant_names(trained):

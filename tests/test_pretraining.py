@@ -14,16 +14,16 @@ from torch import nn
 from musecl.encoding.encoders import Encoder, load_encoder
 from musecl.encoding.features import Features, write_features
 from musecl.encoding.settings import PretrainSettings
-from musecl.learning.contrastive import ContrastiveEncoder, read_encoder, write_encoder
-from musecl.learning.losses import infonce, triplet
-from musecl.learning.pretraining import PairSampler, Pretraining, pretrain, usable_pairs
-from musecl.stages import pretrain_remote_view, pretrain_street_view
-from musecl.step.errors import InputError, ParameterError
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
+from musecl.runtime.errors import InputError, ParameterError
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration
+from musecl.stages import pretrain_satellite, pretrain_street_view
+from musecl.training.contrastive import ContrastiveEncoder, read_encoder, write_encoder
+from musecl.training.losses import infonce, triplet
+from musecl.training.pretraining import PairSampler, Pretraining, pretrain, usable_pairs
 from small_city import write_small_encoder
 
-STAGES = {"remote_view": pretrain_remote_view, "street_view": pretrain_street_view}
+STAGES = {"satellite": pretrain_satellite, "street_view": pretrain_street_view}
 SEED = 5
 SETTINGS = {
     "loss": "infonce",
@@ -62,7 +62,7 @@ def features_of(viewpoints, orientations=4, channels=4, seed=0):
         for view in range(count)
         for orientation in range(orientations)
     ]
-    index = pd.DataFrame(rows, columns=["region_id", "view", "orientation"])
+    index = pd.DataFrame(rows, columns=["region_id", "viewpoint", "orientation"])
     hidden = np.random.default_rng(seed).normal(size=(len(rows), channels, 2, 2))
     hidden[:, 0, 0, 0] = np.arange(len(rows))
     pooled = np.zeros((len(rows), 3), np.float32)
@@ -96,7 +96,7 @@ def regions_of_images(batch, features):
     rows = batch["hidden"][:, 0, 0, 0].numpy().astype(int)
     shown = features.index.iloc[rows].assign(place=batch["viewpoint"].numpy())
     return [
-        (group["region_id"].unique(), group["view"].unique(), sorted(group["orientation"]))
+        (group["region_id"].unique(), group["viewpoint"].unique(), sorted(group["orientation"]))
         for _, group in shown.groupby("place")
     ]
 
@@ -265,9 +265,9 @@ def test_attention_is_trained_and_survives_the_disk(tmp_path):
 
 
 def test_attention_over_single_images_is_refused(tmp_path):
-    job = pretraining_root(tmp_path, "remote_view", {**SETTINGS, "pooling": "attention"})
-    with pytest.raises(ParameterError, match=r"pretrain_remote_view\.pooling: .* choose mean"):
-        run_job(job, STAGES["remote_view"])
+    job = pretraining_root(tmp_path, "satellite", {**SETTINGS, "pooling": "attention"})
+    with pytest.raises(ParameterError, match=r"pretrain_satellite\.pooling: .* choose mean"):
+        run_job(job, STAGES["satellite"])
 
 
 def clusters(count=12):
@@ -356,7 +356,7 @@ def pretraining_root(root: Path, view: str, settings=SETTINGS) -> Job:
     folder = root / f"data/town/{view}_features"
     folder.parent.mkdir(parents=True)
     write_features(folder, features.index, [(features.pooled, hidden.astype(np.float16))])
-    ring(5).assign(similarity=1.0, reason="places").to_parquet(
+    ring(5).assign(similarity=1.0, reason="pois").to_parquet(
         root / f"data/town/{view}_pairs.parquet"
     )
     params = {

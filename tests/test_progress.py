@@ -6,7 +6,7 @@ import sys
 import pytest
 from tqdm import tqdm
 
-from musecl.step import progress
+from musecl.runtime import progress
 
 
 @pytest.fixture

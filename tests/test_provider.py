@@ -9,9 +9,9 @@ from typing import Literal
 import pytest
 import shapely
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
 from musecl.sources.provider import PROVENANCE, Provider, Request, write_provenance
-from musecl.step.errors import InputError
-from musecl.step.section import Section
 from small_city import disk_of_regions
 
 REGIONS = disk_of_regions()
@@ -32,13 +32,13 @@ def read(folder: Path, settings: Plain) -> None:
     """Read nothing."""
 
 
-PROVIDER = Provider("plain", "places", Plain, fetch, read, "nothing", "none", "Nobody")
+PROVIDER = Provider("plain", "pois", Plain, fetch, read, "nothing", "none", "Nobody")
 
 
 @pytest.fixture
 def request_of(tmp_path: Path) -> Request:
     """A request whose user has a shapefile, a table in a folder, and a file of another layer."""
-    inputs, folder = tmp_path / "inputs/toy/places", tmp_path / "folder"
+    inputs, folder = tmp_path / "inputs/toy/pois", tmp_path / "folder"
     (inputs / "more").mkdir(parents=True)
     folder.mkdir()
     names = ["land.shp", "land.dbf", "land.prj", "landing.shp", "more/table.csv", "a.csv"]

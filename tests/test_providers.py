@@ -14,12 +14,12 @@ from closure import PACKAGE, imported_modules
 from generated_city import SHIPPED
 from musecl import sources
 from musecl.config import check_params
+from musecl.runtime.errors import InputError, ParameterError
+from musecl.runtime.section import Section
 from musecl.sources.layers import read_layer
 from musecl.sources.provider import PROVENANCE, Provider
 from musecl.sources.providers import LAYERS, PROVIDERS, chosen, provider_of
-from musecl.stages import fetch_indicators, fetch_places, places
-from musecl.step.errors import InputError, ParameterError
-from musecl.step.section import Section
+from musecl.stages import fetch_indicators, fetch_pois, pois
 from small_city import disk_of_regions, job_in
 
 ENTRIES = [(layer, name) for layer, names in PROVIDERS.items() for name in names]
@@ -45,7 +45,7 @@ def test_an_entry_of_the_table_is_the_provider_that_it_names(layer: str, name: s
     assert name in annotation.__args__
     assert provider.says
     assert "\n" not in provider.says + provider.licence + provider.attribution
-    views = ("remote_view", "street_view")
+    views = ("satellite", "street_view")
     assert (provider.imagery in ("rendered", "photographic")) == (layer in views)
 
 
@@ -66,9 +66,9 @@ def test_a_wrong_setting_is_one_line_that_says_whose(layer: str, name: str) -> N
     assert "\n" not in str(caught.value)
 
 
-# The answer key draws a generated city again; params.yaml is checked for being one; and a city of
+# The upper bound draws a generated city again; params.yaml is checked for being one; and a city of
 # one's own is added and checked with the providers that fit its files.
-KNOWING = {"config.py", "stages/ceiling.py"}
+KNOWING = {"config.py", "stages/upper_bound.py"}
 
 
 def others() -> list[Path]:
@@ -112,12 +112,12 @@ def test_what_is_looked_for_is_found_where_it_stands() -> None:
     tree = ast.parse((PACKAGE / "config.py").read_text(encoding="utf-8"))
     strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert strings & NAMES
-    ceiling = imported_modules(PACKAGE / "stages/ceiling.py")
-    assert any(name.startswith("musecl.sources.synth") for name in ceiling)
+    upper_bound = imported_modules(PACKAGE / "stages/upper_bound.py")
+    assert any(name.startswith("musecl.sources.synth") for name in upper_bound)
 
 
 MADE_UP = '''
-"""Places of a table of one's own, and how long their names are."""
+"""POIs of a table of one's own, and how long their names are."""
 
 from typing import Literal
 
@@ -126,7 +126,7 @@ import pandas as pd
 
 from musecl.sources.contract import Points
 from musecl.sources.provider import Provider
-from musecl.step.section import Section
+from musecl.runtime.section import Section
 
 
 class MadeUp(Section):
@@ -156,7 +156,7 @@ def read_lengths(folder, settings):
     return Points(pd.DataFrame(columns), "sum")
 
 
-PLACES = Provider("made_up", "places", MadeUp, fetch, read, "a table", attribution="Nobody")
+POIS = Provider("made_up", "pois", MadeUp, fetch, read, "a table", attribution="Nobody")
 LENGTHS = Provider("made_up", "indicators", MadeUp, fetch, read_lengths, "lengths of names")
 '''
 
@@ -167,7 +167,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules/made_up.py").write_text(MADE_UP, encoding="utf-8")
     monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path / "modules")])
-    monkeypatch.setitem(PROVIDERS["places"], "made_up", "made_up:PLACES")
+    monkeypatch.setitem(PROVIDERS["pois"], "made_up", "made_up:POIS")
     monkeypatch.setitem(PROVIDERS["indicators"], "made_up", "made_up:LENGTHS")
     yield
     sys.modules.pop("musecl.sources.made_up", None)
@@ -179,11 +179,11 @@ GIVEN = {"provider": "made_up", "file": "own.csv"}
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Regions, and a table of places among the user's own files."""
+    """Regions, and a table of POIs among the user's own files."""
     root = tmp_path / "root"
     (root / "data/toy").mkdir(parents=True)
     REGIONS.to_parquet(root / "data/toy/regions.parquet")
-    for layer in ("places", "indicators"):
+    for layer in ("pois", "indicators"):
         (root / "inputs/toy" / layer).mkdir(parents=True)
         table = REGIONS[["longitude", "latitude"]].set_axis(["x", "y"], axis=1).head(3)
         named = table.assign(name=["one", "three", "five"])
@@ -193,27 +193,27 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("made_up")
 def test_a_new_provider_is_checked_fetched_and_read_by_its_name_alone(root: Path) -> None:
-    city = SHIPPED["cities"]["nyc"] | {"places": GIVEN}
-    values = SHIPPED | {"cities": {"toy": city}, "answer_keys": [], "transfers": {}}
-    assert check_params(values, root / "params.yaml").cities["toy"].places.file == "own.csv"
+    city = SHIPPED["cities"]["nyc"] | {"pois": GIVEN}
+    values = SHIPPED | {"cities": {"toy": city}, "upper_bounds": [], "transfers": {}}
+    assert check_params(values, root / "params.yaml").cities["toy"].pois.file == "own.csv"
 
-    job = job_in(root, ["regions.parquet"], ["raw/places"], cities__toy__places=GIVEN)
-    fetch_places.run(job)
+    job = job_in(root, ["regions.parquet"], ["raw/pois"], cities__toy__pois=GIVEN)
+    fetch_pois.run(job)
     job.publish()
-    folder = root / "data/toy/raw/places"
+    folder = root / "data/toy/raw/pois"
     assert {path.name for path in folder.iterdir()} == {"own.csv", PROVENANCE}
     about = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     assert about["settings"] == [{**GIVEN, "times": 1}]
     assert about["attribution"] == "Nobody"
     assert [record["file"] for record in about["files"]] == ["own.csv"]
 
-    outputs = ["places.parquet", "place_histogram.parquet"]
-    inputs = ["raw/places", "regions.parquet"]
-    job = job_in(root, inputs, outputs, cities__toy__places=GIVEN)
-    assert isinstance(read_layer(job, "places"), gpd.GeoDataFrame)
-    places.run(job)
+    outputs = ["pois.parquet", "poi_category_counts.parquet"]
+    inputs = ["raw/pois", "regions.parquet"]
+    job = job_in(root, inputs, outputs, cities__toy__pois=GIVEN)
+    assert isinstance(read_layer(job, "pois"), gpd.GeoDataFrame)
+    pois.run(job)
     job.publish()
-    found = pd.read_parquet(root / "data/toy/places.parquet")
+    found = pd.read_parquet(root / "data/toy/pois.parquet")
     assert found["text"].tolist() == ["ONE", "THREE", "FIVE"]
     assert found["region_id"].tolist() == REGIONS["region_id"].head(3).tolist()
 
@@ -224,8 +224,8 @@ def test_indicators_of_one_provider_share_what_was_fetched(root: Path) -> None:
         "unit": "letters",
         "year": 0,
         "transform": "identity",
-        "headline": True,
-        "shares_source_with": [],
+        "primary": True,
+        "label_provenance": [],
     }
     asked = {"once": GIVEN | about, "twice": GIVEN | {"times": 2} | about}
     job = job_in(root, ["regions.parquet"], ["raw/indicators"], cities__toy__indicators=asked)
@@ -240,21 +240,21 @@ def test_indicators_of_one_provider_share_what_was_fetched(root: Path) -> None:
 
 @pytest.mark.usefixtures("made_up")
 def test_a_file_that_is_not_there_is_one_line_and_nothing_is_written(root: Path) -> None:
-    (root / "inputs/toy/places/own.csv").unlink()
-    job = job_in(root, ["regions.parquet"], ["raw/places"], cities__toy__places=GIVEN)
+    (root / "inputs/toy/pois/own.csv").unlink()
+    job = job_in(root, ["regions.parquet"], ["raw/pois"], cities__toy__pois=GIVEN)
     with pytest.raises(
-        InputError, match=r"inputs/toy/places/own.csv: no such file; put it"
+        InputError, match=r"inputs/toy/pois/own.csv: no such file; put it"
     ) as caught:
-        fetch_places.run(job)
+        fetch_pois.run(job)
     job.discard()
     assert "\n" not in str(caught.value)
     assert not list((root / "data/toy/raw").iterdir())
 
 
 def test_a_layer_that_the_city_lacks_is_read_as_none(root: Path) -> None:
-    job = job_in(root, ["regions.parquet"], ["raw/places"], cities__toy__places=None)
-    fetch_places.run(job)
+    job = job_in(root, ["regions.parquet"], ["raw/pois"], cities__toy__pois=None)
+    fetch_pois.run(job)
     job.publish()
-    content = (root / "data/toy/raw/places" / PROVENANCE).read_text(encoding="utf-8")
+    content = (root / "data/toy/raw/pois" / PROVENANCE).read_text(encoding="utf-8")
     assert json.loads(content) == {"provider": None}
-    assert read_layer(job, "places") is None
+    assert read_layer(job, "pois") is None

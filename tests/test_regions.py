@@ -12,12 +12,12 @@ from shapely import LineString, MultiPolygon, Point, Polygon, box
 from shapely.affinity import rotate
 
 from musecl.geography.settings import RegionSettings
+from musecl.runtime.errors import InputError, ParameterError
+from musecl.runtime.tables import read_geotable
 from musecl.sources.sample.tables import BOROUGHS
 from musecl.sources.settings import Extent
 from musecl.stages import regions as stage
 from musecl.stages.regions import SCHEMA, build_regions
-from musecl.step.errors import InputError, ParameterError
-from musecl.step.tables import read_geotable
 from small_city import CENTRE, job_in
 
 LATITUDE, LONGITUDE = CENTRE
@@ -163,7 +163,7 @@ def test_an_extent_keeps_the_centres_that_lie_in_it(grid):
     ]
     assert 0 < sum(inside) < len(whole)
     assert part["region_id"].to_list() == whole.loc[inside, "region_id"].to_list()
-    columns = ["land_share", "area_km2", "parent"]
+    columns = ["land_share", "area_km2", "spatial_block"]
     expected = whole.loc[inside, columns].reset_index(drop=True)
     pd.testing.assert_frame_equal(pd.DataFrame(part[columns]), pd.DataFrame(expected))
     assert {name for names in part["neighbours"] for name in names} <= set(part["region_id"])
@@ -172,8 +172,13 @@ def test_an_extent_keeps_the_centres_that_lie_in_it(grid):
 @pytest.mark.parametrize("grid", GRIDS)
 def test_wide_parents_hold_whole_parents_or_more_cells(grid: str) -> None:
     regions = build_regions(boundary(square(half=0.2)), wanted(grid))
-    assert regions["wide_parent"].nunique() < regions["parent"].nunique() < len(regions)
-    cells = regions.groupby("wide_parent").size().max(), regions.groupby("parent").size().max()
+    assert (
+        regions["wide_spatial_block"].nunique() < regions["spatial_block"].nunique() < len(regions)
+    )
+    cells = (
+        regions.groupby("wide_spatial_block").size().max(),
+        regions.groupby("spatial_block").size().max(),
+    )
     assert 4 < cells[0] / cells[1] < 9
 
 
@@ -312,8 +317,8 @@ def test_polygons_of_the_boundary_are_the_regions():
     for row in regions.itertuples():
         inside = Point(row.longitude, row.latitude)
         assert row.geometry.contains(inside)
-        assert h3.latlng_to_cell(inside.y, inside.x, 6) == row.parent
-        assert h3.latlng_to_cell(inside.y, inside.x, 5) == row.wide_parent
+        assert h3.latlng_to_cell(inside.y, inside.x, 6) == row.spatial_block
+        assert h3.latlng_to_cell(inside.y, inside.x, 5) == row.wide_spatial_block
     SCHEMA.validate(regions)
 
 

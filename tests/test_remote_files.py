@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from file_server import Shelf, shelf
+from musecl.runtime.errors import InputError
 from musecl.sources import patience, remote_files
 from musecl.sources.patience import wish_of
 from musecl.sources.remote_files import download, look_at_tiff, release
-from musecl.stages import fetch_remote_view
-from musecl.step.errors import InputError
+from musecl.stages import fetch_satellite
 from own_files import as_regions
 from small_city import job_in
 from test_chips import write
-from test_remote_view_raster import noise, square
+from test_satellite_raster import noise, square
 
 PIECE = 1000
 CONTENT = b"II*\0" + bytes(range(256)) * 40
@@ -272,22 +272,22 @@ def test_a_stage_that_failed_goes_on_in_its_next_run(tmp_path: Path, held: Shelf
     given = {"provider": "raster", "urls": [held.url, held.url.replace("a.tif", "b.tif")]}
 
     def job():
-        inputs, outputs = ["regions.parquet"], ["raw/remote_view"]
-        return job_in(tmp_path, inputs, outputs, cities__toy__remote_view=given)
+        inputs, outputs = ["regions.parquet"], ["raw/satellite"]
+        return job_in(tmp_path, inputs, outputs, cities__toy__satellite=given)
 
     # The second file breaks after some bytes, and then nobody answers.
     held.days = [{}, {}, {}, {"cut": 2 * PIECE}, *[{"cut": 0}] * 3]
     first = job()
     with pytest.raises(InputError, match=r"b\.tif: the server does not answer"):
-        fetch_remote_view.run(first)
+        fetch_satellite.run(first)
     first.discard()
     assert not list((tmp_path / "data/toy/raw").iterdir())
     before = held.sent
     second = job()
-    fetch_remote_view.run(second)
+    fetch_satellite.run(second)
     second.publish()
     for name in ("000-a.tif", "001-b.tif"):
-        assert (tmp_path / "data/toy/raw/remote_view" / name).read_bytes() == held.content
+        assert (tmp_path / "data/toy/raw/satellite" / name).read_bytes() == held.content
     # But for the first bytes of each, which are looked at.
     assert held.sent - before == len(held.content) - 2 * PIECE + 2 * remote_files.FIRST
     assert not list((tmp_path / ".musecl").rglob("*.tif*"))

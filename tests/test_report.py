@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from closure import ROOT
-from musecl.report.data import describe_places, rounded
+from musecl.report.data import describe_pois, rounded
 from musecl.report.page import as_json
 from musecl.report.provenance import SHIPPED
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 from reported_city import CITY, HEADLINE, HOSTILE, SIGNED, UNLABELLED, build, lay_city
 
 LEAFLET = ROOT / "workflow/musecl/report/leaflet"
@@ -68,7 +68,7 @@ def test_nothing_is_loaded_from_anywhere(page: str) -> None:
 def test_names_in_the_data_are_text_and_nothing_else(page: str, data: dict) -> None:
     assert HOSTILE not in page
     assert "<b>Side</b>" not in page
-    assert data["places"][0]["names"][0] == HOSTILE
+    assert data["pois"][0]["names"][0] == HOSTILE
     assert json.loads(as_json({"name": HOSTILE})) == {"name": HOSTILE}
 
 
@@ -116,7 +116,7 @@ def test_numbers_are_what_a_reader_can_hold() -> None:
 
 
 def test_a_category_of_areas_is_a_share_and_others_are_counts() -> None:
-    places = pd.DataFrame(
+    pois = pd.DataFrame(
         {
             "region_id": ["a", "a", "a", "b"],
             "name": ["Corner", "Corner", "Park", "Wood"],
@@ -124,7 +124,7 @@ def test_a_category_of_areas_is_a_share_and_others_are_counts() -> None:
             "weight": [1.0, 1.0, 0.25, 1.0],
         }
     )
-    first, second, third = describe_places(places, pd.Series(["a", "b", "c"]))
+    first, second, third = describe_pois(pois, pd.Series(["a", "b", "c"]))
     assert first == {"counts": [["shop", "2"], ["park", "covers 25%"]], "names": ["Corner", "Park"]}
     assert second["counts"] == [["park", "covers 100%"]]
     assert third is None
@@ -166,26 +166,26 @@ def test_sources_say_their_licence_or_that_there_is_none(page: str) -> None:
     ("lacking", "changes"),
     [
         (("street_view", "mobility"), {}),
-        (("places", "remote_view"), {}),
-        (("remote_view", "street_view"), {"districts": False}),
+        (("pois", "satellite"), {}),
+        (("satellite", "street_view"), {"districts": False}),
         ((), {"indicators": (SIGNED,)}),
     ],
-    ids=["no street view", "no places", "no imagery", "no headline"],
+    ids=["no street view", "no POIs", "no imagery", "not primary"],
 )
 def test_a_city_that_lacks_layers_has_its_page(
     tmp_path: Path, lacking: tuple, changes: dict
 ) -> None:
     lay_city(tmp_path, lacking=lacking, **changes)
     page = build(tmp_path)
-    rendered = {"remote_view", "street_view"} - set(lacking)
+    rendered = {"satellite", "street_view"} - set(lacking)
     assert ("The imagery is rendered" in page) == bool(rendered)
     assert "rent, spatial: 3 regions have a value" in page
     assert (tmp_path / f"results/{CITY}/map.png").stat().st_size > 10_000
 
 
 def test_a_damaged_image_is_named(tmp_path: Path) -> None:
-    lay_city(tmp_path, rings=1)
-    path = tmp_path / f"data/{CITY}/remote_view/part-000.parquet"
+    lay_city(tmp_path, k_rings=1)
+    path = tmp_path / f"data/{CITY}/satellite/part-000.parquet"
     rows = pd.read_parquet(path)
     rows.loc[0, "image"] = b"no image"
     rows.to_parquet(path)

@@ -139,7 +139,7 @@ def cosines(explorer) -> list[float]:
     return [float(text) for text in told]
 
 
-def test_a_click_opens_the_region_with_images_places_and_its_like(page: Page) -> None:
+def test_a_click_opens_the_region_with_images_pois_and_its_like(page: Page) -> None:
     page.region(3).click(force=True)
     explorer = page.tab.locator("#region")
     assert page.data["regions"]["id"][3] in explorer.locator("h3").inner_text()
@@ -177,14 +177,14 @@ def test_the_keyboard_walks_and_chooses(page: Page) -> None:
 
 def test_walking_east_goes_east(page: Page) -> None:
     page.region(0).focus()
-    places = [page.data["regions"]["centre"][0][1]]
+    pois = [page.data["regions"]["centre"][0][1]]
     for _ in range(3):
         page.tab.keyboard.press("ArrowRight")
         label = page.tab.evaluate("document.activeElement.getAttribute('aria-label')")
         row = page.data["regions"]["id"].index(label.split(",")[0])
-        places.append(page.data["regions"]["centre"][row][1])
-    assert places == sorted(places)
-    assert places[0] < places[-1]
+        pois.append(page.data["regions"]["centre"][row][1])
+    assert pois == sorted(pois)
+    assert pois[0] < pois[-1]
 
 
 def test_plus_and_minus_zoom_and_arrows_move_the_map(page: Page) -> None:
@@ -204,7 +204,7 @@ def test_plus_and_minus_zoom_and_arrows_move_the_map(page: Page) -> None:
 def test_the_table_of_methods_is_r2_csv(page: Page, city: Path) -> None:
     with (city / f"results/{CITY}/r2.csv").open() as file:
         rows = list(csv.DictReader(file))
-    headings = {"regions held out at random": "random", "whole parent cells held out": "spatial"}
+    headings = {"regions held out at random": "random", "whole spatial blocks held out": "spatial"}
     told = {}
     for name in (HEADLINE, SIGNED):
         page.tab.select_option("#methods-of", name)
@@ -235,15 +235,15 @@ def test_nothing_is_wider_than_the_screen(browser, city: Path, width: int) -> No
     opened.tab.close()
 
 
-@pytest.mark.parametrize(("rings", "lacking"), [(0, ()), (2, ("remote_view", "street_view"))])
-def test_a_city_of_little_opens(browser, tmp_path: Path, rings: int, lacking: tuple) -> None:
-    regions = lay_city(tmp_path, rings=rings, lacking=lacking, districts=False)
+@pytest.mark.parametrize(("k_rings", "lacking"), [(0, ()), (2, ("satellite", "street_view"))])
+def test_a_city_of_little_opens(browser, tmp_path: Path, k_rings: int, lacking: tuple) -> None:
+    regions = lay_city(tmp_path, k_rings=k_rings, lacking=lacking, districts=False)
     build(tmp_path)
     opened = Page(browser, tmp_path)
     opened.region(0).click(force=True)
     explorer = opened.tab.locator("#region").inner_text()
     assert regions["region_id"].min() in explorer
-    assert ("No region to compare with." in explorer) == (rings == 0)
+    assert ("No region to compare with." in explorer) == (k_rings == 0)
     assert ("No image of this region." in explorer) == bool(lacking)
     assert opened.complaints == []
     opened.tab.close()

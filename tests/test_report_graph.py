@@ -43,10 +43,10 @@ def test_what_reads_nothing_stands_right_above_its_reader():
 def test_a_curve_goes_from_the_first_loss_to_the_last():
     trained, untrained = draw_curves(
         {
-            "remote_view": pd.DataFrame({"step": [0, 1, 2], "loss": [4.0, 2.0, 3.0]}),
+            "satellite": pd.DataFrame({"step": [0, 1, 2], "loss": [4.0, 2.0, 3.0]}),
             "street_view": pd.DataFrame({"step": [], "loss": []}),
         }
     )
-    assert trained.name == "Remote view"
+    assert trained.name == "Satellite view"
     assert 'points="0.0,0.0 160.0,120.0 320.0,60.0"' in trained.drawing
     assert (untrained.losses, untrained.drawing) == ([], "")

@@ -18,7 +18,7 @@ def folder(tmp_path, monkeypatch):
     rows = [
         {
             "region_id": f"r{region}",
-            "view": view,
+            "viewpoint": view,
             "orientation": orientation,
             "longitude": 0.0,
             "latitude": 0.0,
@@ -47,7 +47,9 @@ def test_a_region_shows_its_own_images_from_two_viewpoints(folder):
 
 
 def test_other_headings_follow_where_viewpoints_are_few():
-    index = pd.DataFrame({"region_id": ["a"] * 3, "view": [0, 0, 1], "orientation": [0, 90, 0]})
+    index = pd.DataFrame(
+        {"region_id": ["a"] * 3, "viewpoint": [0, 0, 1], "orientation": [0, 90, 0]}
+    )
     assert choose_views(index, 2).index.to_list() == [0, 2]
     assert choose_views(index, 3).index.to_list() == [0, 1, 2]
 

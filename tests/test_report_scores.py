@@ -16,7 +16,7 @@ def row(indicator, method, split, mean, predictor="ridge", **more):
         "r2_std": 0.01,
         "n_regions": 1200,
         "n_seeds": 5,
-        "shares_source_with": None,
+        "label_provenance": None,
         **more,
     }
 
@@ -27,7 +27,7 @@ def scores():
         [
             row("people", "musecl", "spatial", 0.5),
             row("people", "musecl", "random", 0.7),
-            row("trips", "musecl", "random", 0.9, shares_source_with="text,pairs"),
+            row("trips", "musecl", "random", 0.9, label_provenance="text,pairs"),
             row("trips", "musecl", "spatial", 0.1),
             row("people", "concat", "random", 0.3),
             row("rent", "musecl", "random", 0.2),
@@ -35,7 +35,7 @@ def scores():
     )
 
 
-def test_the_headline_mean_is_over_all_headline_indicators_or_not_told(scores):
+def test_the_primary_mean_is_over_all_primary_indicators_or_not_told(scores):
     first, *_ = tabulate_methods(scores, ["people", "trips"])
     assert first.splits == ["random", "spatial"]
     musecl, concat = first.methods
@@ -72,7 +72,7 @@ def test_intervals_are_grouped_by_split_with_their_mean():
     table = pd.DataFrame({"split": ["spatial", "random", "spatial"], "coverage": [0.8, 0.9, 1.0]})
     (first, mean, _), (second, other, rows) = group_intervals(table)
     assert (first, mean) == ("Regions held out at random", 0.9)
-    assert (second, other) == ("Whole parent cells held out", pytest.approx(0.9))
+    assert (second, other) == ("Whole spatial blocks held out", pytest.approx(0.9))
     assert [one["coverage"] for one in rows] == [0.8, 1.0]
 
 
@@ -83,7 +83,7 @@ def long_table():
             "city": "toy",
             "split": ["random", "random", "spatial"],
             "method": ["musecl", "without_<text>", "musecl"],
-            "r2_headline": [0.8, 0.75, 0.7],
+            "r2_primary": [0.8, 0.75, 0.7],
             "r2_mean": [0.8, 0.75, 0.7],
             "reference_ahead": [0.0, 0.05, 0.0],
             "ahead_low": [0.0, 0.01, 0.0],
@@ -100,7 +100,7 @@ def test_a_long_table_has_a_part_per_split_and_number_of_folds(long_table):
     laid = lay_out_table("ablations", long_table)
     assert [part.title for part in laid.parts] == [
         "regions held out at random",
-        "whole parent cells held out",
+        "whole spatial blocks held out",
     ]
     assert laid.indicators == ["people"]
     assert laid.parts[0].lines[1].scores == [(0.75, 0.012)]

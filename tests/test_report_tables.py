@@ -19,7 +19,7 @@ def comparison(methods: list[str], **more: object) -> pd.DataFrame:
             "city": "nyc",
             "split": split,
             "method": method,
-            "r2_headline": 0.8 - 0.05 * place,
+            "r2_primary": 0.8 - 0.05 * place,
             "r2_mean": 0.7,
             "reference_ahead": 0.05 * place,
             "ahead_low": 0.01 if place else 0.0,
@@ -56,17 +56,17 @@ def test_it_holds_the_three_tables_with_every_method(page: str) -> None:
     assert page.count("tile&lt;2&gt;vec") == 2
     assert page.count("0.750 <small>± 0.012</small>") == 6
     assert page.count("0.050 <small>0.010 to 0.090</small>") == 6
-    assert "whole parent cells held out, 5 of its folds" in page
+    assert "whole spatial blocks held out, 5 of its folds" in page
 
 
 def test_what_a_split_does_not_judge_is_a_dash(tmp_path: Path) -> None:
     table = comparison(["musecl", "other"])
-    scores = ["r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
+    scores = ["r2_primary", "reference_ahead", "ahead_low", "ahead_high"]
     table.loc[table["split"] == "spatial", [*scores, "population R2", "population sd"]] = None
     tables = [lay_out_table("baselines", table)]
     page = render("tables.html", city="a", rendered=False, tables=tables)
     assert "nan" not in page
-    # Of two methods their headline, difference and indicator; and the reference at random.
+    # Of two methods their primary, difference and indicator; and the reference at random.
     assert len(re.findall(r'<td class="number">.</td>', page)) == 7
 
 

@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 
 from musecl.fusion.batches import positive_rows
-from musecl.fusion.inputs import FusionInputs, Part, Views
+from musecl.fusion.inputs import FusionInputs, ImageVectors, RegionVectors
 from musecl.fusion.models import MODES
 from musecl.fusion.reduction import fit_reduction
 from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.tokens import lay_out
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 REGIONS = [f"region {number:02d}" for number in range(30)]
 # The first two lack the street, the last two the text; all have a chip.
-HAVING = {"remote_view": REGIONS, "street_view": REGIONS[2:], "text": REGIONS[:-2]}
+HAVING = {"satellite": REGIONS, "street_view": REGIONS[2:], "text": REGIONS[:-2]}
 # In a row; the last has none.
 NEIGHBOURS = {
     region: REGIONS[max(row - 1, 0) : row] + REGIONS[row + 1 : min(row + 2, 29)]
@@ -26,16 +26,16 @@ NEIGHBOURS = {
 SIZES = {"pretrained": 20, "embedding": 12}
 SETTINGS = FuseSettings(
     mode="cross_attention",
-    text_token=True,
+    text_as_input=True,
     residual=True,
-    rings=0,
+    k_rings=0,
     embedding_size=8,
     heads=2,
     alignment="infonce",
     temperature=0.1,
     text_weight=1.0,
     views_weight=0.5,
-    places_weight=1.0,
+    pois_weight=1.0,
     batch=16,
     steps=3,
     learning_rate=0.01,
@@ -54,14 +54,14 @@ def toy_inputs() -> FusionInputs:
         return (values + 0.1 * generator.normal(size=values.shape)).astype(np.float32)
 
     parts, views = {}, {}
-    for view, most in (("remote_view", 1), ("street_view", 3)):
+    for view, most in (("satellite", 1), ("street_view", 3)):
         regions = HAVING[view]
         single = [region for region in regions for _ in range(1 + REGIONS.index(region) % most)]
         kinds = {kind: seen(single, size) for kind, size in SIZES.items()}
-        views[view] = Views(single, kinds)
+        views[view] = ImageVectors(single, kinds)
         for kind, size in SIZES.items():
-            parts[f"{view} {kind}"] = Part(regions, seen(regions, size))
-    parts["text"] = Part(HAVING["text"], seen(HAVING["text"], 10))
+            parts[f"{view} {kind}"] = RegionVectors(regions, seen(regions, size))
+    parts["text"] = RegionVectors(HAVING["text"], seen(HAVING["text"], 10))
     pairs = [(REGIONS[i], REGIONS[(i + k) % 30]) for i in range(3, 30) for k in (1, 2)]
     positives = pd.DataFrame(pairs, columns=["anchor", "positive"])
     return FusionInputs(REGIONS, parts, views, positives, NEIGHBOURS)
@@ -75,13 +75,13 @@ def changed(inputs: FusionInputs, modality: str, regions: list[str]) -> FusionIn
         return np.where(rows[:, None], vectors[::-1] * 3 + 1, vectors)
 
     parts = {
-        name: Part(part.region_ids, other(*part)) if name.split()[0] == modality else part
+        name: RegionVectors(part.region_ids, other(*part)) if name.split()[0] == modality else part
         for name, part in inputs.parts.items()
     }
     views = {
-        view: Views(ids, {kind: other(ids, values) for kind, values in kinds.items()})
+        view: ImageVectors(ids, {kind: other(ids, values) for kind, values in kinds.items()})
         if view == modality
-        else Views(ids, kinds)
+        else ImageVectors(ids, kinds)
         for view, (ids, kinds) in inputs.views.items()
     }
     return replace(inputs, parts=parts, views=views)
@@ -133,14 +133,14 @@ def test_a_single_modality_is_left(tmp_path_factory):
 
 
 def test_what_is_no_modality_is_refused():
-    with pytest.raises(InputError, match="no modality 'street'; there are remote_view, street"):
+    with pytest.raises(InputError, match="no modality 'street'; there are satellite, street"):
         toy_inputs().without("street")
 
 
 def test_vectors_are_replaced_by_region_and_in_every_view():
     inputs = toy_inputs()
     vectors = np.random.default_rng(1).normal(size=(28, 5)).astype(np.float32)
-    replaced = inputs.replacing("street_view embedding", Part(REGIONS[2:], vectors))
+    replaced = inputs.replacing("street_view embedding", RegionVectors(REGIONS[2:], vectors))
     views = replaced.views["street_view"]
     for region, values in zip(views.region_ids, views.kinds["embedding"], strict=True):
         assert np.array_equal(values, vectors[REGIONS.index(region) - 2])
@@ -151,7 +151,7 @@ def test_vectors_are_replaced_by_region_and_in_every_view():
 
 def test_replaced_vectors_are_what_is_fused(tmp_path_factory):
     inputs = toy_inputs()
-    text = Part(HAVING["text"], inputs.parts["text"].vectors[::-1].copy())
+    text = RegionVectors(HAVING["text"], inputs.parts["text"].vectors[::-1].copy())
     assert not same(
         run(tmp_path_factory, inputs), run(tmp_path_factory, inputs.replacing("text", text))
     )
@@ -163,16 +163,16 @@ def test_replaced_vectors_are_what_is_fused(tmp_path_factory):
 )
 def test_vectors_that_cannot_replace_are_refused(name, regions, message):
     with pytest.raises(InputError, match=message):
-        toy_inputs().replacing(name, Part(regions, np.zeros((30, 4), np.float32)))
+        toy_inputs().replacing(name, RegionVectors(regions, np.zeros((30, 4), np.float32)))
 
 
 @pytest.mark.parametrize("modality", HAVING)
-@pytest.mark.parametrize("rings", [0, 2])
-def test_held_out_regions_change_nothing_of_the_others(tmp_path_factory, modality, rings):
+@pytest.mark.parametrize("k_rings", [0, 2])
+def test_held_out_regions_change_nothing_of_the_others(tmp_path_factory, modality, k_rings):
     """Inductive: the fit does not see them; transductive: it does."""
     inputs = toy_inputs()
     other = changed(inputs, modality, [REGIONS[row] for row in HELD_OUT])
-    one, two = (run(tmp_path_factory, those, FIT, rings=rings) for those in (inputs, other))
+    one, two = (run(tmp_path_factory, those, FIT, k_rings=k_rings) for those in (inputs, other))
     assert same(one, two, FIT)
     assert not same(one, two, HELD_OUT)
     assert not same(run(tmp_path_factory, inputs), run(tmp_path_factory, other), FIT)
@@ -180,7 +180,7 @@ def test_held_out_regions_change_nothing_of_the_others(tmp_path_factory, modalit
 
 def test_a_held_out_region_is_embedded_by_its_own_vectors_alone(tmp_path_factory):
     inputs = toy_inputs()
-    other = changed(inputs, "remote_view", [REGIONS[7]])
+    other = changed(inputs, "satellite", [REGIONS[7]])
     one, two = run(tmp_path_factory, inputs, FIT), run(tmp_path_factory, other, FIT)
     assert not same(one, two, [7])
     assert same(one, two, [row for row in range(30) if row != 7])
@@ -190,7 +190,7 @@ def test_a_region_sees_its_neighbours_and_the_fit_only_its_own(tmp_path_factory)
     inputs = toy_inputs()
     fit = np.arange(20)
     _, own = run(tmp_path_factory, inputs, fit)
-    _, embedding = run(tmp_path_factory, inputs, fit, rings=2)
+    _, embedding = run(tmp_path_factory, inputs, fit, k_rings=2)
     beside, first, second = np.split(embedding, 3, axis=1)
     assert np.array_equal(beside, own)
     for row, near, far in [
@@ -210,7 +210,7 @@ def test_inductive_is_as_if_only_the_regions_of_the_fit_were_there(tmp_path_fact
     inputs = toy_inputs()
     kept = [REGIONS[row] for row in FIT]
     parts = {
-        name: Part(
+        name: RegionVectors(
             [region for region in part.region_ids if region in kept],
             part.vectors[np.isin(part.region_ids, kept)],
         )
@@ -219,7 +219,7 @@ def test_inductive_is_as_if_only_the_regions_of_the_fit_were_there(tmp_path_fact
     views = {}
     for view, (ids, kinds) in inputs.views.items():
         rows = np.isin(ids, kept)
-        views[view] = Views(
+        views[view] = ImageVectors(
             [region for region in ids if region in kept],
             {kind: values[rows] for kind, values in kinds.items()},
         )
@@ -244,9 +244,9 @@ def test_a_text_that_is_hidden_is_no_input_but_the_target(tmp_path_factory):
     inputs = toy_inputs()
     held_out = changed(inputs, "text", [REGIONS[row] for row in HELD_OUT])
     trained_on = changed(inputs, "text", REGIONS)
-    one = run(tmp_path_factory, inputs, FIT, text_token=False)
-    assert same(one[:1], run(tmp_path_factory, held_out, FIT, text_token=False)[:1])
-    assert not same(one[:1], run(tmp_path_factory, trained_on, FIT, text_token=False)[:1])
+    one = run(tmp_path_factory, inputs, FIT, text_as_input=False)
+    assert same(one[:1], run(tmp_path_factory, held_out, FIT, text_as_input=False)[:1])
+    assert not same(one[:1], run(tmp_path_factory, trained_on, FIT, text_as_input=False)[:1])
     shown = run(tmp_path_factory, inputs, FIT)
     assert not same(shown[:1], run(tmp_path_factory, held_out, FIT)[:1])
 

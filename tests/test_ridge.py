@@ -7,7 +7,7 @@ from musecl.evaluation.ridge import choose_penalties, coefficients, decompose, l
 SHAPES = [(40, 7), (40, 120), (40, 40), (60, 1)]
 
 
-def world(rows, columns):
+def example(rows, columns):
     generator = np.random.default_rng(rows + columns)
     inputs = generator.normal(size=(rows, columns))
     inputs -= inputs.mean(axis=0)
@@ -18,7 +18,7 @@ def world(rows, columns):
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
 @pytest.mark.parametrize("penalty", [1e-2, 1.0, 300.0])
 def test_coefficients_are_those_of_scikit_learn(rows, columns, penalty):
-    inputs, labels, _ = world(rows, columns)
+    inputs, labels, _ = example(rows, columns)
     slopes = coefficients(decompose(inputs), labels, np.full(3, penalty))
     expected = Ridge(alpha=penalty, solver="svd").fit(inputs, labels)
     np.testing.assert_allclose(slopes, expected.coef_.T, atol=1e-8)
@@ -28,7 +28,7 @@ def test_coefficients_are_those_of_scikit_learn(rows, columns, penalty):
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
 @pytest.mark.parametrize("penalty", [1e-2, 1.0, 300.0])
 def test_left_out_residuals_are_those_of_a_refit_without_the_part(rows, columns, penalty):
-    inputs, labels, parts = world(rows, columns)
+    inputs, labels, parts = example(rows, columns)
     slow = np.empty_like(labels)
     for part in range(5):
         out = parts == part
@@ -39,7 +39,7 @@ def test_left_out_residuals_are_those_of_a_refit_without_the_part(rows, columns,
 
 
 def test_left_out_residuals_take_a_penalty_per_label():
-    inputs, labels, parts = world(60, 30)
+    inputs, labels, parts = example(60, 30)
     penalties = np.array([1.0, 300.0, 1.0])
     found = left_out_residuals(decompose(inputs), labels, parts, penalties)
     for column, penalty in enumerate(penalties):
@@ -48,7 +48,7 @@ def test_left_out_residuals_take_a_penalty_per_label():
 
 
 def test_each_label_gets_its_own_penalty_and_noise_the_strongest():
-    inputs, labels, parts = world(60, 30)
+    inputs, labels, parts = example(60, 30)
     penalties = np.array([1e6, 100.0, 10.0, 1.0, 0.1])
     chosen = choose_penalties(decompose(inputs), labels, parts, penalties)
     slow = [

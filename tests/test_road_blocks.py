@@ -7,9 +7,9 @@ import shapely
 from shapely import LineString, box
 
 from musecl.geography.blocks import blocks_over, common_edges, merge_small
+from musecl.runtime.errors import InputError
 from musecl.sources.osm.collectors import Roads
 from musecl.sources.osm.extract import scan
-from musecl.step.errors import InputError
 from shared_data import shared
 
 LAND = gpd.GeoSeries([box(10.0, 50.0, 10.03, 50.02)], crs=4326).segmentize(1e-3)

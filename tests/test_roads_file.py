@@ -4,8 +4,8 @@ import geopandas as gpd
 import pytest
 from shapely import LineString, Point, box
 
+from musecl.runtime.errors import InputError
 from musecl.sources.roads_file import PROVIDER
-from musecl.step.errors import InputError
 from own_files import provide, put
 from shared_data import shared
 

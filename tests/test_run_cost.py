@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from relay_race import ROOT, Relay
-from test_costs import HEAD
+from test_timing import HEAD
+from toy_checkout import ROOT, ToyPipeline
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -85,9 +85,9 @@ def test_a_checkout_is_of_the_commit_and_a_run_is_timed(tmp_path: Path) -> None:
     head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True)
     laid = run_cost.lay(tmp_path / "laid", head.stdout.decode().strip())
     assert (laid / "dvc.yaml").is_file()
-    relay = Relay.lay(tmp_path / "relay")
-    seconds, used = run_cost.run(relay.folder, "data/nyc/source.txt", 1)
-    assert (relay.folder / "data/nyc/source.txt").is_file()
+    toy = ToyPipeline.lay(tmp_path / "toy_pipeline")
+    seconds, used = run_cost.run(toy.folder, "data/nyc/source.txt", 1)
+    assert (toy.folder / "data/nyc/source.txt").is_file()
     assert 0.1 < used < seconds * 4
     with pytest.raises(SystemExit, match=r"run\.log"):
-        run_cost.run(relay.folder, "results/nowhere", 1)
+        run_cost.run(toy.folder, "results/nowhere", 1)

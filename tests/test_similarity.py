@@ -1,4 +1,4 @@
-"""Profiles of places and of mobility, entry by entry against loops."""
+"""Profiles of POIs and of mobility, entry by entry against loops."""
 
 from typing import get_args
 
@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from musecl.pairing.settings import MobilityProfile
-from musecl.pairing.similarity import mobility_profiles, place_profiles
-from musecl.step.errors import InputError
-from small_city import disk_of_regions, random_histogram, random_trips
+from musecl.pair_mining.settings import MobilityProfile
+from musecl.pair_mining.similarity import mobility_profiles, poi_profiles
+from musecl.runtime.errors import InputError
+from small_city import disk_of_regions, random_category_counts, random_trips
 
 REGIONS = disk_of_regions()
 IDS = REGIONS["region_id"].tolist()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_place_profile_is_the_standardised_logarithm_of_its_rings(count):
+def test_poi_profile_is_the_standardised_logarithm_of_its_rings(count):
     table, neighbours = (
-        random_histogram(REGIONS),
+        random_category_counts(REGIONS),
         dict(zip(IDS, REGIONS["neighbours"], strict=True)),
     )
     counts = table.set_index("region_id")[["park", "subway station"]]
@@ -26,49 +26,49 @@ def test_place_profile_is_the_standardised_logarithm_of_its_rings(count):
     for region in IDS:
         first = set(neighbours[region])
         second = {far for near in first for far in neighbours[near]} - first - {region}
-        rings = [[region], sorted(first), sorted(second)][: count + 1]
-        raw.append(np.concatenate([np.log1p(counts.loc[ring].mean()) for ring in rings]))
+        k_rings = [[region], sorted(first), sorted(second)][: count + 1]
+        raw.append(np.concatenate([np.log1p(counts.loc[ring].mean()) for ring in k_rings]))
     raw = np.array(raw)
     expected = (raw - raw.mean(axis=0)) / raw.std(axis=0)
-    found = place_profiles(table, REGIONS, ["trip end on *"], count)
+    found = poi_profiles(table, REGIONS, ["trip end on *"], count)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_ignored_categories_do_not_matter_and_others_do():
-    first, second = random_histogram(REGIONS), random_histogram(REGIONS)
+    first, second = random_category_counts(REGIONS), random_category_counts(REGIONS)
     second["trip end on street"] = second["trip end on street"].to_numpy()[::-1]
     ignored = ["trip end on *"]
-    same = place_profiles(first, REGIONS, ignored, 2), place_profiles(second, REGIONS, ignored, 2)
+    same = poi_profiles(first, REGIONS, ignored, 2), poi_profiles(second, REGIONS, ignored, 2)
     np.testing.assert_array_equal(*same)
     assert not np.array_equal(
-        place_profiles(first, REGIONS, [], 2), place_profiles(second, REGIONS, [], 2)
+        poi_profiles(first, REGIONS, [], 2), poi_profiles(second, REGIONS, [], 2)
     )
 
 
 def test_a_category_that_every_region_has_alike_is_left_out():
-    table = random_histogram(REGIONS)
-    with_constant = place_profiles(table.assign(constant=2.0), REGIONS, [], 2)
+    table = random_category_counts(REGIONS)
+    with_constant = poi_profiles(table.assign(constant=2.0), REGIONS, [], 2)
     assert with_constant.shape == (len(IDS), 9)
-    np.testing.assert_array_equal(with_constant, place_profiles(table, REGIONS, [], 2))
+    np.testing.assert_array_equal(with_constant, poi_profiles(table, REGIONS, [], 2))
 
 
 @pytest.mark.parametrize(
     ("table", "ignored", "message"),
     [
-        (random_histogram(REGIONS), ["*"], "no category is left"),
-        (random_histogram(REGIONS).iloc[1:], [], "1 regions are absent"),
-        (random_histogram(REGIONS).assign(region_id=["x", *IDS[1:]]), [], "first 'x'"),
+        (random_category_counts(REGIONS), ["*"], "no category is left"),
+        (random_category_counts(REGIONS).iloc[1:], [], "1 regions are absent"),
+        (random_category_counts(REGIONS).assign(region_id=["x", *IDS[1:]]), [], "first 'x'"),
     ],
 )
-def test_place_profiles_refuse_tables_that_do_not_fit(table, ignored, message):
+def test_poi_profiles_refuse_tables_that_do_not_fit(table, ignored, message):
     with pytest.raises(InputError, match=message):
-        place_profiles(table, REGIONS, ignored, 2)
+        poi_profiles(table, REGIONS, ignored, 2)
 
 
 @pytest.mark.parametrize("profile", ["origin_destination", "origin_destination_rows"])
 def test_mobility_profile_counts_trips_by_the_cell_of_their_other_end_and_outside(profile):
     flows, od, pairs = random_trips(REGIONS)
-    cells = REGIONS["parent" if profile == "origin_destination" else "region_id"]
+    cells = REGIONS["spatial_block" if profile == "origin_destination" else "region_id"]
     cell = dict(zip(IDS, cells, strict=True))
     columns = [*sorted(set(cell.values())), "outside"]
     expected = np.zeros((len(IDS), 2 * len(columns)))
@@ -132,8 +132,8 @@ def test_the_order_of_rows_changes_no_bit(profile):
     ):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(
-        place_profiles(random_histogram(REGIONS), REGIONS, [], 2),
-        place_profiles(random_histogram(REGIONS).iloc[::-1], mixed[0], [], 2),
+        poi_profiles(random_category_counts(REGIONS), REGIONS, [], 2),
+        poi_profiles(random_category_counts(REGIONS).iloc[::-1], mixed[0], [], 2),
     )
 
 

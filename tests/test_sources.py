@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import shapely
 
+from musecl.runtime.errors import InputError
 from musecl.sources.sample import tables
-from musecl.step.errors import InputError
 
 READERS = {
     "boundary": tables.read_boundary,

@@ -58,9 +58,9 @@ def test_what_is_shipped_fits_the_schema_that_its_first_line_names() -> None:
     [
         (["seed"], -1, "seed"),
         (["fuse", "aligment"], 1, "fuse"),
-        (["cities", "nyc", "places"], {"provider": "smaple"}, "cities.nyc.places"),
+        (["cities", "nyc", "pois"], {"provider": "smaple"}, "cities.nyc.pois"),
         (["cities", "nyc", "boundary"], None, "cities.nyc.boundary"),
-        (["cities", "nyc", "remote_view", "metres_per_pixel"], 0, "cities.nyc.remote_view"),
+        (["cities", "nyc", "satellite", "metres_per_pixel"], 0, "cities.nyc.satellite"),
         (
             ["cities", "nyc", "indicators", "poverty_share", "unti"],
             "percent",

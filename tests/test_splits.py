@@ -15,7 +15,7 @@ from musecl.evaluation.splits import (
     unit_folds,
     units_of,
 )
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 # No parent holds more than a third: half of the regions then lie in two or more.
 CITIES = st.lists(st.integers(0, 12), min_size=40, max_size=120).filter(
@@ -127,7 +127,7 @@ def test_an_inner_fold_of_a_single_larger_cell_still_has_parts():
 
 
 def test_a_region_in_no_district_is_refused_where_districts_are_held_out():
-    regions = pd.DataFrame({"parent": list("aabb"), "district": ["x", None, None, "y"]})
+    regions = pd.DataFrame({"spatial_block": list("aabb"), "district": ["x", None, None, "y"]})
     assert units_of(regions, "spatial").tolist() == list("aabb")
     assert units_of(regions, "random") is None
     with pytest.raises(InputError, match="2 of its 4 regions lie in no district"):

@@ -11,8 +11,8 @@ from pyproj import CRS
 
 from drawn_city import build_root, census_table, lots_table, regions_table, run_stage
 from musecl.imagery.images import imagery_of, iterate_images, read_image_index
+from musecl.runtime.errors import InputError
 from musecl.stages import fetch_street_view, street_view
-from musecl.step.errors import InputError
 
 UTM = CRS.from_epsg(32618)
 
@@ -27,11 +27,11 @@ def root(tmp_path: Path) -> Path:
 def test_regions_with_roads_have_views_and_the_others_are_counted(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    regions_table(rings=3).to_parquet(root / "data/tiny/regions.parquet")
+    regions_table(k_rings=3).to_parquet(root / "data/tiny/regions.parquet")
     run_stage(root, street_view)
     index = read_image_index(root / "data/tiny/street_view")
     roads = gpd.read_parquet(root / "data/tiny/raw/street_view/roads.parquet")
-    regions = regions_table(rings=3)
+    regions = regions_table(k_rings=3)
     middles = roads.to_crs(UTM).interpolate(0.5, normalized=True).to_crs(4326)
     with_roads = gpd.sjoin(gpd.GeoDataFrame(geometry=middles), regions)["region_id"]
     assert set(index["region_id"]) == set(with_roads)

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
+from musecl.runtime.errors import InputError
 from musecl.sources.photograph import read_header, read_spanned
 from musecl.sources.provider import Request
 from musecl.sources.street_view_folder import PROVIDER, FolderSettings
-from musecl.step.errors import InputError
 from shared_data import shared
 
 HERE = {1: "N", 2: (40.0, 26.0, 49.1), 3: "W", 4: (3.0, 43.0, 29.11)}
@@ -228,12 +228,12 @@ def test_real_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     madrid = shared("open_samples", "madrid", "iphone_hdr_NO.jpg")
     (request.inputs / madrid.name).write_bytes(madrid.read_bytes())
     table = fetched(request)
-    places = table[["longitude", "latitude"]].round(3).apply(tuple, axis=1).to_dict()
-    assert places["iphone_hdr_NO.jpg"] == (-3.725, 40.447)
-    assert places["berlin_01.jpg"] == (13.4, 52.519)
-    assert places["Kodak_CX7530.jpg"] == (36.056, 0.371 * -1)
-    assert places["67-0_length_string.jpg"] == (7.592, 51.025)
-    assert {"45-gps_ifd.jpg", "landscape_6.jpg", "image01551.jpg"}.isdisjoint(places)
+    pois = table[["longitude", "latitude"]].round(3).apply(tuple, axis=1).to_dict()
+    assert pois["iphone_hdr_NO.jpg"] == (-3.725, 40.447)
+    assert pois["berlin_01.jpg"] == (13.4, 52.519)
+    assert pois["Kodak_CX7530.jpg"] == (36.056, 0.371 * -1)
+    assert pois["67-0_length_string.jpg"] == (7.592, 51.025)
+    assert {"45-gps_ifd.jpg", "landscape_6.jpg", "image01551.jpg"}.isdisjoint(pois)
     assert table.loc["iphone_hdr_NO.jpg", "heading"] == pytest.approx(212.9, abs=0.1)
     assert table.index[table["panorama"]].tolist() == ["67-0_length_string.jpg"]
     assert table.loc["67-0_length_string.jpg", "heading"] == pytest.approx(291.39)

@@ -14,6 +14,7 @@ from bare_pipeline import lay_pipeline, run
 from data_stages import DATA_STAGES
 from generated_city import entry, generated
 from musecl.imagery.images import imagery_of, iterate_images, read_image_index
+from musecl.runtime.errors import InputError
 from musecl.sources.provider import PROVENANCE
 from musecl.sources.providers import LAYERS
 from musecl.sources.synth.latents import WEIGHTS, draw_latents
@@ -21,8 +22,7 @@ from musecl.sources.synth.layers import GeneratedIndicator
 from musecl.sources.synth.rendering import FACTORS, render_chip, render_street
 from musecl.sources.synth.settings import Generated
 from musecl.sources.synth.synthesis import CATEGORIES, table_of
-from musecl.stages import ceiling
-from musecl.step.errors import InputError
+from musecl.stages import upper_bound
 
 CELLS = 60
 
@@ -33,7 +33,7 @@ def lay(root: Path, settings: Generated) -> Path:
     return lay_pipeline(
         root,
         cities={"synth": entry(settings)},
-        remote_view={"ground_m": 1120, "pixels": 48},
+        satellite={"ground_m": 1120, "pixels": 48},
         street_view=small,
     )
 
@@ -54,24 +54,24 @@ def test_the_regions_are_the_cells_that_were_drawn(root: Path) -> None:
 
 def test_every_table_is_of_every_region(root: Path) -> None:
     data = root / "data/synth"
-    histogram = pd.read_parquet(data / "place_histogram.parquet")
-    assert sorted(histogram.columns[1:]) == sorted(CATEGORIES)
-    assert (histogram[CATEGORIES].sum(axis=1) > 50).all()
-    texts = pd.read_parquet(data / "places.parquet")["text"]
+    category_counts = pd.read_parquet(data / "poi_category_counts.parquet")
+    assert sorted(category_counts.columns[1:]) == sorted(CATEGORIES)
+    assert (category_counts[CATEGORIES].sum(axis=1) > 50).all()
+    texts = pd.read_parquet(data / "pois.parquet")["text"]
     assert texts.nunique() == len(CATEGORIES)
     assert texts.str.len().min() >= 800
     flows = pd.read_parquet(data / "flows.parquet")
     assert flows["region_id"].nunique() == CELLS
     table = pd.read_parquet(data / "indicators.parquet")
     assert table.groupby("indicator").size().tolist() == [CELLS] * 5
-    assert set(table["shares_source_with"]) == {""}
+    assert set(table["label_provenance"]) == {""}
     latents = draw_latents(generated())
     for name, rows in table.groupby("indicator"):
         np.testing.assert_array_equal(rows["value"], latents.indicators[name])
 
 
 def test_images_are_of_every_region_in_every_heading(root: Path) -> None:
-    chips = read_image_index(root / "data/synth/remote_view")
+    chips = read_image_index(root / "data/synth/satellite")
     assert (len(chips), chips["region_id"].nunique()) == (CELLS, CELLS)
     views = read_image_index(root / "data/synth/street_view")
     assert len(views) == CELLS * 2 * 4
@@ -86,9 +86,9 @@ ENDS = {f"{end}_{axis}" for end in ("origin", "destination") for axis in POSITIO
 SHOWN = POSITION | {*FACTORS, "draw"}
 HANDED_OUT = {
     "boundary": {"geometry"},
-    "places": POSITION | {"name", "category", "text"},
+    "pois": POSITION | {"name", "category", "text"},
     "mobility": ENDS,
-    "remote_view": SHOWN,
+    "satellite": SHOWN,
     "street_view": SHOWN,
     "indicators/synth": POSITION | {*WEIGHTS},
 }
@@ -106,7 +106,7 @@ def test_a_layer_holds_its_own_columns_and_no_hidden_field(root: Path, layer: st
     assert len(about["settings"]) == asked
 
 
-@pytest.mark.parametrize("view", ["remote_view", "street_view"])
+@pytest.mark.parametrize("view", ["satellite", "street_view"])
 def test_a_view_says_that_it_is_rendered(root: Path, view: str) -> None:
     assert imagery_of(root / "data/synth" / view) == "rendered"
 
@@ -119,7 +119,7 @@ def test_every_indicator_can_be_asked_for_and_no_other() -> None:
 
 
 def test_counts_tell_what_was_seen() -> None:
-    """Regress x on the logarithms of counts per cell: places per category, trips in and out."""
+    """Regress x on the logarithms of counts per cell: POIs per category, trips in and out."""
     settings = generated(cells=300)
     latents = draw_latents(settings)
 
@@ -133,9 +133,9 @@ def test_counts_tell_what_was_seen() -> None:
         error = seen - inputs @ np.linalg.lstsq(inputs, seen, rcond=None)[0]
         return 1 - error.var(axis=0) / seen.var(axis=0)
 
-    listed = table_of("places", settings)
+    listed = table_of("pois", settings)
     tallies = counts(listed, "", listed["category"])
-    assert explained(tallies, latents.observed["places"]).min() > 0.85
+    assert explained(tallies, latents.observed["pois"]).min() > 0.85
     trips = table_of("mobility", settings)
     east = (trips["destination_longitude"] > 3) + 2 * (trips["destination_latitude"] > 2)
     flows = [counts(trips, "origin_", east), counts(trips, "destination_", east * 0)]
@@ -156,7 +156,7 @@ def test_a_second_draw_gives_the_same_bytes_and_label_noise_changes_labels_alone
     assert files(generated()) == first
     noisier = files(generated(noise=5))
     assert {name for name in first if noisier[name] != first[name]} == {"indicators"}
-    for layer in ("places", "mobility", "remote_view", "street_view"):
+    for layer in ("pois", "mobility", "satellite", "street_view"):
         deaf = files(generated(**{layer: 0}))
         assert {name for name in first if deaf[name] != first[name]} == {layer}
 
@@ -183,7 +183,7 @@ def test_each_factor_shows_in_an_image_and_the_rest_says_nothing(render, factor:
     assert 1 - (others[160:] - inputs[160:] @ slopes).var() / others[160:].var() < 0.05
 
 
-def test_the_ceiling_stands_beside_what_was_reached_on_whatever_splits(root: Path) -> None:
+def test_the_upper_bound_stands_beside_what_was_reached_on_whatever_splits(root: Path) -> None:
     names = sorted(draw_latents(generated()).indicators)
     rows = [
         {
@@ -194,29 +194,29 @@ def test_the_ceiling_stands_beside_what_was_reached_on_whatever_splits(root: Pat
             "r2_mean": 0.5,
         }
         for name in names
-        for method in ("musecl", "text", "remote_view", "street_view", "concat")
+        for method in ("musecl", "text", "satellite", "street_view", "concat")
         for predictor in ("ridge", "mlp")
         for split in ("random", "by borough")
     ]
     (root / "results/synth").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).assign(r2_mean=0.5).to_csv(root / "results/synth/r2.csv", index=False)
-    run(root, ceiling, "synth")
-    table = pd.read_csv(root / "results/synth/ceiling.csv")
+    run(root, upper_bound, "synth")
+    table = pd.read_csv(root / "results/synth/upper_bound.csv")
     assert len(table) == 2 * 5 * 5
     assert set(table["split"]) == {"random", "by borough"}
     whole = table[table["modality"] == "all"]
-    np.testing.assert_allclose(whole["ceiling"], 6.75 / 7.75 / 1.09, atol=1e-6)
-    best = whole[["ceiling", "oracle_around"]].max(axis=1)
+    np.testing.assert_allclose(whole["upper_bound"], 6.75 / 7.75 / 1.09, atol=1e-6)
+    best = whole[["upper_bound", "upper_bound_with_k_rings"]].max(axis=1)
     np.testing.assert_allclose(whole["share"], 0.5 / best, atol=1e-5)
     alone = table[table["modality"] == "text"]
-    np.testing.assert_allclose(alone["share"], 0.5 / alone["ceiling"], atol=1e-5)
+    np.testing.assert_allclose(alone["share"], 0.5 / alone["upper_bound"], atol=1e-5)
     assert table.loc[table["modality"] == "mobility", "reached"].isna().all()
-    assert (whole["ceiling_oracle"] - whole["ceiling"]).abs().max() < 0.25
+    assert (whole["upper_bound_measured"] - whole["upper_bound"]).abs().max() < 0.25
 
 
-def test_regions_of_another_grid_have_no_ceiling() -> None:
+def test_regions_of_another_grid_have_no_upper_bound() -> None:
     with pytest.raises(
         InputError, match=r"set regions\.grid h3 and regions\.resolution 8"
     ) as caught:
-        ceiling.require_cells(pd.Series(["hex_1_2"]), draw_latents(generated()))
+        upper_bound.require_cells(pd.Series(["hex_1_2"]), draw_latents(generated()))
     assert "\n" not in str(caught.value)

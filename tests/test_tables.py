@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from musecl.step.errors import InputError
-from musecl.step.tables import (
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import (
     key_column,
     read_geotable,
     read_table,
@@ -190,14 +190,15 @@ def test_vectors_come_back_beside_their_keys(tmp_path, data, rows: int) -> None:
     narrow = data.draw(arrays.arrays(np.float64, (rows, 1), elements=numbers))
     order = data.draw(st.permutations(range(rows)))
     keys = pd.DataFrame(
-        {"region_id": [f"r{n}" for n in order], "view": list(order)}, index=list(reversed(order))
+        {"region_id": [f"r{n}" for n in order], "viewpoint": list(order)},
+        index=list(reversed(order)),
     )
     write_vectors(tmp_path / "v.parquet", keys, wide=wide, narrow=narrow)
     for name, values in (("wide", wide), ("narrow", narrow)):
         found_keys, found = read_vectors(tmp_path / "v.parquet", name)
-        assert list(found_keys.columns) == ["region_id", "view"]
+        assert list(found_keys.columns) == ["region_id", "viewpoint"]
         assert found_keys["region_id"].tolist() == [f"r{n}" for n in order]
-        assert found_keys["view"].tolist() == list(order)
+        assert found_keys["viewpoint"].tolist() == list(order)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, values.astype(np.float32))
 

@@ -6,7 +6,7 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from musecl import text as text_module
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 from musecl.text import (
     check_text_model,
     embed_texts,

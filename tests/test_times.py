@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from musecl.runtime.errors import InputError
 from musecl.sources.times import Time, local_times
-from musecl.step.errors import InputError
 
 
 def local(values, dtype=None, **settings):

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from musecl.learning.training import train
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
+from musecl.training.loop import train
 
 SEED = 3
 

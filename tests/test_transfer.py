@@ -10,18 +10,18 @@ import pytest
 
 from judged_city import EVALUATE, FUSE
 from musecl.evaluation.transfer import PREDICTIONS, SCORES, labels_of_both
-from musecl.fusion.inputs import Views
+from musecl.fusion.inputs import ImageVectors
 from musecl.imagery.images import write_view
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job, run_job
+from musecl.runtime.pipeline import Declaration
+from musecl.runtime.tables import write_vectors
 from musecl.stages import transfer
-from musecl.step.errors import InputError
-from musecl.step.job import Job, run_job
-from musecl.step.pipeline import Declaration
-from musecl.step.tables import write_vectors
 from test_evaluate import build_regions
 
 CITIES = ("east", "west")
 UNIT = "people per km2"
-IMAGES = ["west/remote_view", "west/street_view"]
+IMAGES = ["west/satellite", "west/street_view"]
 INPUTS = [f"{city}/{table}.parquet" for city in CITIES for table in ("regions", "indicators")]
 
 
@@ -39,7 +39,7 @@ def lay(root, labels_of_west, unit_of_west):
         folder.mkdir(parents=True)
         here = regions.assign(
             region_id=[f"{city} {name}" for name in regions["region_id"]],
-            parent=[f"{city} {name}" for name in regions["parent"]],
+            spatial_block=[f"{city} {name}" for name in regions["spatial_block"]],
             geometry=regions.geometry.translate(xoff=place),
         )
         gpd.GeoDataFrame(here, crs=regions.crs).to_parquet(folder / "regions.parquet")
@@ -62,13 +62,13 @@ def lay(root, labels_of_west, unit_of_west):
     (root / "results/east-to-west").mkdir(parents=True)
     ids = keys["east"]["region_id"].to_numpy()
     pairs = pd.DataFrame({"anchor": ids, "positive": np.roll(ids, 1)})
-    pairs.to_parquet(root / "data/east/remote_view_pairs.parquet")
+    pairs.to_parquet(root / "data/east/satellite_pairs.parquet")
     both = pd.concat([keys[city] for city in CITIES], ignore_index=True)
     vectors = (np.vstack([hidden[city] for city in CITIES]) @ law).astype(np.float32)
-    part = transfer.Seen(both, vectors)
+    part = transfer.BothCities(both, vectors)
     names = [f"{view} {kind}" for view in transfer.VIEWS for kind in transfer.KINDS]
     order = both["region_id"].argsort().to_numpy()
-    views = Views(
+    views = ImageVectors(
         list(both["region_id"].iloc[order]), dict.fromkeys(transfer.KINDS, vectors[order])
     )
     return dict.fromkeys([*names, "text"], part), dict.fromkeys(transfer.VIEWS, views)
@@ -81,9 +81,7 @@ def run(root, monkeypatch, labels_of_west=lambda values: values, unit_of_west=UN
         stage="transfer",
         city="east-to-west",
         command="",
-        inputs=tuple(
-            f"data/{name}" for name in [*INPUTS, *IMAGES, "east/remote_view_pairs.parquet"]
-        ),
+        inputs=tuple(f"data/{name}" for name in [*INPUTS, *IMAGES, "east/satellite_pairs.parquet"]),
         outputs=tuple(f"results/east-to-west/{name}" for name in ("r2.csv", "predictions.parquet")),
         parameters=("seed", "fuse", "evaluate"),
     )
@@ -101,8 +99,8 @@ def test_one_law_carries_over(tmp_path, monkeypatch):
     table = run(tmp_path, monkeypatch)
     assert set(zip(table["source"], table["target"], strict=True)) == {("east", "west")}
     assert set(table["imagery"]) == {"photographic"}
-    assert table.loc["mean", "r2"] <= 0
-    for method in ("remote_view_pretrained", "text", "concat", "musecl"):
+    assert table.loc["dummy_mean", "r2"] <= 0
+    for method in ("satellite_pretrained", "text", "concat", "musecl"):
         assert table.loc[method, "r2"] > 0.9
     assert (table["n_source"] == 84).all() and (table["n_target"] == 84).all()
 
@@ -157,9 +155,9 @@ def test_labels_that_do_not_differ_judge_nothing(tmp_path, monkeypatch):
 
 def test_labels_of_the_other_city_are_not_read(tmp_path, monkeypatch):
     """With its labels turned round the predictions stay: their correlation turns round too."""
-    plain = run(tmp_path / "plain", monkeypatch)["correlation"].drop("mean")
+    plain = run(tmp_path / "plain", monkeypatch)["correlation"].drop("dummy_mean")
     turned = run(tmp_path / "turned", monkeypatch, lambda values: -values)["correlation"]
-    np.testing.assert_allclose(turned.drop("mean"), -plain, atol=2e-6)
+    np.testing.assert_allclose(turned.drop("dummy_mean"), -plain, atol=2e-6)
 
 
 def vectors_of(city, root, lacking):
@@ -168,9 +166,9 @@ def vectors_of(city, root, lacking):
     folder.mkdir(parents=True)
     keys = pd.DataFrame({"region_id": [f"{city} a", f"{city} b"]})
     for view in transfer.VIEWS:
-        rows = keys.assign(view=0)[: 0 if view in lacking else 2]
+        rows = keys.assign(viewpoint=0)[: 0 if view in lacking else 2]
         kinds = dict.fromkeys(transfer.KINDS, np.zeros((len(rows), 3 * bool(len(rows)))))
-        write_vectors(folder / f"{view}_view_embeddings.parquet", rows, **kinds)
+        write_vectors(folder / f"{view}_image_embeddings.parquet", rows, **kinds)
         write_vectors(folder / f"{view}_embeddings.parquet", rows[["region_id"]], **kinds)
         (folder / f"{view}_features").mkdir()
         (folder / f"{view}_encoder").mkdir()
@@ -207,7 +205,7 @@ def read_two(root, monkeypatch, east=(), west=()):
 def test_what_one_of_the_cities_lacks_is_no_obstacle(tmp_path, monkeypatch):
     parts, views = read_two(tmp_path, monkeypatch, east=["text"], west=["street_view"])
     assert set(parts) == {f"{view} {kind}" for view in transfer.VIEWS for kind in transfer.KINDS}
-    both = parts["remote_view embedding"]
+    both = parts["satellite embedding"]
     assert list(both.keys["region_id"]) == ["east a", "east b", "west a", "west b"]
     assert both.vectors.sum(axis=1).tolist() == [0, 0, 3, 3]
     assert list(parts["street_view embedding"].keys["region_id"]) == ["east a", "east b"]

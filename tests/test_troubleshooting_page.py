@@ -4,7 +4,7 @@ import ast
 import re
 
 import troubleshooting_page as page
-from musecl.step import errors
+from musecl.runtime import errors
 
 
 def test_the_page_has_every_message() -> None:

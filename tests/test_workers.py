@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from musecl.learning.pieces import PIECE, apply_in_pieces
-from musecl.step.errors import InputError
-from musecl.step.workers import GIVEN, given_workers, in_pieces, in_processes
+from musecl.runtime.errors import InputError
+from musecl.runtime.workers import GIVEN, given_workers, in_pieces, in_processes
+from musecl.training.pieces import PIECE, apply_in_pieces
 
 WORKERS = (1, 2, 3, 8)
 
@@ -94,7 +94,7 @@ def test_a_process_that_dies_is_an_error_and_not_a_wait(monkeypatch) -> None:
 ORPHANS = """
 import os, signal, sys
 sys.path[:0] = {paths!r}
-from musecl.step.workers import in_processes
+from musecl.runtime.workers import in_processes
 
 def work(number):
     os.write(1, b"%d\\n" % os.getpid())  # at once, or two of them mix

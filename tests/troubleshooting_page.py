@@ -14,7 +14,7 @@ START = "## Every message\n"
 ADVICE = re.compile(r"\b(add|build|choose|give|leave|name|run|set|take|use|write)\b")
 # By part of the package: what its messages are about, and what to do where one does not say.
 PARTS = {
-    "bridge": (
+    "engines": (
         "Snakemake and DVC",
         "run it again; docs/engines.md has what is known",
     ),
@@ -26,12 +26,12 @@ PARTS = {
     "geography": ("Regions", "mend the city's boundary, or choose another grid"),
     "imagery": ("Images", "look at the settings and files that it names"),
     "indicators": ("Indicators", "mend the file that it names, or its settings"),
-    "learning": ("Training", "look at the settings and files that it names"),
-    "pairing": ("Pairs", "look at the settings and files that it names"),
+    "training": ("Training", "look at the settings and files that it names"),
+    "pair_mining": ("Pairs", "look at the settings and files that it names"),
     "presets": ("Presets", "docs/params.md lists every key"),
     "sources": ("The user's files, and what is fetched", "mend the file, or name another one"),
     "stages": ("Stages", "look at the settings and files that it names"),
-    "step": (
+    "runtime": (
         "What a stage reads and writes",
         "look at the settings and files that it names",
     ),

@@ -1,4 +1,4 @@
-"""Region embeddings from imagery, places and mobility (MuseCL, Yong and Zhou, IJCAI 2024).
+"""Region embeddings from imagery, POIs and mobility (MuseCL, Yong and Zhou, IJCAI 2024).
 
 What a notebook uses. A name's module is imported when the name is first asked for: `import musecl`
 costs nothing, and who only reads results needs neither PyTorch nor an engine.
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from musecl.analysis.similar import similar_regions
     from musecl.model.model import Embedded, Model
     from musecl.model.reading import load_model
-    from musecl.step.errors import InputError, MuseclError
+    from musecl.runtime.errors import InputError, MuseclError
 
 _MODULE_OF = {
     "load_results": "musecl.analysis.results",
@@ -25,8 +25,8 @@ _MODULE_OF = {
     "load_model": "musecl.model.reading",
     "Model": "musecl.model.model",
     "Embedded": "musecl.model.model",
-    "MuseclError": "musecl.step.errors",
-    "InputError": "musecl.step.errors",
+    "MuseclError": "musecl.runtime.errors",
+    "InputError": "musecl.runtime.errors",
 }
 
 __all__ = [

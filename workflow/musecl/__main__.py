@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from musecl.step.lifetime import end_with_parent  # noqa: E402
+from musecl.runtime.lifetime import end_with_parent  # noqa: E402
 
 # Before the other libraries are imported, for that takes longer than many an engine has to live.
 end_with_parent()

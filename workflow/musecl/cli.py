@@ -1,7 +1,7 @@
 """The command line: a command per stage of dvc.yaml, and those of `commands.OTHERS`.
 
 argparse parses: Snakemake and DVC start this by the thousand, and a parser with more to offer took
-a sixth of all that a job of the bridge costs.
+a sixth of all that a job of the engine glue costs.
 """
 
 import argparse
@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from musecl.commands import OTHERS, ROOT, run_stage, stages_here
-from musecl.step.errors import MuseclError
-from musecl.step.pipeline import read_stages
+from musecl.runtime.errors import MuseclError
+from musecl.runtime.pipeline import read_stages
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 EPILOG = """\
@@ -22,7 +22,7 @@ examples:
   musecl regions nyc            run one stage of one city in this process
   musecl stage fuse@nyc         the same through DVC, which skips what is up to date
   musecl city add lisbon        begin a city of your own files
-  musecl embed --help           apply a trained model to your own images and places
+  musecl embed --help           apply a trained model to your own images and POIs
 
 Whole pipelines are run by `snakemake` or `dvc repro`; docs/running.md says how.
 
@@ -46,7 +46,7 @@ def read_command() -> Callable[[], None]:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="musecl",
-        description="Region embeddings from imagery, places and mobility.",
+        description="Region embeddings from imagery, POIs and mobility.",
         epilog=EPILOG,
         formatter_class=raw,
     )

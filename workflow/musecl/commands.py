@@ -14,10 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from musecl.step.errors import EngineError
-from musecl.step.pipeline import asked_for, read_stages
-from musecl.step.plain_yaml import read_yaml
-from musecl.step.workers import hold_libraries_to_one_thread
+from musecl.runtime.errors import EngineError
+from musecl.runtime.pipeline import asked_for, read_stages
+from musecl.runtime.plain_yaml import read_yaml
+from musecl.runtime.workers import hold_libraries_to_one_thread
 
 ROOT = Path()
 
@@ -36,7 +36,7 @@ def importing() -> Iterator[None]:
 def run_stage(stage: str, city: str | None = None) -> None:
     """Run one stage of dvc.yaml in this process, its outputs renamed into place at the end."""
     with importing():
-        from musecl.step.job import Job, run_job
+        from musecl.runtime.job import Job, run_job
 
     # A notebook names a backend of its own here, which matplotlib has not without its kernel.
     os.environ["MPLBACKEND"] = "Agg"
@@ -50,7 +50,7 @@ def run_stage(stage: str, city: str | None = None) -> None:
 def reproduce_stage(name: str) -> None:
     """Bring one stage up to date through DVC."""
     with importing():
-        from musecl.bridge.running import reproduce
+        from musecl.engines.running import reproduce
 
     reproduce(ROOT, name)
 
@@ -70,15 +70,15 @@ def manage_city(action: str, arguments: list[str]) -> None:
     run_city(ROOT, action, arguments)
 
 
-def print_costs() -> None:
+def print_timings() -> None:
     """Print where the time of the last runs went."""
-    from musecl.costs import costs
+    from musecl.timing import timings
 
-    print(costs(ROOT / "logs"))
+    print(timings(ROOT / "logs"))
 
 
 def embed(**arguments: Any) -> None:
-    """Apply a trained model to the user's images and places."""
+    """Apply a trained model to the user's images and POIs."""
     hold_libraries_to_one_thread()
     try:
         with importing():
@@ -129,7 +129,7 @@ EMBED: dict[str, dict[str, Any]] = {
     "--output": {"required": True, "help": "Parquet file to write; predictions go beside it"},
     "--images": {"help": "images from above: a folder (REGION.jpg) or a table (region_id, file)"},
     "--street-views": {"help": "images from the street, in the same forms"},
-    "--places": {"help": "table of places: region_id and text, or name and category"},
+    "--pois": {"help": "table of POIs: region_id and text, or name and category"},
     "--regions": {"help": "table of region_id and neighbours, for what is around a region"},
 }
 OTHERS = {
@@ -146,10 +146,10 @@ OTHERS = {
         ("paper", "ours"),
         {"name": {"help": "a file of presets/: paper, ours"}},
     ),
-    "costs": Command(
+    "timing": Command(
         "print where the time of the last runs went, from Snakemake's files",
-        "musecl costs",
-        print_costs,
+        "musecl timing",
+        print_timings,
     ),
     "city": Command(
         "add a city of your own files to params.yaml, or check what its files hold",
@@ -163,7 +163,7 @@ OTHERS = {
         },
     ),
     "embed": Command(
-        "embed images and places of any regions with a trained model, and predict indicators",
+        "embed images and POIs of any regions with a trained model, and predict indicators",
         "musecl embed --model results/nyc/model --images chips --output vectors.parquet",
         embed,
         tuple(EMBED),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from musecl.step.errors import ParameterError
+from musecl.runtime.errors import ParameterError
 
 PLAIN = r"[\w-]+"
 SCRIPT = """_musecl() {

@@ -18,15 +18,15 @@ from musecl.encoding.settings import (
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion.settings import FuseSettings
 from musecl.geography.settings import RegionSettings
-from musecl.imagery.settings import RemoteViewSettings, StreetViewSettings
-from musecl.pairing.settings import PairSettings
+from musecl.imagery.settings import SatelliteSettings, StreetViewSettings
+from musecl.pair_mining.settings import PairSettings
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.pipeline import BETWEEN
+from musecl.runtime.plain_yaml import read_yaml
+from musecl.runtime.section import Section, explain
 from musecl.sources.providers import LAYERS
 from musecl.sources.settings import City, Transfer
 from musecl.sources.synth.settings import Generated
-from musecl.step.errors import ParameterError
-from musecl.step.pipeline import BETWEEN
-from musecl.step.plain_yaml import read_yaml
-from musecl.step.section import Section, explain
 
 CITY_NAME = r"[a-z][a-z0-9_]*"
 # DVC's run cache takes no account of parameters named size or nfiles; data/models is the encoders'.
@@ -39,20 +39,20 @@ class Params(Section):
     # PyTorch holds it in 64 bits.
     seed: int = Field(strict=True, ge=0, lt=2**63, description="of every random draw")
     cities: dict[str, City] = Field(min_length=1)
-    answer_keys: list[str] = Field(
+    upper_bounds: list[str] = Field(
         description="generated cities whose scores are compared with the best reachable ones"
     )
     transfers: dict[str, Transfer] = Field(
         description="by the name of its folder in results: the cities with -to- between them"
     )
     regions: RegionSettings
-    remote_view: RemoteViewSettings
+    satellite: SatelliteSettings
     street_view: StreetViewSettings
     pairs: PairSettings
     encoders: EncoderSettings
-    pretrain_remote_view: PretrainSettings
+    pretrain_satellite: PretrainSettings
     pretrain_street_view: PretrainSettings
-    embed_remote_view: EmbedViewSettings
+    embed_satellite: EmbedViewSettings
     embed_street_view: EmbedViewSettings
     embed_text: EmbedTextSettings
     fuse: FuseSettings
@@ -68,7 +68,7 @@ class Params(Section):
                 raise ValueError(f"a city cannot be named {name!r}: choose another name")
         return cities
 
-    @field_validator("answer_keys")
+    @field_validator("upper_bounds")
     @classmethod
     def _generated_cities(cls, names: list[str], info: ValidationInfo) -> list[str]:
         cities = info.data.get("cities", {})

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 COLUMNS = 3
-LOWEST = -0.25
+LOWEST_R2 = -0.25
 SPLIT_COLOURS = {
     "random": "#4477aa",
     "spatial": "#ee6677",
@@ -20,7 +20,7 @@ SPLIT_COLOURS = {
     "district": "#999933",
     "paper": "#228833",
 }
-INK = "#333333"
+LINE_COLOUR = "#333333"
 
 
 def plot_r2(table: pd.DataFrame, city: str, path: Path) -> None:
@@ -75,13 +75,13 @@ def plot_r2(table: pd.DataFrame, city: str, path: Path) -> None:
 
 def _draw_indicator(axis: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     first = table.iloc[0]
-    shared = first["shares_source_with"]
+    shared = first["label_provenance"]
     title = f"{first['indicator']} ({table['n_regions'].max()} regions)"
     axis.set_title(title + (f"\nshares source with {shared}" if shared else ""), fontsize=9)
-    axis.axvline(0, color=INK, linewidth=0.8)
+    axis.axvline(0, color=LINE_COLOUR, linewidth=0.8)
     axis.set_yticks(range(len(methods)), methods, fontsize=8)
     axis.set_ylim(len(methods) - 0.4, -0.6)
-    axis.set_xlim(LOWEST, 1)
+    axis.set_xlim(LOWEST_R2, 1)
     axis.grid(axis="x", color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.tick_params(axis="x", labelsize=8, labelbottom=True)
@@ -105,8 +105,8 @@ def _draw_marks(
         height, mean - rows["r2_std"], mean + rows["r2_std"], color=colour, linewidth=1.2, zorder=2
     )
     for value, y in zip(mean, height, strict=True):
-        if value < LOWEST:
-            axis.plot(LOWEST + 0.02, y, "<", color=colour, markerfacecolor=face, markersize=4)
-            axis.text(LOWEST + 0.05, y, f"{value:.2f}", fontsize=6, color=colour, va="center")
-    shown = np.where(mean < LOWEST, np.nan, mean)
+        if value < LOWEST_R2:
+            axis.plot(LOWEST_R2 + 0.02, y, "<", color=colour, markerfacecolor=face, markersize=4)
+            axis.text(LOWEST_R2 + 0.05, y, f"{value:.2f}", fontsize=6, color=colour, va="center")
+    shown = np.where(mean < LOWEST_R2, np.nan, mean)
     axis.plot(shown, height, "o", color=colour, markerfacecolor=face, markersize=4.5, zorder=3)

@@ -12,8 +12,8 @@ from scipy import sparse
 
 from musecl.geography.geo import cells_of_points
 from musecl.geography.sharing import share_all
+from musecl.runtime.tables import KEY
 from musecl.sources.contract import Flows, Trips
-from musecl.step.tables import KEY
 
 COUNTS = ["inflow", "outflow"]
 ENDS = {"outflow": "origin", "inflow": "destination"}

@@ -11,8 +11,8 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from musecl.config import check_params
-from musecl.step.errors import ParameterError
-from musecl.step.plain_yaml import read_yaml
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.plain_yaml import read_yaml
 
 
 def apply_preset(root: Path, name: str) -> list[str]:
@@ -33,7 +33,7 @@ def apply_preset(root: Path, name: str) -> list[str]:
     Returns
     -------
     list of str
-        A line per key that changed: `pairs.remote_view.top: 10 -> 1`.
+        A line per key that changed: `pairs.satellite.top: 10 -> 1`.
 
     Raises
     ------

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musecl.step.errors import InputError, first_line
-from musecl.step.progress import progress
-from musecl.step.workers import in_pieces
+from musecl.runtime.errors import InputError, first_line
+from musecl.runtime.progress import progress
+from musecl.runtime.workers import in_pieces
 
 TEXTS_PER_BATCH = 32
 # More than a passage holds; a model of longer texts would need much memory to no end.

@@ -1,30 +1,30 @@
 # From images and texts to embeddings, per view and per region.
 
 
-rule encode_remote_view:
+rule encode_satellite:
     input:
         unpack(
             RECORDED.inputs(
-                "encode_remote_view@{city}",
-                remote_view="data/{city}/remote_view",
-                encoder_weights="data/models/remote_view",
+                "encode_satellite@{city}",
+                satellite="data/{city}/satellite",
+                encoder_weights="data/models/satellite",
             )
         ),
     output:
-        remote_view_features=directory("data/{city}/remote_view_features"),
+        satellite_features=directory("data/{city}/satellite_features"),
     log:
-        "logs/{city}/encode_remote_view.log",
+        "logs/{city}/encode_satellite.log",
     benchmark:
-        "logs/{city}/encode_remote_view.tsv"
+        "logs/{city}/encode_satellite.tsv"
     conda:
         "../../environment.yml"
     threads: CORES
     resources:
         mem_mb=3000,
     params:
-        "encoders.remote_view",
+        "encoders.satellite",
     shell:
-        f"{DO} encode_remote_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} encode_satellite@{{wildcards.city}} {LOGGED}"
 
 
 rule encode_street_view:
@@ -50,25 +50,25 @@ rule encode_street_view:
     params:
         "encoders.street_view",
     shell:
-        f"{DO} encode_street_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} encode_street_view@{{wildcards.city}} {LOGGED}"
 
 
-rule pretrain_remote_view:
+rule pretrain_satellite:
     input:
         unpack(
             RECORDED.inputs(
-                "pretrain_remote_view@{city}",
-                remote_view_features="data/{city}/remote_view_features",
-                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
-                encoder_weights="data/models/remote_view",
+                "pretrain_satellite@{city}",
+                satellite_features="data/{city}/satellite_features",
+                satellite_pairs="data/{city}/satellite_pairs.parquet",
+                encoder_weights="data/models/satellite",
             )
         ),
     output:
-        remote_view_encoder=directory("data/{city}/remote_view_encoder"),
+        satellite_encoder=directory("data/{city}/satellite_encoder"),
     log:
-        "logs/{city}/pretrain_remote_view.log",
+        "logs/{city}/pretrain_satellite.log",
     benchmark:
-        "logs/{city}/pretrain_remote_view.tsv"
+        "logs/{city}/pretrain_satellite.tsv"
     conda:
         "../../environment.yml"
     threads: CORES
@@ -76,10 +76,10 @@ rule pretrain_remote_view:
         mem_mb=3000,
     params:
         "seed",
-        "encoders.remote_view",
-        "pretrain_remote_view",
+        "encoders.satellite",
+        "pretrain_satellite",
     shell:
-        f"{DO} pretrain_remote_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} pretrain_satellite@{{wildcards.city}} {LOGGED}"
 
 
 rule pretrain_street_view:
@@ -108,36 +108,36 @@ rule pretrain_street_view:
         "encoders.street_view",
         "pretrain_street_view",
     shell:
-        f"{DO} pretrain_street_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} pretrain_street_view@{{wildcards.city}} {LOGGED}"
 
 
-rule embed_remote_view:
+rule embed_satellite:
     input:
         unpack(
             RECORDED.inputs(
-                "embed_remote_view@{city}",
-                remote_view_features="data/{city}/remote_view_features",
-                remote_view_encoder="data/{city}/remote_view_encoder",
-                encoder_weights="data/models/remote_view",
+                "embed_satellite@{city}",
+                satellite_features="data/{city}/satellite_features",
+                satellite_encoder="data/{city}/satellite_encoder",
+                encoder_weights="data/models/satellite",
             )
         ),
     output:
-        remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
-        remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+        satellite_embeddings="data/{city}/satellite_embeddings.parquet",
+        satellite_image_embeddings="data/{city}/satellite_image_embeddings.parquet",
     log:
-        "logs/{city}/embed_remote_view.log",
+        "logs/{city}/embed_satellite.log",
     benchmark:
-        "logs/{city}/embed_remote_view.tsv"
+        "logs/{city}/embed_satellite.tsv"
     conda:
         "../../environment.yml"
     threads: CORES
     resources:
         mem_mb=3000,
     params:
-        "encoders.remote_view",
-        "embed_remote_view",
+        "encoders.satellite",
+        "embed_satellite",
     shell:
-        f"{DO} embed_remote_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} embed_satellite@{{wildcards.city}} {LOGGED}"
 
 
 rule embed_street_view:
@@ -152,7 +152,7 @@ rule embed_street_view:
         ),
     output:
         street_view_embeddings="data/{city}/street_view_embeddings.parquet",
-        street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+        street_view_image_embeddings="data/{city}/street_view_image_embeddings.parquet",
     log:
         "logs/{city}/embed_street_view.log",
     benchmark:
@@ -166,7 +166,7 @@ rule embed_street_view:
         "encoders.street_view",
         "embed_street_view",
     shell:
-        f"{DO} embed_street_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} embed_street_view@{{wildcards.city}} {LOGGED}"
 
 
 rule embed_text:
@@ -174,7 +174,7 @@ rule embed_text:
         unpack(
             RECORDED.inputs(
                 "embed_text@{city}",
-                places="data/{city}/places.parquet",
+                pois="data/{city}/pois.parquet",
                 encoder_weights="data/models/text",
             )
         ),
@@ -193,4 +193,4 @@ rule embed_text:
     params:
         "embed_text",
     shell:
-        f"{DO} embed_text@{{wildcards.city}} {TOLD}"
+        f"{RUN} embed_text@{{wildcards.city}} {LOGGED}"

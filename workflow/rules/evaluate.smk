@@ -43,7 +43,7 @@ rule predict:
         "seed",
         "evaluate",
     shell:
-        f"{DO} predict@{{wildcards.city}} {TOLD}"
+        f"{RUN} predict@{{wildcards.city}} {LOGGED}"
 
 
 rule evaluate:
@@ -53,9 +53,9 @@ rule evaluate:
                 "evaluate@{city}",
                 regions="data/{city}/regions.parquet",
                 indicators="data/{city}/indicators.parquet",
-                remote_view="data/{city}/remote_view",
+                satellite="data/{city}/satellite",
                 street_view="data/{city}/street_view",
-                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
+                satellite_embeddings="data/{city}/satellite_embeddings.parquet",
                 street_view_embeddings="data/{city}/street_view_embeddings.parquet",
                 text_embeddings="data/{city}/text_embeddings.parquet",
                 embeddings="results/{city}/embeddings.parquet",
@@ -86,7 +86,7 @@ rule evaluate:
         "seed",
         "evaluate",
     shell:
-        f"{DO} evaluate@{{wildcards.city}} {TOLD}"
+        f"{RUN} evaluate@{{wildcards.city}} {LOGGED}"
 
 
 rule model:
@@ -96,19 +96,19 @@ rule model:
                 "model@{city}",
                 regions="data/{city}/regions.parquet",
                 indicators="data/{city}/indicators.parquet",
-                remote_view="data/{city}/remote_view",
+                satellite="data/{city}/satellite",
                 street_view="data/{city}/street_view",
-                remote_view_encoder="data/{city}/remote_view_encoder",
+                satellite_encoder="data/{city}/satellite_encoder",
                 street_view_encoder="data/{city}/street_view_encoder",
                 fusion="data/{city}/fusion",
                 raw_boundary="data/{city}/raw/boundary",
                 raw_roads="data/{city}/raw/roads",
-                raw_places="data/{city}/raw/places",
+                raw_pois="data/{city}/raw/pois",
                 raw_mobility="data/{city}/raw/mobility",
-                raw_remote_view="data/{city}/raw/remote_view",
+                raw_satellite="data/{city}/raw/satellite",
                 raw_street_view="data/{city}/raw/street_view",
                 raw_indicators="data/{city}/raw/indicators",
-                models_remote_view="data/models/remote_view",
+                models_satellite="data/models/satellite",
                 models_street_view="data/models/street_view",
                 models_text="data/models/text",
                 embeddings="results/{city}/embeddings.parquet",
@@ -128,11 +128,11 @@ rule model:
     params:
         "seed",
         "encoders",
-        "remote_view",
+        "satellite",
         "street_view",
-        "embed_remote_view",
+        "embed_satellite",
         "embed_street_view",
         "embed_text",
         "evaluate",
     shell:
-        f"{DO} model@{{wildcards.city}} {TOLD}"
+        f"{RUN} model@{{wildcards.city}} {LOGGED}"

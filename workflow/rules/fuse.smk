@@ -7,11 +7,11 @@ rule fuse:
             RECORDED.inputs(
                 "fuse@{city}",
                 regions="data/{city}/regions.parquet",
-                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
-                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
-                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                satellite_pairs="data/{city}/satellite_pairs.parquet",
+                satellite_embeddings="data/{city}/satellite_embeddings.parquet",
+                satellite_image_embeddings="data/{city}/satellite_image_embeddings.parquet",
                 street_view_embeddings="data/{city}/street_view_embeddings.parquet",
-                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                street_view_image_embeddings="data/{city}/street_view_image_embeddings.parquet",
                 text_embeddings="data/{city}/text_embeddings.parquet",
             )
         ),
@@ -33,4 +33,4 @@ rule fuse:
         "seed",
         "fuse",
     shell:
-        f"{DO} fuse@{{wildcards.city}} {TOLD}"
+        f"{RUN} fuse@{{wildcards.city}} {LOGGED}"

@@ -1,31 +1,31 @@
 # Imagery of each region, from above and from the street.
 
 
-rule remote_view:
+rule satellite:
     input:
         unpack(
             RECORDED.inputs(
-                "remote_view@{city}",
+                "satellite@{city}",
                 regions="data/{city}/regions.parquet",
-                raw="data/{city}/raw/remote_view",
+                raw="data/{city}/raw/satellite",
             )
         ),
     output:
-        remote_view=directory("data/{city}/remote_view"),
+        satellite=directory("data/{city}/satellite"),
     log:
-        "logs/{city}/remote_view.log",
+        "logs/{city}/satellite.log",
     benchmark:
-        "logs/{city}/remote_view.tsv"
+        "logs/{city}/satellite.tsv"
     conda:
         "../../environment.yml"
     threads: CORES
     resources:
         mem_mb=2000,
     params:
-        "cities.{city}.remote_view",
-        "remote_view",
+        "cities.{city}.satellite",
+        "satellite",
     shell:
-        f"{DO} remote_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} satellite@{{wildcards.city}} {LOGGED}"
 
 
 rule street_view:
@@ -53,4 +53,4 @@ rule street_view:
         "seed",
         "street_view",
     shell:
-        f"{DO} street_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} street_view@{{wildcards.city}} {LOGGED}"

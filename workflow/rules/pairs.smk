@@ -7,13 +7,13 @@ rule pairs:
             RECORDED.inputs(
                 "pairs@{city}",
                 regions="data/{city}/regions.parquet",
-                place_histogram="data/{city}/place_histogram.parquet",
+                poi_category_counts="data/{city}/poi_category_counts.parquet",
                 flows="data/{city}/flows.parquet",
                 origin_destination="data/{city}/origin_destination.parquet",
             )
         ),
     output:
-        remote_view_pairs="data/{city}/remote_view_pairs.parquet",
+        satellite_pairs="data/{city}/satellite_pairs.parquet",
         street_view_pairs="data/{city}/street_view_pairs.parquet",
     log:
         "logs/{city}/pairs.log",
@@ -27,4 +27,4 @@ rule pairs:
         "seed",
         "pairs",
     shell:
-        f"{DO} pairs@{{wildcards.city}} {TOLD}"
+        f"{RUN} pairs@{{wildcards.city}} {LOGGED}"

@@ -26,33 +26,33 @@ rule regions:
         "cities.{city}.extent",
         "regions",
     shell:
-        f"{DO} regions@{{wildcards.city}} {TOLD}"
+        f"{RUN} regions@{{wildcards.city}} {LOGGED}"
 
 
-rule places:
+rule pois:
     input:
         unpack(
             RECORDED.inputs(
-                "places@{city}",
-                raw="data/{city}/raw/places",
+                "pois@{city}",
+                raw="data/{city}/raw/pois",
                 regions="data/{city}/regions.parquet",
             )
         ),
     output:
-        places="data/{city}/places.parquet",
-        place_histogram="data/{city}/place_histogram.parquet",
+        pois="data/{city}/pois.parquet",
+        poi_category_counts="data/{city}/poi_category_counts.parquet",
     log:
-        "logs/{city}/places.log",
+        "logs/{city}/pois.log",
     benchmark:
-        "logs/{city}/places.tsv"
+        "logs/{city}/pois.tsv"
     conda:
         "../../environment.yml"
     resources:
         mem_mb=2000,
     params:
-        "cities.{city}.places",
+        "cities.{city}.pois",
     shell:
-        f"{DO} places@{{wildcards.city}} {TOLD}"
+        f"{RUN} pois@{{wildcards.city}} {LOGGED}"
 
 
 rule mobility:
@@ -78,7 +78,7 @@ rule mobility:
     params:
         "cities.{city}.mobility",
     shell:
-        f"{DO} mobility@{{wildcards.city}} {TOLD}"
+        f"{RUN} mobility@{{wildcards.city}} {LOGGED}"
 
 
 rule indicators:
@@ -103,4 +103,4 @@ rule indicators:
     params:
         "cities.{city}.indicators",
     shell:
-        f"{DO} indicators@{{wildcards.city}} {TOLD}"
+        f"{RUN} indicators@{{wildcards.city}} {LOGGED}"

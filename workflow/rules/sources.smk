@@ -6,13 +6,13 @@ rule fetch_models:
         unpack(
             RECORDED.inputs(
                 "fetch_models",
-                own_remote_view="inputs/models/remote_view",
+                own_satellite="inputs/models/satellite",
                 own_street_view="inputs/models/street_view",
                 own_text="inputs/models/text",
             )
         ),
     output:
-        remote_view=directory("data/models/remote_view"),
+        satellite=directory("data/models/satellite"),
         street_view=directory("data/models/street_view"),
         text=directory("data/models/text"),
     log:
@@ -24,11 +24,11 @@ rule fetch_models:
     resources:
         mem_mb=2000,
     params:
-        "encoders.remote_view.weights",
+        "encoders.satellite.weights",
         "encoders.street_view.weights",
         "encoders.text.weights",
     shell:
-        f"{DO} fetch_models {TOLD}"
+        f"{RUN} fetch_models {LOGGED}"
 
 
 rule fetch_boundary:
@@ -52,7 +52,7 @@ rule fetch_boundary:
     params:
         "cities.{city}.boundary",
     shell:
-        f"{DO} fetch_boundary@{{wildcards.city}} {TOLD}"
+        f"{RUN} fetch_boundary@{{wildcards.city}} {LOGGED}"
 
 
 rule fetch_roads:
@@ -78,32 +78,32 @@ rule fetch_roads:
         "cities.{city}.boundary",
         "cities.{city}.roads",
     shell:
-        f"{DO} fetch_roads@{{wildcards.city}} {TOLD}"
+        f"{RUN} fetch_roads@{{wildcards.city}} {LOGGED}"
 
 
-rule fetch_places:
+rule fetch_pois:
     input:
         unpack(
             RECORDED.inputs(
-                "fetch_places@{city}",
-                own="inputs/{city}/places",
+                "fetch_pois@{city}",
+                own="inputs/{city}/pois",
                 regions="data/{city}/regions.parquet",
             )
         ),
     output:
-        places=directory("data/{city}/raw/places"),
+        pois=directory("data/{city}/raw/pois"),
     log:
-        "logs/{city}/fetch_places.log",
+        "logs/{city}/fetch_pois.log",
     benchmark:
-        "logs/{city}/fetch_places.tsv"
+        "logs/{city}/fetch_pois.tsv"
     conda:
         "../../environment.yml"
     resources:
         mem_mb=1500,
     params:
-        "cities.{city}.places",
+        "cities.{city}.pois",
     shell:
-        f"{DO} fetch_places@{{wildcards.city}} {TOLD}"
+        f"{RUN} fetch_pois@{{wildcards.city}} {LOGGED}"
 
 
 rule fetch_mobility:
@@ -128,32 +128,32 @@ rule fetch_mobility:
     params:
         "cities.{city}.mobility",
     shell:
-        f"{DO} fetch_mobility@{{wildcards.city}} {TOLD}"
+        f"{RUN} fetch_mobility@{{wildcards.city}} {LOGGED}"
 
 
-rule fetch_remote_view:
+rule fetch_satellite:
     input:
         unpack(
             RECORDED.inputs(
-                "fetch_remote_view@{city}",
-                own="inputs/{city}/remote_view",
+                "fetch_satellite@{city}",
+                own="inputs/{city}/satellite",
                 regions="data/{city}/regions.parquet",
             )
         ),
     output:
-        remote_view=directory("data/{city}/raw/remote_view"),
+        satellite=directory("data/{city}/raw/satellite"),
     log:
-        "logs/{city}/fetch_remote_view.log",
+        "logs/{city}/fetch_satellite.log",
     benchmark:
-        "logs/{city}/fetch_remote_view.tsv"
+        "logs/{city}/fetch_satellite.tsv"
     conda:
         "../../environment.yml"
     resources:
         mem_mb=3000,
     params:
-        "cities.{city}.remote_view",
+        "cities.{city}.satellite",
     shell:
-        f"{DO} fetch_remote_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} fetch_satellite@{{wildcards.city}} {LOGGED}"
 
 
 rule fetch_street_view:
@@ -178,7 +178,7 @@ rule fetch_street_view:
     params:
         "cities.{city}.street_view",
     shell:
-        f"{DO} fetch_street_view@{{wildcards.city}} {TOLD}"
+        f"{RUN} fetch_street_view@{{wildcards.city}} {LOGGED}"
 
 
 rule fetch_indicators:
@@ -203,4 +203,4 @@ rule fetch_indicators:
     params:
         "cities.{city}.indicators",
     shell:
-        f"{DO} fetch_indicators@{{wildcards.city}} {TOLD}"
+        f"{RUN} fetch_indicators@{{wildcards.city}} {LOGGED}"

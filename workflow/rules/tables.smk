@@ -7,17 +7,17 @@ rule pretrain_baselines:
             RECORDED.inputs(
                 "pretrain_baselines@{city}",
                 regions="data/{city}/regions.parquet",
-                place_histogram="data/{city}/place_histogram.parquet",
+                poi_category_counts="data/{city}/poi_category_counts.parquet",
                 flows="data/{city}/flows.parquet",
                 origin_destination="data/{city}/origin_destination.parquet",
-                remote_view_features="data/{city}/remote_view_features",
+                satellite_features="data/{city}/satellite_features",
                 street_view_features="data/{city}/street_view_features",
-                remote_view_weights="data/models/remote_view",
+                satellite_weights="data/models/satellite",
                 street_view_weights="data/models/street_view",
             )
         ),
     output:
-        baseline_remote_view="data/{city}/baseline_remote_view.parquet",
+        baseline_satellite="data/{city}/baseline_satellite.parquet",
         baseline_street_view="data/{city}/baseline_street_view.parquet",
     log:
         "logs/{city}/pretrain_baselines.log",
@@ -31,12 +31,12 @@ rule pretrain_baselines:
     params:
         "seed",
         "pairs",
-        "encoders.remote_view",
+        "encoders.satellite",
         "encoders.street_view",
-        "pretrain_remote_view",
+        "pretrain_satellite",
         "pretrain_street_view",
     shell:
-        f"{DO} pretrain_baselines@{{wildcards.city}} {TOLD}"
+        f"{RUN} pretrain_baselines@{{wildcards.city}} {LOGGED}"
 
 
 rule baselines:
@@ -44,16 +44,16 @@ rule baselines:
         unpack(
             RECORDED.inputs(
                 "baselines@{city}",
-                baseline_remote_view="data/{city}/baseline_remote_view.parquet",
+                baseline_satellite="data/{city}/baseline_satellite.parquet",
                 baseline_street_view="data/{city}/baseline_street_view.parquet",
                 indicators="data/{city}/indicators.parquet",
-                place_histogram="data/{city}/place_histogram.parquet",
+                poi_category_counts="data/{city}/poi_category_counts.parquet",
                 regions="data/{city}/regions.parquet",
-                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
-                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
-                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                satellite_embeddings="data/{city}/satellite_embeddings.parquet",
+                satellite_pairs="data/{city}/satellite_pairs.parquet",
+                satellite_image_embeddings="data/{city}/satellite_image_embeddings.parquet",
                 street_view_embeddings="data/{city}/street_view_embeddings.parquet",
-                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                street_view_image_embeddings="data/{city}/street_view_image_embeddings.parquet",
                 text_embeddings="data/{city}/text_embeddings.parquet",
                 embeddings="results/{city}/embeddings.parquet",
             )
@@ -76,7 +76,7 @@ rule baselines:
         "fuse",
         "evaluate",
     shell:
-        f"{DO} baselines@{{wildcards.city}} {TOLD}"
+        f"{RUN} baselines@{{wildcards.city}} {LOGGED}"
 
 
 rule ablations:
@@ -84,15 +84,15 @@ rule ablations:
         unpack(
             RECORDED.inputs(
                 "ablations@{city}",
-                baseline_remote_view="data/{city}/baseline_remote_view.parquet",
+                baseline_satellite="data/{city}/baseline_satellite.parquet",
                 baseline_street_view="data/{city}/baseline_street_view.parquet",
                 indicators="data/{city}/indicators.parquet",
                 regions="data/{city}/regions.parquet",
-                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
-                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
-                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                satellite_embeddings="data/{city}/satellite_embeddings.parquet",
+                satellite_pairs="data/{city}/satellite_pairs.parquet",
+                satellite_image_embeddings="data/{city}/satellite_image_embeddings.parquet",
                 street_view_embeddings="data/{city}/street_view_embeddings.parquet",
-                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                street_view_image_embeddings="data/{city}/street_view_image_embeddings.parquet",
                 text_embeddings="data/{city}/text_embeddings.parquet",
                 embeddings="results/{city}/embeddings.parquet",
             )
@@ -115,7 +115,7 @@ rule ablations:
         "fuse",
         "evaluate",
     shell:
-        f"{DO} ablations@{{wildcards.city}} {TOLD}"
+        f"{RUN} ablations@{{wildcards.city}} {LOGGED}"
 
 
 rule inductive:
@@ -125,19 +125,19 @@ rule inductive:
                 "inductive@{city}",
                 indicators="data/{city}/indicators.parquet",
                 regions="data/{city}/regions.parquet",
-                place_histogram="data/{city}/place_histogram.parquet",
+                poi_category_counts="data/{city}/poi_category_counts.parquet",
                 flows="data/{city}/flows.parquet",
                 origin_destination="data/{city}/origin_destination.parquet",
-                remote_view_features="data/{city}/remote_view_features",
-                remote_view_pairs="data/{city}/remote_view_pairs.parquet",
-                remote_view_embeddings="data/{city}/remote_view_embeddings.parquet",
-                remote_view_view_embeddings="data/{city}/remote_view_view_embeddings.parquet",
+                satellite_features="data/{city}/satellite_features",
+                satellite_pairs="data/{city}/satellite_pairs.parquet",
+                satellite_embeddings="data/{city}/satellite_embeddings.parquet",
+                satellite_image_embeddings="data/{city}/satellite_image_embeddings.parquet",
                 street_view_features="data/{city}/street_view_features",
                 street_view_embeddings="data/{city}/street_view_embeddings.parquet",
-                street_view_view_embeddings="data/{city}/street_view_view_embeddings.parquet",
+                street_view_image_embeddings="data/{city}/street_view_image_embeddings.parquet",
                 text_embeddings="data/{city}/text_embeddings.parquet",
                 embeddings="results/{city}/embeddings.parquet",
-                models_remote_view="data/models/remote_view",
+                models_satellite="data/models/satellite",
                 models_street_view="data/models/street_view",
             )
         ),
@@ -157,16 +157,16 @@ rule inductive:
     params:
         "seed",
         "pairs",
-        "encoders.remote_view",
+        "encoders.satellite",
         "encoders.street_view",
-        "pretrain_remote_view",
+        "pretrain_satellite",
         "pretrain_street_view",
-        "embed_remote_view",
+        "embed_satellite",
         "embed_street_view",
         "fuse",
         "evaluate",
     shell:
-        f"{DO} inductive@{{wildcards.city}} {TOLD}"
+        f"{RUN} inductive@{{wildcards.city}} {LOGGED}"
 
 
 rule report_tables:
@@ -193,30 +193,32 @@ rule report_tables:
     resources:
         mem_mb=1000,
     shell:
-        f"{DO} report_tables@{{wildcards.city}} {TOLD}"
+        f"{RUN} report_tables@{{wildcards.city}} {LOGGED}"
 
 
-rule ceiling:
+rule upper_bound:
     input:
         unpack(
             RECORDED.inputs(
-                "ceiling@{city}",
+                "upper_bound@{city}",
                 regions="data/{city}/regions.parquet",
                 indicators="data/{city}/indicators.parquet",
                 r2_csv="results/{city}/r2.csv",
             )
         ),
     output:
-        ceiling_csv=report(
-            "results/{city}/ceiling.csv", caption="../report/ceiling.rst", category="{city}"
+        upper_bound_csv=report(
+            "results/{city}/upper_bound.csv",
+            caption="../report/upper_bound.rst",
+            category="{city}",
         ),
     log:
-        "logs/{city}/ceiling.log",
+        "logs/{city}/upper_bound.log",
     benchmark:
-        "logs/{city}/ceiling.tsv"
+        "logs/{city}/upper_bound.tsv"
     wildcard_constraints:
         # No city is named by a dash.
-        city="|".join(PARAMS.answer_keys) or "-",
+        city="|".join(PARAMS.upper_bounds) or "-",
     conda:
         "../../environment.yml"
     resources:
@@ -224,9 +226,9 @@ rule ceiling:
     params:
         "cities.{city}.boundary",
         "seed",
-        "fuse.rings",
+        "fuse.k_rings",
     shell:
-        f"{DO} ceiling@{{wildcards.city}} {TOLD}"
+        f"{RUN} upper_bound@{{wildcards.city}} {LOGGED}"
 
 
 rule transfer:
@@ -236,22 +238,22 @@ rule transfer:
                 "transfer@{source}-to-{target}",
                 source_regions="data/{source}/regions.parquet",
                 source_indicators="data/{source}/indicators.parquet",
-                source_remote_view_pairs="data/{source}/remote_view_pairs.parquet",
-                source_remote_view_encoder="data/{source}/remote_view_encoder",
-                source_remote_view_embeddings="data/{source}/remote_view_embeddings.parquet",
-                source_remote_view_view_embeddings="data/{source}/remote_view_view_embeddings.parquet",
+                source_satellite_pairs="data/{source}/satellite_pairs.parquet",
+                source_satellite_encoder="data/{source}/satellite_encoder",
+                source_satellite_embeddings="data/{source}/satellite_embeddings.parquet",
+                source_satellite_image_embeddings="data/{source}/satellite_image_embeddings.parquet",
                 source_street_view_encoder="data/{source}/street_view_encoder",
                 source_street_view_embeddings="data/{source}/street_view_embeddings.parquet",
-                source_street_view_view_embeddings="data/{source}/street_view_view_embeddings.parquet",
+                source_street_view_image_embeddings="data/{source}/street_view_image_embeddings.parquet",
                 source_text_embeddings="data/{source}/text_embeddings.parquet",
                 target_regions="data/{target}/regions.parquet",
                 target_indicators="data/{target}/indicators.parquet",
-                target_remote_view="data/{target}/remote_view",
+                target_satellite="data/{target}/satellite",
                 target_street_view="data/{target}/street_view",
-                target_remote_view_features="data/{target}/remote_view_features",
+                target_satellite_features="data/{target}/satellite_features",
                 target_street_view_features="data/{target}/street_view_features",
                 target_text_embeddings="data/{target}/text_embeddings.parquet",
-                models_remote_view="data/models/remote_view",
+                models_satellite="data/models/satellite",
                 models_street_view="data/models/street_view",
             )
         ),
@@ -273,11 +275,11 @@ rule transfer:
         mem_mb=4000,
     params:
         "seed",
-        "encoders.remote_view",
+        "encoders.satellite",
         "encoders.street_view",
-        "embed_remote_view",
+        "embed_satellite",
         "embed_street_view",
         "fuse",
         "evaluate",
     shell:
-        f"{DO} transfer@{{wildcards.source}}-to-{{wildcards.target}} {TOLD}"
+        f"{RUN} transfer@{{wildcards.source}}-to-{{wildcards.target}} {LOGGED}"

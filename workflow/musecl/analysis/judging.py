@@ -14,9 +14,9 @@ from musecl.evaluation.prediction import predict_from_vectors, predict_without_v
 from musecl.evaluation.scoring import describe
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.geography.geo import metric_coordinates
-from musecl.step.errors import InputError
-from musecl.step.section import explain
-from musecl.step.tables import KEY, read_geotable, read_table
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import explain
+from musecl.runtime.tables import KEY, read_geotable, read_table
 
 # Never fitted here; the settings ask for one.
 NO_PERCEPTRON = MlpSettings(
@@ -56,8 +56,8 @@ def evaluate_vectors(
     Returns
     -------
     DataFrame
-        The columns of `r2.csv` but `imagery`. Rows by `method`: `mean` (of the training fold),
-        `coordinates` (nearest regions or a random forest), and the vectors.
+        The columns of `r2.csv` but `imagery`. Rows by `method`: `dummy_mean` (of the training
+        fold), `coordinates` (nearest regions or a random forest), and the vectors.
 
     Raises
     ------
@@ -103,5 +103,5 @@ def evaluate_vectors(
     table = pd.DataFrame(rows)
     table.insert(0, "city", folder.resolve().name)
     table.insert(4, "split", table.pop("split"))
-    table["shares_source_with"] = table["indicator"].map(labelled.shares_source_with)
+    table["label_provenance"] = table["indicator"].map(labelled.label_provenance)
     return table.sort_values(["indicator", "split"], kind="stable", ignore_index=True)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from musecl.analysis.results import Results
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 What = Literal["prediction", "observed", "error", "lower_90", "upper_90", "from_coordinates"]
 # The title of each; `{}` is the indicator.

@@ -6,8 +6,8 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY, read_geotable, read_table, read_vectors
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY, read_geotable, read_table, read_vectors
 
 
 @dataclass(frozen=True)

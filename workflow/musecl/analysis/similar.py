@@ -5,15 +5,15 @@ import numpy as np
 import pandas as pd
 
 from musecl.analysis.results import Results
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY
 
 # Outlines of adjacent regions may differ by rounding; a metre, in degrees.
 TOUCHING = 1e-5
 
 
 def similar_regions(
-    results: Results, region_id: str, count: int = 10, leave_out_rings: int = 2
+    results: Results, region_id: str, count: int = 10, leave_out_k_rings: int = 2
 ) -> pd.DataFrame:
     """Find the regions whose own vectors are most like that of one region.
 
@@ -28,7 +28,7 @@ def similar_regions(
         The region to compare with.
     count : int
         How many to return.
-    leave_out_rings : int
+    leave_out_k_rings : int
         Rings of adjacent regions that are left out: next door everything is alike.
 
     Returns
@@ -53,7 +53,7 @@ def similar_regions(
     lengths = np.linalg.norm(centred, axis=1).clip(min=np.finfo(float).tiny)
     unit = centred.div(lengths, axis=0)
     similarity = pd.Series(unit.to_numpy() @ unit.loc[region_id].to_numpy(), unit.index)
-    left_out = around(results.regions, region_id, leave_out_rings)
+    left_out = around(results.regions, region_id, leave_out_k_rings)
     # Of regions that are equally similar the first by name comes first.
     beyond = similarity[~similarity.index.isin(left_out)].sort_index()
     found = beyond.sort_values(ascending=False, kind="stable").rename("similarity")
@@ -61,7 +61,7 @@ def similar_regions(
     return table.assign(district=results.regions["district"].reindex(table[KEY]).to_numpy())
 
 
-def around(regions: gpd.GeoDataFrame, region_id: str, rings: int) -> set[str]:
+def around(regions: gpd.GeoDataFrame, region_id: str, k_rings: int) -> set[str]:
     """Name a region and those of some rings around it, by their outlines.
 
     Parameters
@@ -70,11 +70,11 @@ def around(regions: gpd.GeoDataFrame, region_id: str, rings: int) -> set[str]:
         Indexed by `region_id`.
     region_id : str
         The region in the middle.
-    rings : int
+    k_rings : int
         How many rings of adjacent regions.
     """
     reached = {region_id}
-    for _ in range(rings):
+    for _ in range(k_rings):
         outline = regions.geometry.loc[sorted(reached)].union_all().buffer(TOUCHING)
         reached |= set(regions.index[regions.geometry.intersects(outline)])
     return reached

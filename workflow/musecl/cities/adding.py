@@ -11,19 +11,19 @@ from pathlib import Path
 import geopandas as gpd
 
 from musecl.cities.entry import Entry, indent_of_cities, insert_city, write_city
-from musecl.cities.guessing import guess_boundary, guess_indicator, guess_places, guess_trips
+from musecl.cities.guessing import guess_boundary, guess_indicator, guess_pois, guess_trips
 from musecl.cities.looking import RASTER
 from musecl.cities.openstreetmap import fill_from_openstreetmap
 from musecl.cities.pictures import (
     guess_raster_indicator,
-    guess_remote_view,
+    guess_satellite,
     guess_street_view,
 )
 from musecl.config import CITY_NAME, TAKEN_NAMES, check_params
+from musecl.runtime.errors import InputError, ParameterError
+from musecl.runtime.leftovers import without_leftovers
+from musecl.runtime.plain_yaml import read_yaml
 from musecl.sources.providers import LAYERS
-from musecl.step.errors import InputError, ParameterError
-from musecl.step.leftovers import without_leftovers
-from musecl.step.plain_yaml import read_yaml
 
 # Files that belong to another of the same stem: the parts of a shapefile, a raster's world file.
 PARTS = {".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".tfw", ".tifw", ".wld"}
@@ -39,7 +39,7 @@ class Given:
     ----------
     boundary, place : str or None
         One of them: a file, or a place that OpenStreetMap knows.
-    places, trips, remote_view, street_view : str or None
+    pois, trips, satellite, street_view : str or None
         None where the city lacks the layer.
     indicators : dict of str
         By name: a file, with `:COLUMN` behind it where it has several. Where a place is named and
@@ -48,9 +48,9 @@ class Given:
 
     boundary: str | None = None
     place: str | None = None
-    places: str | None = None
+    pois: str | None = None
     trips: str | None = None
-    remote_view: str | None = None
+    satellite: str | None = None
     street_view: str | None = None
     indicators: dict[str, str] = field(default_factory=dict)
 
@@ -155,17 +155,17 @@ def _guess(
     else:
         layers["boundary"] = Entry({"provider": "osm", "place": given.place})
     for layer, name, guess in (
-        ("places", given.places, guess_places),
+        ("pois", given.pois, guess_pois),
         ("mobility", given.trips, guess_trips),
     ):
         if name is not None:
             found = _find_one(name)
             layers[layer] = guess(found.paths[0], land)
             _place(files, layer, found)
-    if given.remote_view is not None:
-        found = _find(given.remote_view)
-        layers["remote_view"] = guess_remote_view(found.paths, found.pattern)
-        _place(files, "remote_view", found)
+    if given.satellite is not None:
+        found = _find(given.satellite)
+        layers["satellite"] = guess_satellite(found.paths, found.pattern)
+        _place(files, "satellite", found)
     if given.street_view is not None:
         found = _find(given.street_view)
         layers["street_view"], tables = guess_street_view(found.paths, found.pattern, found.root)

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from musecl.cities.contents import look_at_indicator, look_at_mobility, look_at_places
+from musecl.cities.contents import look_at_indicator, look_at_mobility, look_at_pois
 from musecl.cities.imagery import look_at_photographs, look_at_rasters
 from musecl.cities.network import find_outline, look_at_urls
 from musecl.cities.report import FEW, Area, Report
 from musecl.cities.sampling import ROWS, sample_files
 from musecl.config import Params, load_params
+from musecl.runtime.errors import MuseclError, ParameterError
+from musecl.runtime.tables import read_geotable
 from musecl.sources.providers import chosen
 from musecl.stages.regions import build_regions
-from musecl.step.errors import MuseclError, ParameterError
-from musecl.step.tables import read_geotable
 
 
 def check_city(root: Path, name: str) -> Iterator[Report]:
@@ -51,7 +51,7 @@ def check_city(root: Path, name: str) -> Iterator[Report]:
     yield report
     layers: dict[str, tuple[str, Any]] = {
         layer: (layer, getattr(city, layer))
-        for layer in ("places", "mobility", "remote_view", "street_view")
+        for layer in ("pois", "mobility", "satellite", "street_view")
     }
     for indicator, about in city.indicators.items():
         settings = chosen("indicators", about.source)[1]
@@ -107,12 +107,12 @@ def _check_layer(
         return Report(f"not checked: {settings.provider} is asked when it is fetched")
     if _is_extract(settings):
         return _look_at_extract(folder / settings.path)
-    if layer == "remote_view":
-        return look_at_rasters(folder, settings, area, params.remote_view)
+    if layer == "satellite":
+        return look_at_rasters(folder, settings, area, params.satellite)
     if layer == "street_view":
         return look_at_photographs(folder, settings, area)
     look: Callable[[Any, Area | None], Report] = {
-        "places": look_at_places,
+        "pois": look_at_pois,
         "mobility": look_at_mobility,
     }.get(layer, look_at_indicator)
     with _reading(layer, settings, folder) as (given, said):

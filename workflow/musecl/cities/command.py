@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 EPILOG = """The files are copied to inputs/NAME, and an entry that names them is written to
 params.yaml, with what could be read off the files and, in comments, what else can be set.
-A place's name is enough: OpenStreetMap's places and streets then stand in for files."""
+A place's name is enough: OpenStreetMap's POIs and streets then stand in for files."""
 
 
 def run_city(root: Path, action: str, arguments: list[str]) -> None:
@@ -46,9 +46,9 @@ def _add(root: Path, arguments: list[str]) -> None:
     land = parser.add_mutually_exclusive_group(required=True)
     land.add_argument("--boundary", metavar="FILE", help="polygons of the city's land")
     land.add_argument("--place", metavar="TEXT", help="take the boundary from OpenStreetMap")
-    parser.add_argument("--places", metavar="FILE", help="points of interest")
+    parser.add_argument("--pois", metavar="FILE", help="points of interest")
     parser.add_argument("--trips", metavar="FILE", help="a row a trip, or counts of trips")
-    parser.add_argument("--remote-view", metavar="FILE", help="GeoTIFF seen from above, or pattern")
+    parser.add_argument("--satellite", metavar="FILE", help="GeoTIFF seen from above, or pattern")
     parser.add_argument("--street-view", metavar="PATTERN", help="photographs of streets")
     parser.add_argument(
         "--indicator",
@@ -64,9 +64,9 @@ def _add(root: Path, arguments: list[str]) -> None:
     files = Given(
         boundary=given.boundary,
         place=given.place,
-        places=given.places,
+        pois=given.pois,
         trips=given.trips,
-        remote_view=given.remote_view,
+        satellite=given.satellite,
         street_view=given.street_view,
         indicators=_named(given.indicator),
     )

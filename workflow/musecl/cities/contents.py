@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 from musecl.cities.report import FEW, Area, Report
 from musecl.geography.geo import DEGREES, cells_of_points
 from musecl.indicators.aggregation import values_by_region
-from musecl.places import locate_places
+from musecl.pois import locate_pois
+from musecl.runtime.tables import KEY
 from musecl.sources.contract import Flows, OfRegions, Points, Raster, Trips, Values, Zones
 from musecl.sources.positions import share_inside
-from musecl.step.tables import KEY
 
 ENDS = ("origin", "destination")
 COUNTED = ("count", "distinct", "sum")
 
 
-def look_at_places(places: gpd.GeoDataFrame, area: Area | None) -> Report:
-    """Look at places, as `sources.contract` has them."""
-    categories = places["category"].nunique()
-    report = Report(f"{len(places)} rows, {categories} categories, {places.crs.name}")
+def look_at_pois(pois: gpd.GeoDataFrame, area: Area | None) -> Report:
+    """Look at POIs, as `sources.contract` has them."""
+    categories = pois["category"].nunique()
+    report = Report(f"{len(pois)} rows, {categories} categories, {pois.crs.name}")
     if area is not None:
-        points = places.geometry.representative_point().to_crs(DEGREES)
+        points = pois.geometry.representative_point().to_crs(DEGREES)
         inside = check_positions(points.x.to_numpy(), points.y.to_numpy(), area, report)
-        regions = locate_places(places, area.regions)[KEY].nunique()
+        regions = locate_pois(pois, area.regions)[KEY].nunique()
         report.what += f"; {inside} inside, in {regions} of {len(area.regions)} regions"
     if categories == 1:
         report.doubts.append("all are of one category: their kinds will tell nothing")

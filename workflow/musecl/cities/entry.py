@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.section import Section
 from musecl.sources.providers import provider_of
-from musecl.step.errors import ParameterError
-from musecl.step.section import Section
 
 STEP = "  "
 

@@ -8,9 +8,9 @@ import h3
 import numpy as np
 
 from musecl.cities.entry import Entry
-from musecl.cities.looking import Seen, axes, column_like, look, words_of
+from musecl.cities.looking import FileSample, axes, column_like, look, words_of
 from musecl.cities.positions import fit_positions
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 NAMES = ("name", "names.primary", "title", "label")
 CATEGORIES = (
@@ -52,8 +52,8 @@ def guess_boundary(path: Path) -> tuple[Entry, gpd.GeoDataFrame | None]:
     return Entry(settings, seen.about), land[land.geometry.notna()]
 
 
-def guess_places(path: Path, land: gpd.GeoDataFrame | None) -> Entry:
-    """Look at a file of places."""
+def guess_pois(path: Path, land: gpd.GeoDataFrame | None) -> Entry:
+    """Look at a file of POIs."""
     seen = look(path)
     settings: dict[str, Any] = {"provider": "table", "path": path.name, **seen.options}
     missing, notes = _position(seen, land, settings)
@@ -136,7 +136,7 @@ def _mean(value: str) -> dict[str, Any]:
     return {"statistic": "mean", "value": value}
 
 
-def _described(entry: Entry, seen: Seen, value: str | None) -> Entry:
+def _described(entry: Entry, seen: FileSample, value: str | None) -> Entry:
     """Add what params.yaml says of every indicator."""
     counted = value is None or entry.settings.get("kind") == "extensive"
     known = np.zeros(0) if value is None else seen.numbers(value)
@@ -169,7 +169,7 @@ def described(
     bounds : pair of int or None
         What is possible, in the unit.
     **known
-        What else is known: `year`, `shares_source_with`.
+        What else is known: `year`, `label_provenance`.
     """
     about = {
         "unit": unit,
@@ -177,8 +177,8 @@ def described(
         "transform": transform,
         "minimum_value": bounds[0],
         "maximum_value": bounds[1],
-        "headline": True,
-        "shares_source_with": [],
+        "primary": True,
+        "label_provenance": [],
         **known,
     }
     notes = {
@@ -187,8 +187,8 @@ def described(
         "transform": "ln(1+x) for what is never below 0 and skewed, else identity",
         "minimum_value": "what no value can be below, in the unit, such as 0; or null",
         "maximum_value": "what no value can be above, such as 100 of percent; or null",
-        "headline": "whether it counts in the mean that is told first",
-        "shares_source_with": "of places, mobility, remote_view, street_view, text, pairs",
+        "primary": "whether it counts in the mean that is told first",
+        "label_provenance": "of POIs, mobility, satellite, street_view, text, pairs",
     }
     to_fill_in = {key: note for key, note in notes.items() if key not in known}
     return Entry(
@@ -200,7 +200,7 @@ def described(
     )
 
 
-def _only_number(seen: Seen, path: Path) -> str:
+def _only_number(seen: FileSample, path: Path) -> str:
     numbers = [name for name in seen.columns if seen.is_number(name)]
     if len(numbers) != 1:
         raise InputError(
@@ -211,7 +211,7 @@ def _only_number(seen: Seen, path: Path) -> str:
 
 
 def _position(
-    seen: Seen, land: gpd.GeoDataFrame | None, settings: dict[str, Any]
+    seen: FileSample, land: gpd.GeoDataFrame | None, settings: dict[str, Any]
 ) -> tuple[str | None, dict[str, str]]:
     """Put into settings where rows lie; what is missing for that, and notes."""
     if seen.kind is not None:
@@ -226,7 +226,7 @@ def _position(
 
 
 def _oriented(
-    seen: Seen,
+    seen: FileSample,
     pair: tuple[str, str],
     land: gpd.GeoDataFrame | None,
     settings: dict[str, Any] | None = None,
@@ -249,7 +249,7 @@ def _oriented(
     return pair, "", None
 
 
-def _regions(seen: Seen, of: set[str] | None) -> str | None:
+def _regions(seen: FileSample, of: set[str] | None) -> str | None:
     """Find the column that names H3 cells, or regions by `region_id`."""
     named = [name for name in seen.columns if of is None or words_of(name) & of]
     for name in named:
@@ -259,7 +259,7 @@ def _regions(seen: Seen, of: set[str] | None) -> str | None:
     return "region_id" if of is None and "region_id" in seen.columns else None
 
 
-def _start(seen: Seen) -> tuple[dict[str, Any] | None, str]:
+def _start(seen: FileSample) -> tuple[dict[str, Any] | None, str]:
     """Find when trips start: the setting, or what to show where it takes more than a column."""
     starts = [name for name in seen.columns if words_of(name) & ORIGINS]
     for names in (starts, seen.columns):

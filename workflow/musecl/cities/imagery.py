@@ -21,11 +21,11 @@ from musecl.cities.pictures import about_raster, opened
 from musecl.cities.report import FEW, Area, Report
 from musecl.cities.sampling import sample_pictures
 from musecl.geography.geo import DEGREES, cells_of_points, metric_crs
-from musecl.imagery.settings import RemoteViewSettings
+from musecl.imagery.settings import SatelliteSettings
+from musecl.runtime.errors import InputError
+from musecl.runtime.leftovers import without_leftovers
 from musecl.sources.provider import Request
 from musecl.sources.providers import chosen
-from musecl.step.errors import InputError
-from musecl.step.leftovers import without_leftovers
 
 MOST = 500
 WINDOW = 256
@@ -34,7 +34,7 @@ COARSE = 32
 
 
 def look_at_rasters(
-    folder: Path, settings: Any, area: Area | None, chip: RemoteViewSettings
+    folder: Path, settings: Any, area: Area | None, chip: SatelliteSettings
 ) -> Report:
     """Look at the headers of rasters, and at the middle of the first that meets the city.
 
@@ -46,7 +46,7 @@ def look_at_rasters(
         With `path` and `crs`.
     area : Area or None
         Of the city.
-    chip : RemoteViewSettings
+    chip : SatelliteSettings
         How large a chip is.
 
     Raises
@@ -97,7 +97,7 @@ def look_at_rasters(
     if pixels < COARSE:
         report.doubts.append(
             f"the raster is coarse: {pixels:.0f} pixels are drawn as {chip.pixels}; take a finer "
-            "one, or a larger remote_view.ground_m"
+            "one, or a larger satellite.ground_m"
         )
     return report
 

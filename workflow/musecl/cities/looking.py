@@ -19,9 +19,9 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from musecl.runtime.errors import InputError
 from musecl.sources.files import CSV, JSON, PARQUET
 from musecl.sources.numbers import as_number
-from musecl.step.errors import InputError
 
 RASTER = {".tif", ".tiff"}
 SEPARATORS = ",;\t|"
@@ -41,7 +41,7 @@ AXES = [
 
 
 @dataclass(frozen=True)
-class Seen:
+class FileSample:
     """What is seen of a file.
 
     Attributes
@@ -97,7 +97,7 @@ def crs_name(crs: CRS) -> str:
     return ":".join(authority) if authority else crs.name
 
 
-def look(path: Path) -> Seen:
+def look(path: Path) -> FileSample:
     """Look at a table or a geographic file.
 
     Raises
@@ -140,12 +140,12 @@ def column_like(columns: list[str], *wanted: str) -> str | None:
     return None
 
 
-def axes(seen: Seen, of: set[str] | None = None) -> tuple[str, str] | None:
+def axes(seen: FileSample, of: set[str] | None = None) -> tuple[str, str] | None:
     """Find the columns of longitude and latitude, or of x and y.
 
     Parameters
     ----------
-    seen : Seen
+    seen : FileSample
         The file.
     of : set of str, optional
         Words of which both names hold one: the columns of a trip's origin.
@@ -162,7 +162,7 @@ def axes(seen: Seen, of: set[str] | None = None) -> tuple[str, str] | None:
     return None
 
 
-def _text(path: Path) -> Seen:
+def _text(path: Path) -> FileSample:
     with path.open("rb") as raw:
         packed = path.suffix == ".gz"
         start = gzip.GzipFile(fileobj=raw).read(BYTES) if packed else raw.read(BYTES)
@@ -183,10 +183,10 @@ def _text(path: Path) -> Seen:
         truncate_ragged_lines=True,
     )
     options = {} if encoding == "utf-8-sig" else {"encoding": encoding}
-    return Seen(rows, options | ({} if separator == "," else {"separator": separator}))
+    return FileSample(rows, options | ({} if separator == "," else {"separator": separator}))
 
 
-def _parquet(path: Path) -> Seen:
+def _parquet(path: Path) -> FileSample:
     file = pq.ParquetFile(path)
     geo = json.loads((file.schema_arrow.metadata or {}).get(b"geo", b"{}"))
     shapes = geo.get("columns", {})
@@ -196,11 +196,11 @@ def _parquet(path: Path) -> Seen:
     plain = [one.name for one in table.schema if not _is_nested(one.type)]
     rows = pl.DataFrame(table.select(plain)).select(pl.all().cast(pl.String, strict=False))
     if not shapes:
-        return Seen(rows, count=file.metadata.num_rows)
+        return FileSample(rows, count=file.metadata.num_rows)
     column = shapes[geo["primary_column"]]
     kinds = column.get("geometry_types") or [_first_kind(batches, geo["primary_column"])]
     crs = column.get("crs", "OGC:CRS84")
-    return Seen(
+    return FileSample(
         rows,
         kind=kinds[0].removeprefix("Multi").removesuffix(" Z"),
         crs=None if crs is None else CRS.from_user_input(crs),
@@ -225,7 +225,7 @@ def _is_geojson(path: Path) -> bool:
         return b'"FeatureCollection"' in file.read(BYTES)
 
 
-def _lines(path: Path) -> Seen:
+def _lines(path: Path) -> FileSample:
     with path.open("rb") as file:
         array = file.read(64).lstrip(codecs.BOM_UTF8).lstrip().startswith(b"[")
         file.seek(0)
@@ -237,10 +237,10 @@ def _lines(path: Path) -> Seen:
     texts = {
         key: [None if row.get(key) is None else str(row[key]) for row in found] for key in columns
     }
-    return Seen(pl.DataFrame(texts, schema=dict.fromkeys(columns, pl.String())))
+    return FileSample(pl.DataFrame(texts, schema=dict.fromkeys(columns, pl.String())))
 
 
-def _shapes(path: Path) -> Seen:
+def _shapes(path: Path) -> FileSample:
     layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
     if not layers:
         raise InputError(f"{path}: holds no shapes; give another file")
@@ -252,7 +252,7 @@ def _shapes(path: Path) -> Seen:
         str(name): [None if value is None or value != value else str(value) for value in column]
         for name, column in table.items()
     }
-    return Seen(
+    return FileSample(
         pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String()), height=len(found)),
         options,
         kind=str(kinds.iloc[0]).removeprefix("Multi") if len(kinds) else "Unknown",

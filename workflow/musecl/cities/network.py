@@ -9,7 +9,7 @@ import requests
 
 from musecl.cities.report import Report
 from musecl.geography.geo import DEGREES
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 TIMEOUT_S = 10
 LOOKED_AT = 3

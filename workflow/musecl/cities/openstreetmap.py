@@ -24,9 +24,9 @@ def fill_from_openstreetmap(
         What was added, a line each.
     """
     said = []
-    if all(layers[layer] is None for layer in ("places", "remote_view", "street_view")):
-        layers["places"] = Entry({"provider": "osm"}, "No file was given: OpenStreetMap's places")
-        said.append("places: no file was given; OpenStreetMap's stand in")
+    if all(layers[layer] is None for layer in ("pois", "satellite", "street_view")):
+        layers["pois"] = Entry({"provider": "osm"}, "No file was given: OpenStreetMap's POIs")
+        said.append("pois: no file was given; OpenStreetMap's stand in")
     if not indicators:
         indicators[STREETS] = described(
             Entry(
@@ -36,10 +36,10 @@ def fill_from_openstreetmap(
             "ln(1+x)",
             unit="km of street per km2 of land",
             year=date.today().year,
-            shares_source_with=["places", "text", "pairs"],
+            label_provenance=["pois", "text", "pairs"],
         )
         said.append(
             f"indicators: no file was given; {STREETS} stands in, the length of OpenStreetMap's "
-            "streets: it shows the way, and shares its source with the places"
+            "streets: it shows the way, and shares its source with the POIs"
         )
     return said

@@ -13,7 +13,7 @@ from rasterio.io import DatasetReader
 from musecl.cities.entry import Entry
 from musecl.cities.guessing import described
 from musecl.cities.looking import crs_name, look
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 EIGHT_BITS = "uint8"
 COLOURS = ("red", "green", "blue")
@@ -22,7 +22,7 @@ GPS, LATITUDE, LONGITUDE = 0x8825, 2, 4
 NEEDED = ["file", "longitude", "latitude"]
 
 
-def guess_remote_view(paths: list[Path], pattern: str) -> Entry:
+def guess_satellite(paths: list[Path], pattern: str) -> Entry:
     """Look at the first of the rasters that a city is seen in.
 
     Raises

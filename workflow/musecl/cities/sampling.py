@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.leftovers import without_leftovers
 from musecl.sources.files import CSV, JSON, PARQUET
-from musecl.step.errors import InputError
-from musecl.step.leftovers import without_leftovers
 
 ROWS = 100_000
 LARGE = 64 << 20

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from musecl.doctor.finding import Finding
-from musecl.step.errors import MuseclError
+from musecl.runtime.errors import MuseclError
 
 # The README says what a run of the sample takes.
 NEEDED_GB = 4

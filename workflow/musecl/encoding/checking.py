@@ -7,7 +7,7 @@ from torch import Tensor
 
 from musecl.encoding.encoders import Encoder, load_encoder
 from musecl.encoding.preparation import Preparation
-from musecl.step.errors import InputError, first_line
+from musecl.runtime.errors import InputError, first_line
 
 PIXELS = 160
 # Of a channel's deviation, on average over an image: Pillow rounds each pixel to one of 256 values.

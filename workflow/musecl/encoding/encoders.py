@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from musecl.encoding.preparation import Preparation, read_preparation
-from musecl.step.errors import InputError, first_line
+from musecl.runtime.errors import InputError, first_line
 
 AS_IMAGENET = Preparation()
 # After this many blocks of EfficientNet-Lite0 the features still are edges and textures.

@@ -17,19 +17,19 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from musecl.encoding.encoders import Encoder, fastest_device
-from musecl.step.errors import InputError
-from musecl.step.progress import progress
-from musecl.step.tables import KEY, read_table, write_table
-from musecl.step.workers import in_pieces
+from musecl.runtime.errors import InputError
+from musecl.runtime.progress import progress
+from musecl.runtime.tables import KEY, read_table, write_table
+from musecl.runtime.workers import in_pieces
 
 TURNS = 4
 # A chip is as many images as it has turns. The activations of more leave the caches, at half speed.
-IMAGES_AT_ONCE = {"remote_view": 4, "street_view": 16}
-ROW_ORDER = [KEY, "view", "orientation"]
+IMAGES_AT_ONCE = {"satellite": 4, "street_view": 16}
+ROW_ORDER = [KEY, "viewpoint", "orientation"]
 INDEX_SCHEMA = pa.DataFrameSchema(
     {
         KEY: pa.Column(str, nullable=False),
-        "view": pa.Column("int64", pa.Check.ge(0)),
+        "viewpoint": pa.Column("int64", pa.Check.ge(0)),
         "orientation": pa.Column("int64", pa.Check.ge(0)),
     },
     strict=True,
@@ -45,7 +45,7 @@ class Features:
     Attributes
     ----------
     index : DataFrame
-        `region_id`, `view` and `orientation` of each row of the arrays.
+        `region_id`, `viewpoint` and `orientation` of each row of the arrays.
     pooled : array of shape (n, D0), float32
         The frozen encoder's features, low-level ones included.
     hidden : array of shape (n, C, h, w), float16
@@ -78,7 +78,7 @@ def turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def turned_index(index: pd.DataFrame) -> pd.DataFrame:
     """Repeat each row of an image index 4 times, `orientation` 0 to 3, as `turned` does."""
-    repeated = index.loc[index.index.repeat(TURNS), [KEY, "view"]].reset_index(drop=True)
+    repeated = index.loc[index.index.repeat(TURNS), [KEY, "viewpoint"]].reset_index(drop=True)
     return repeated.assign(orientation=np.tile(np.arange(TURNS), len(index)))
 
 
@@ -132,7 +132,7 @@ def write_features(
     folder : Path
         Is made.
     index : DataFrame
-        `region_id`, `view`, `orientation`, n rows.
+        `region_id`, `viewpoint`, `orientation`, n rows.
     batches : iterable of (pooled, hidden)
         As `encode` yields them, n rows in all, in the order of the index.
 
@@ -197,16 +197,16 @@ def rows_of_viewpoints(index: pd.DataFrame) -> tuple[pd.DataFrame, list[NDArray[
     Parameters
     ----------
     index : DataFrame
-        `region_id`, `view`, `orientation`.
+        `region_id`, `viewpoint`, `orientation`.
 
     Returns
     -------
     keys : DataFrame
-        `region_id` and `view`, V rows, sorted.
+        `region_id` and `viewpoint`, V rows, sorted.
     rows : list of V arrays of int
         The rows of each viewpoint, by orientation.
     """
     numbered = index[ROW_ORDER].assign(row=np.arange(len(index))).sort_values(ROW_ORDER)
-    groups = numbered.groupby([KEY, "view"], sort=True)["row"]
-    keys = groups.size().reset_index()[[KEY, "view"]]
+    groups = numbered.groupby([KEY, "viewpoint"], sort=True)["row"]
+    keys = groups.size().reset_index()[[KEY, "viewpoint"]]
     return keys, [rows.to_numpy() for _, rows in groups]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from musecl.step.section import LARGEST, Count, Positive, Rate, Section
+from musecl.runtime.section import LARGEST, Count, Positive, Rate, Section
 
 WEIGHTS = (
     "package:NAME of the sample; `inputs` for the model in inputs/models; NAME@REVISION of a hub"
@@ -40,7 +40,7 @@ class TextEncoderSettings(Section):
 class EncoderSettings(Section):
     """An encoder per modality."""
 
-    remote_view: VisionEncoderSettings
+    satellite: VisionEncoderSettings
     street_view: VisionEncoderSettings
     text: TextEncoderSettings
 
@@ -75,7 +75,7 @@ class EmbedViewSettings(Section):
 
 
 class EmbedTextSettings(Section):
-    """The vectors of places' texts."""
+    """The vectors of POIs' texts."""
 
     method: Literal["transformer", "word_average"] = Field(
         description="whole passages through the text model (the paper: a pre-trained text "

@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 DRAWS = 2000
 LEVEL = 0.95
 # Of fewer larger cells no interval is told: resamples of a handful are nearly alike.
-FEWEST_UNITS = 8
+MINIMUM_UNITS = 8
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def paired_difference(first: Array, second: Array, units: int) -> Difference:
         How many larger cells were drawn from; of fewer than eight the bounds are NaN.
     """
     differences = first - second
-    if units < FEWEST_UNITS:
+    if units < MINIMUM_UNITS:
         return Difference(float(differences[0]), np.nan, np.nan)
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(differences[1:], [tail, 100 - tail])

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from musecl.evaluation.bootstrap import DRAWS, draw_weights, paired_difference, resampled_r2
 from musecl.evaluation.judgeable import Judgeable
-from musecl.evaluation.labels import Group
-from musecl.evaluation.prediction import Answers, Trial
+from musecl.evaluation.labels import IndicatorGroup
+from musecl.evaluation.prediction import MethodPredictions, SeededFold
 from musecl.evaluation.scoring import scored_rows, summarise
 from musecl.evaluation.splits import SPLITS
-from musecl.step.progress import progress
-from musecl.step.tables import write_csv
+from musecl.runtime.progress import progress
+from musecl.runtime.tables import write_csv
 
 Array = NDArray[np.float64]
 DRAW_CELLS = 41
@@ -29,19 +29,19 @@ DRAW_CELLS = 41
 COMPARED = {
     "split": "how regions are held out",
     "method": "what is predicted from",
-    "r2_headline": "mean R2 over the headline indicators that the split judges",
+    "r2_primary": "mean R2 over the primary indicators that the split judges",
     "r2_mean": "mean R2 over all indicators that it judges",
-    "reference_ahead": "headline of the reference less that of the method",
+    "reference_ahead": "primary of the reference less that of the method",
     "ahead_low": "lower bound of the 95% interval of that difference",
     "ahead_high": "upper bound of the 95% interval of that difference",
     "n_seeds": "repetitions, each with other folds",
 }
 # From a group of indicators and the trials of a split to the answers of every method.
-Predict = Callable[[Group, list[Trial]], Iterable[Answers]]
+Predict = Callable[[IndicatorGroup, list[SeededFold]], Iterable[MethodPredictions]]
 
 
 @dataclass(frozen=True)
-class Judged:
+class SplitResult:
     """One method on one split, over all indicators.
 
     Attributes
@@ -50,7 +50,7 @@ class Judged:
     scores : DataFrame
         Indexed by indicator; see `scoring.summarise`.
     resampled : array of shape (1 + B,)
-        Mean R2 over the headline in the sample and in B resamples of larger cells.
+        Mean R2 over the primary indicators in the sample and in B resamples of larger cells.
     cells : int
         How many larger cells there are to draw from: those of the regions that a fold tests.
     """
@@ -65,11 +65,11 @@ class Judged:
 def judge(
     predict: Predict,
     tasks: list[Judgeable],
-    headline: set[str],
+    primary: set[str],
     regions: pd.DataFrame,
     seed: int,
     description: str,
-) -> Iterator[Judged]:
+) -> Iterator[SplitResult]:
     """Let every method predict every indicator on every split that can judge it.
 
     Parameters
@@ -78,7 +78,7 @@ def judge(
         Yields the answers of each method, in the same order whenever it is called.
     tasks : list of Judgeable
         The indicators, split by split.
-    headline : set of str
+    primary : set of str
         Indicators whose mean R2 is compared.
     regions : DataFrame
         N regions, sorted.
@@ -89,7 +89,7 @@ def judge(
     """
     with progress(description, total=len(tasks)) as shown:
         for split, of_split in groupby(tasks, key=lambda task: task.split):
-            answers: dict[str, list[tuple[Group, Array]]] = {}
+            answers: dict[str, list[tuple[IndicatorGroup, Array]]] = {}
             for _, group, trials in of_split:
                 for answer in predict(group, trials):
                     answers.setdefault(answer.method, []).append((group, answer.predictions))
@@ -100,12 +100,12 @@ def judge(
             weights[0] = 1
             weights[1:, tested] = draw_weights(cells, np.random.default_rng([seed, DRAW_CELLS]))
             for method, parts in answers.items():
-                resampled = resample(parts, headline, weights)
-                yield Judged(method, split, score(parts), resampled, len(np.unique(cells)))
+                resampled = resample(parts, primary, weights)
+                yield SplitResult(method, split, score(parts), resampled, len(np.unique(cells)))
 
 
 def tested_regions(
-    answers: dict[str, list[tuple[Group, Array]]], regions: int
+    answers: dict[str, list[tuple[IndicatorGroup, Array]]], regions: int
 ) -> NDArray[np.bool_]:
     """Mark which of N regions a fold tests for some indicator."""
     tested = np.zeros(regions, dtype=np.bool_)
@@ -116,11 +116,11 @@ def tested_regions(
 
 
 def cells_of(regions: pd.DataFrame, split: str) -> NDArray[np.str_]:
-    """Name the larger cell of each region: what a split holds out together, or its `parent`."""
-    return regions[SPLITS[split] or "parent"].to_numpy(dtype=str)
+    """Name the larger cell of each region: what a split holds out whole, or its `spatial_block`."""
+    return regions[SPLITS[split] or "spatial_block"].to_numpy(dtype=str)
 
 
-def score(parts: list[tuple[Group, Array]]) -> pd.DataFrame:
+def score(parts: list[tuple[IndicatorGroup, Array]]) -> pd.DataFrame:
     """Score the answers to all groups: a row per indicator."""
     tables = [
         pd.DataFrame(summarise(group.labels, predicted), index=group.names).assign(
@@ -131,15 +131,15 @@ def score(parts: list[tuple[Group, Array]]) -> pd.DataFrame:
     return pd.concat(tables).sort_index()
 
 
-def resample(parts: list[tuple[Group, Array]], headline: set[str], weights: Array) -> Array:
-    """Mean R2 over the headline in each resample; weights (B, N) over all regions.
+def resample(parts: list[tuple[IndicatorGroup, Array]], primary: set[str], weights: Array) -> Array:
+    """Mean R2 over the primary indicators in each resample; weights (B, N) over all regions.
 
-    NaN where no indicator of the headline is judged on the split.
+    NaN where no indicator of the primary indicators is judged on the split.
     """
     regions = weights.shape[1]
     observed, predicted = [], []
     for group, answers in parts:
-        chosen = [column for column, name in enumerate(group.names) if name in headline]
+        chosen = [column for column, name in enumerate(group.names) if name in primary]
         labels = np.full((regions, len(chosen)), np.nan)
         labels[group.rows] = group.labels[:, chosen]
         wide = np.full((len(answers), *labels.shape), np.nan)
@@ -151,23 +151,23 @@ def resample(parts: list[tuple[Group, Array]], headline: set[str], weights: Arra
     return resampled_r2(np.hstack(observed), np.concatenate(predicted, axis=2), weights)
 
 
-def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.DataFrame:
-    """Lay out a row per split and method: the headline, the difference to it, every indicator.
+def lay_out(judged: list[SplitResult], primary: set[str], reference: str) -> pd.DataFrame:
+    """Lay out a row per split and method: primary indicators, the difference to it, all of them.
 
     Parameters
     ----------
-    judged : list of Judged
+    judged : list of SplitResult
         Every method on every split.
-    headline : set of str
-        Indicators that `r2_headline` is the mean of.
+    primary : set of str
+        Indicators that `r2_primary` is the mean of.
     reference : str
         The method that `reference_ahead` compares with.
 
     Returns
     -------
     DataFrame
-        `split`, `method`, `r2_headline`, `r2_mean` (over all indicators); `reference_ahead` is the
-        headline of the reference less that of the method, with the bounds of its 95% interval; then
+        `split`, `method`, `r2_primary`, `r2_mean` (over all indicators); `reference_ahead` is the
+        primary of the reference less that of the method, with the bounds of its 95% interval; then
         for each indicator its R2, the standard deviation over seeds and the RMSE; `n_seeds`. An
         indicator that is left out of a split is empty there, and in no mean of it.
     """
@@ -179,7 +179,7 @@ def lay_out(judged: list[Judged], headline: set[str], reference: str) -> pd.Data
         row: dict[str, str | float] = {
             "split": one.split,
             "method": one.method,
-            "r2_headline": scores.loc[scores.index.isin(headline), "r2_mean"].mean(),
+            "r2_primary": scores.loc[scores.index.isin(primary), "r2_mean"].mean(),
             "r2_mean": scores["r2_mean"].mean(),
             "reference_ahead": ahead.mean,
             "ahead_low": ahead.low,
@@ -200,5 +200,5 @@ def write_comparison(table: pd.DataFrame, city: str, path: Path) -> None:
     """Write a table of `lay_out` as CSV, the city first, and print what it compares."""
     table.insert(0, "city", city)
     write_csv(table, path)
-    columns = ["split", "method", "r2_headline", "reference_ahead", "ahead_low", "ahead_high"]
+    columns = ["split", "method", "r2_primary", "reference_ahead", "ahead_low", "ahead_high"]
     print(table[columns].to_string(index=False, float_format="%.3f"))

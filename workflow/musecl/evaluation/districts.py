@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from musecl.evaluation.labels import Group, varies
-from musecl.evaluation.methods import Block
+from musecl.evaluation.labels import IndicatorGroup, varies
+from musecl.evaluation.methods import RegionFeatures
 from musecl.evaluation.prediction import fit_ridge
 from musecl.evaluation.scoring import score_columns, score_once
 from musecl.evaluation.splits import Fold, parts_of
 
 DRAW_PARTS = 71
 # Regions that a district must have to be trained in, or judged.
-FEWEST = 20
+MINIMUM_REGIONS = 20
 
 DISTRICTS = pa.DataFrameSchema(
     {
@@ -30,7 +30,11 @@ DISTRICTS = pa.DataFrameSchema(
 
 
 def between_districts(
-    regions: pd.DataFrame, block: Block, groups: list[Group], folds: int, seed: int
+    regions: pd.DataFrame,
+    block: RegionFeatures,
+    groups: list[IndicatorGroup],
+    folds: int,
+    seed: int,
 ) -> pd.DataFrame:
     """Train in one district, predict another: a row per ordered pair and indicator.
 
@@ -38,9 +42,9 @@ def between_districts(
     ----------
     regions : DataFrame
         N regions, sorted.
-    block : Block
+    block : RegionFeatures
         Their vectors.
-    groups : list of Group
+    groups : list of IndicatorGroup
         The indicators.
     folds : int
         Parts of a training district that choose the penalty.
@@ -54,16 +58,16 @@ def between_districts(
         row, and so has an indicator that is constant in one of the two.
     """
     district = regions["district"].fillna("").to_numpy()
-    parent = regions["parent"].to_numpy(dtype=str)
+    spatial_block = regions["spatial_block"].to_numpy(dtype=str)
     rows = []
     for source in sorted({*district} - {""}):
         for group in groups:
             here = district[group.rows]
             train = np.flatnonzero(here == source)
-            if len(train) < FEWEST:
+            if len(train) < MINIMUM_REGIONS:
                 continue
             generator = np.random.default_rng([seed, DRAW_PARTS])
-            parts = parts_of(parent[group.rows][train], folds, generator)
+            parts = parts_of(spatial_block[group.rows][train], folds, generator)
             fold = Fold(train, np.flatnonzero(here != source), parts)
             answers = np.full(group.labels.shape, np.nan)
             answers[fold.test] = fit_ridge(
@@ -71,7 +75,7 @@ def between_districts(
             ).predictions
             for target in sorted({*here[fold.test]} - {""}):
                 there = here == target
-                if there.sum() < FEWEST:
+                if there.sum() < MINIMUM_REGIONS:
                     continue
                 for column, name in enumerate(group.names):
                     labels = group.labels[:, column]

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from musecl.evaluation.backtransform import Scale, correct_each, land_of
 from musecl.evaluation.judgeable import Judgeable
-from musecl.evaluation.labels import Labelled
-from musecl.evaluation.methods import Block
+from musecl.evaluation.labels import CityLabels
+from musecl.evaluation.methods import RegionFeatures
 from musecl.evaluation.prediction import (
     RidgeFit,
-    Trial,
+    SeededFold,
     choose_by_place,
     collect,
     fit_ridge,
 )
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import SPLITS, Fold, draw_numbers, units_of
-from musecl.step.tables import KEY
-from musecl.step.workers import in_processes
+from musecl.runtime.tables import KEY
+from musecl.runtime.workers import in_processes
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 72
@@ -89,8 +89,8 @@ PREDICTIONS = pa.DataFrameSchema(
 
 
 def predict_everywhere(
-    labelled: Labelled,
-    block: Block,
+    labelled: CityLabels,
+    block: RegionFeatures,
     coordinates: Array,
     task: Judgeable,
     settings: EvaluateSettings,
@@ -100,9 +100,9 @@ def predict_everywhere(
 
     Parameters
     ----------
-    labelled : Labelled
+    labelled : CityLabels
         Of a city of N regions.
-    block : Block
+    block : RegionFeatures
         Vectors of the N regions.
     coordinates : array of shape (N, 2)
         Metres, in a metric CRS.
@@ -126,10 +126,10 @@ def predict_everywhere(
 
     land = land_of(labelled.regions)
 
-    def fit(trial: Trial) -> Array:
+    def fit(trial: SeededFold) -> Array:
         return estimate(fit_ridge((block,), labels, trial.fold), scales, land)
 
-    def fit_by_place(trial: Trial) -> Array:
+    def fit_by_place(trial: SeededFold) -> Array:
         chosen = choose_by_place(coordinates, labels, trial)
         rows, largest = trial.fold.validation, labels[trial.fold.train].max(axis=0)
         known = labels[rows]
@@ -155,7 +155,7 @@ def predict_everywhere(
 
 def trials_everywhere(
     regions: pd.DataFrame, task: Judgeable, settings: EvaluateSettings, seed: int
-) -> list[Trial]:
+) -> list[SeededFold]:
     """Count the rows of a group's trials in all N regions, and add a trial for those outside.
 
     The last trial is fitted to every region of the group and tests all others, in repetition 0.
@@ -167,7 +167,7 @@ def trials_everywhere(
     ]
     fold = fold_of_all_labels(regions, task, settings, seed)
     if len(fold.test):
-        trials.append(Trial(0, fold, (seed, list(SPLITS).index(split), DRAW_PARTS)))
+        trials.append(SeededFold(0, fold, (seed, list(SPLITS).index(split), DRAW_PARTS)))
     return trials
 
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.evaluation.labels import Group, varies
-from musecl.evaluation.prediction import Trial, draw_trials
+from musecl.evaluation.labels import IndicatorGroup, varies
+from musecl.evaluation.prediction import SeededFold, draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import units_of
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 LEFT_OUT = pa.DataFrameSchema(
     {
@@ -38,12 +38,12 @@ class Judgeable(NamedTuple):
     """Indicators of one group that can be judged on a split, and the folds to do it."""
 
     split: str
-    group: Group
-    trials: list[Trial]
+    group: IndicatorGroup
+    trials: list[SeededFold]
 
 
 def judgeable(
-    regions: pd.DataFrame, groups: Iterable[Group], settings: EvaluateSettings, seed: int
+    regions: pd.DataFrame, groups: Iterable[IndicatorGroup], settings: EvaluateSettings, seed: int
 ) -> tuple[list[Judgeable], list[LeftOut]]:
     """Draw the folds of every split for every group, and say which indicators they cannot judge.
 
@@ -51,7 +51,7 @@ def judgeable(
     ----------
     regions : DataFrame
         N regions, sorted.
-    groups : iterable of Group
+    groups : iterable of IndicatorGroup
         The indicators; `rows` of what is returned are theirs.
     settings : EvaluateSettings
         Splits, folds and seeds.
@@ -75,7 +75,7 @@ def judgeable(
     groups = list(groups)
     for split in settings.splits:
         for group in groups:
-            trials: list[Trial] = []
+            trials: list[SeededFold] = []
             try:
                 units = units_of(regions.iloc[group.rows], split)
                 trials = draw_trials(split, units, len(group.rows), settings, seed)
@@ -100,7 +100,7 @@ def judgeable(
     return found, sorted(left_out)
 
 
-def why_not(labels: NDArray[np.float64], trials: list[Trial]) -> str:
+def why_not(labels: NDArray[np.float64], trials: list[SeededFold]) -> str:
     """Say why an indicator (n,) cannot be judged by some folds; nothing where it can."""
     if not varies(labels):
         return "it has one value only"

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from musecl.evaluation.backtransform import Scale
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.tables import KEY, read_geotable, read_table, require_same_regions
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, read_geotable, read_table, require_same_regions
 
-ALIKE = 0.99
+SHARED_REGIONS = 0.99
 # Of the largest value: means of equal values differ by so much, and no indicator is that fine.
 ROUNDING = 1e-12
 # The square of what is smaller is no number.
@@ -22,7 +22,7 @@ SMALLEST = 1e-100
 
 
 @dataclass(frozen=True)
-class Group:
+class IndicatorGroup:
     """Indicators that are known in the same regions.
 
     Attributes
@@ -38,24 +38,26 @@ class Group:
     names: list[str]
     labels: NDArray[np.float64]
 
-    def only(self, names: Collection[str]) -> "Group":
+    def only(self, names: Collection[str]) -> "IndicatorGroup":
         """Keep some of the indicators; all regions stay."""
         kept = [column for column, name in enumerate(self.names) if name in names]
-        return Group(self.rows, [self.names[column] for column in kept], self.labels[:, kept])
+        return IndicatorGroup(
+            self.rows, [self.names[column] for column in kept], self.labels[:, kept]
+        )
 
 
-class Labelled(NamedTuple):
+class CityLabels(NamedTuple):
     """What is to be predicted of a city.
 
     Attributes
     ----------
     regions : GeoDataFrame
         The region table of N regions, sorted by `region_id`.
-    groups : list of Group
+    groups : list of IndicatorGroup
         Their rows count in the order of `regions`.
-    headline : set of str
+    primary : set of str
         The indicators whose mean R2 is told first.
-    shares_source_with : dict of str
+    label_provenance : dict of str
         By indicator, the inputs that come from the same source.
     scales : dict of Scale
         By indicator, in the order of params.yaml: what its values mean.
@@ -65,14 +67,14 @@ class Labelled(NamedTuple):
     """
 
     regions: gpd.GeoDataFrame
-    groups: list[Group]
-    headline: set[str]
-    shares_source_with: dict[str, str]
+    groups: list[IndicatorGroup]
+    primary: set[str]
+    label_provenance: dict[str, str]
     scales: dict[str, Scale]
     values: pd.DataFrame
 
 
-def read_labelled(job: Job) -> Labelled:
+def read_labelled(job: Job) -> CityLabels:
     """Read the regions and the indicators of a job's city.
 
     Raises
@@ -84,7 +86,7 @@ def read_labelled(job: Job) -> Labelled:
     return label_regions(regions, read_table(job.input("indicators.parquet")))
 
 
-def label_regions(regions: gpd.GeoDataFrame, indicators: pd.DataFrame) -> Labelled:
+def label_regions(regions: gpd.GeoDataFrame, indicators: pd.DataFrame) -> CityLabels:
     """Lay out what is to be predicted of a city.
 
     Parameters
@@ -103,11 +105,11 @@ def label_regions(regions: gpd.GeoDataFrame, indicators: pd.DataFrame) -> Labell
         print("indicators.parquet: the city has no indicator; nothing can be judged", flush=True)
     about = indicators.drop_duplicates("indicator").set_index("indicator")
     values = widen(regions[KEY], indicators)
-    return Labelled(
+    return CityLabels(
         regions,
         group_indicators(values),
-        set(about.index[about["headline"].astype(bool)]),
-        dict(zip(about.index, about["shares_source_with"], strict=True)),
+        set(about.index[about["primary"].astype(bool)]),
+        dict(zip(about.index, about["label_provenance"], strict=True)),
         scales_of(about),
         values,
     )
@@ -152,7 +154,7 @@ def varies(values: NDArray[np.float64]) -> bool:
     return bool(np.ptp(values) > max(ROUNDING * np.abs(values).max(), SMALLEST))
 
 
-def group_indicators(wide: pd.DataFrame) -> list[Group]:
+def group_indicators(wide: pd.DataFrame) -> list[IndicatorGroup]:
     """Group indicators by the regions that have a value, so that a fold is decomposed once.
 
     Those known in the same regions but for 1% share a group, of the regions that know them all: one
@@ -169,12 +171,12 @@ def group_indicators(wide: pd.DataFrame) -> list[Group]:
         for place, (others, names, largest) in enumerate(together):
             both, most = known & others, max(largest, int(known.sum()))
             varied = (wide.loc[both, [*names, name]].nunique() > 1).all()
-            if both.sum() >= ALIKE * most and varied:
+            if both.sum() >= SHARED_REGIONS * most and varied:
                 together[place] = (both, [*names, name], most)
                 break
         else:
             together.append((known, [name], int(known.sum())))
     return [
-        Group(np.flatnonzero(known), names, wide[names].to_numpy()[known])
+        IndicatorGroup(np.flatnonzero(known), names, wide[names].to_numpy()[known])
         for known, names, _ in together
     ]

@@ -15,17 +15,17 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY, read_vectors, require_same_regions
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY, read_vectors, require_same_regions
 
 # Of either precision.
 Array = NDArray[Any]
 
 # The file and the column of each block.
 VECTORS = {
-    "remote_view_pretrained": ("remote_view_embeddings.parquet", "pretrained"),
+    "satellite_pretrained": ("satellite_embeddings.parquet", "pretrained"),
     "street_view_pretrained": ("street_view_embeddings.parquet", "pretrained"),
-    "remote_view": ("remote_view_embeddings.parquet", "embedding"),
+    "satellite": ("satellite_embeddings.parquet", "embedding"),
     "street_view": ("street_view_embeddings.parquet", "embedding"),
     "text": ("text_embeddings.parquet", "embedding"),
     "musecl": ("embeddings.parquet", "embedding"),
@@ -33,7 +33,7 @@ VECTORS = {
 
 
 @dataclass(frozen=True)
-class Block:
+class RegionFeatures:
     """The vectors of one modality, in the order of the region table.
 
     Attributes
@@ -50,11 +50,11 @@ class Block:
     present: NDArray[np.bool_]
     width: int | None = None
 
-    def take(self, rows: NDArray[np.int64]) -> "Block":
+    def take(self, rows: NDArray[np.int64]) -> "RegionFeatures":
         """Take regions by row."""
         return replace(self, values=self.values[rows], present=self.present[rows])
 
-    def compact(self) -> "Block":
+    def compact(self) -> "RegionFeatures":
         """Hold the vectors in single precision, in no more columns than there are regions.
 
         Wider ones are turned so that inner products are kept, which are all that ridge and
@@ -80,20 +80,20 @@ class Method:
     ----------
     name : str
         As in the column `method`.
-    blocks : tuple of Block
+    blocks : tuple of RegionFeatures
         Beside each other.
     perceptron : bool
         Whether the paper's predictor is fitted too, after ridge.
     """
 
     name: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[RegionFeatures, ...]
     perceptron: bool
 
 
 def align(
     regions: pd.Series, keys: pd.DataFrame, vectors: NDArray[np.floating], where: str
-) -> Block:
+) -> RegionFeatures:
     """Put vectors into the order of the region table, by `region_id`.
 
     Parameters
@@ -120,10 +120,10 @@ def align(
     present = rows >= 0
     values = np.zeros((len(regions), vectors.shape[1]))
     values[present] = vectors[rows[present]]
-    return Block(values, present)
+    return RegionFeatures(values, present)
 
 
-def read_blocks(find: Callable[[str], Path], regions: pd.Series) -> dict[str, Block]:
+def read_blocks(find: Callable[[str], Path], regions: pd.Series) -> dict[str, RegionFeatures]:
     """Read every block of `VECTORS` that the city has.
 
     Parameters
@@ -142,14 +142,14 @@ def read_blocks(find: Callable[[str], Path], regions: pd.Series) -> dict[str, Bl
 
 
 def build_methods(
-    blocks: dict[str, Block], lots: NDArray[np.int64] | None, perceptrons: Collection[str]
+    blocks: dict[str, RegionFeatures], lots: NDArray[np.int64] | None, perceptrons: Collection[str]
 ) -> list[Method]:
     """List the methods that predict from vectors.
 
     Parameters
     ----------
-    blocks : dict of Block
-        `remote_view_pretrained`, `street_view_pretrained` (frozen features), `remote_view`,
+    blocks : dict of RegionFeatures
+        `satellite_pretrained`, `street_view_pretrained` (frozen features), `satellite`,
         `street_view`, `text` (trained, and text, embeddings), `musecl` (fused beside residual);
         what the city lacks is not among them.
     lots : int array of shape (N,), optional
@@ -163,20 +163,20 @@ def build_methods(
         `concat` has all inputs of the fusion beside each other: what `musecl` must beat to
         show that attention, and not the mere width, predicts.
     """
-    single = ["remote_view_pretrained", "street_view_pretrained", "remote_view", "street_view"]
+    single = ["satellite_pretrained", "street_view_pretrained", "satellite", "street_view"]
     single.append("text")
     present = [name for name in single if name in blocks]
-    of_method: dict[str, tuple[Block, ...]] = {name: (blocks[name],) for name in present}
+    of_method: dict[str, tuple[RegionFeatures, ...]] = {name: (blocks[name],) for name in present}
     of_method["concat"] = tuple(blocks[name] for name in present)
     of_method["musecl"] = (blocks["musecl"],)
     if lots is not None:
         known = np.ones(len(lots), dtype=np.bool_)
-        count = Block(np.log1p(lots.astype(np.float64))[:, None], known)
+        count = RegionFeatures(np.log1p(lots.astype(np.float64))[:, None], known)
         of_method = {"lot_count": (count,), **of_method}
     return [Method(name, found, name in perceptrons) for name, found in of_method.items()]
 
 
-def prepare(blocks: tuple[Block, ...], train: NDArray[np.int64]) -> Array:
+def prepare(blocks: tuple[RegionFeatures, ...], train: NDArray[np.int64]) -> Array:
     """Impute, mark and scale the inputs of all regions by what the training regions tell.
 
     Every column gets mean zero over the training regions, and each block one scale, so that its
@@ -186,7 +186,7 @@ def prepare(blocks: tuple[Block, ...], train: NDArray[np.int64]) -> Array:
 
     Parameters
     ----------
-    blocks : tuple of Block
+    blocks : tuple of RegionFeatures
         N regions each.
     train : int array
         Rows to fit to.
@@ -221,7 +221,7 @@ class Preparation:
     mark_centre: float
     mark_spread: float
 
-    def apply(self, block: Block) -> Array:
+    def apply(self, block: RegionFeatures) -> Array:
         """Make the vectors of a block ready: (N, D + 1), the mark last."""
         width = block.width or block.values.shape[1]
         mark = _divide(_mark(block) - self.mark_centre, self.mark_spread)
@@ -229,7 +229,7 @@ class Preparation:
         return np.hstack([values, mark / np.float32(np.sqrt(width))])
 
 
-def fit_preparation(block: Block, train: NDArray[np.int64]) -> Preparation:
+def fit_preparation(block: RegionFeatures, train: NDArray[np.int64]) -> Preparation:
     """Find the means and scales of a block's training rows."""
     known = train[block.present[train]]
     fill = (
@@ -248,13 +248,13 @@ def fit_preparation(block: Block, train: NDArray[np.int64]) -> Preparation:
     )
 
 
-def _filled(block: Block, fill: Array) -> Array:
+def _filled(block: RegionFeatures, fill: Array) -> Array:
     values = block.values.copy()
     values[~block.present] = fill
     return values
 
 
-def _mark(block: Block) -> Array:
+def _mark(block: RegionFeatures) -> Array:
     return block.present.astype(block.values.dtype)[:, None]
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musecl.evaluation.conformal import half_width
-from musecl.evaluation.methods import Block, Method, prepare
-from musecl.evaluation.practice import forest, nearest
+from musecl.evaluation.methods import Method, RegionFeatures, prepare
+from musecl.evaluation.naive_baselines import forest, nearest
 from musecl.evaluation.ridge import (
     Decomposition,
     choose_penalties,
@@ -28,11 +28,11 @@ from musecl.evaluation.ridge import (
     decompose,
     left_out_residuals,
 )
-from musecl.evaluation.selection import Chosen, choose
+from musecl.evaluation.selection import SelectedPredictions, choose
 from musecl.evaluation.settings import EvaluateSettings, MlpSettings
 from musecl.evaluation.splits import SPLITS, Fold, draw_folds, paper_fold
-from musecl.step.errors import InputError
-from musecl.step.workers import in_processes
+from musecl.runtime.errors import InputError
+from musecl.runtime.workers import in_processes
 
 # Of either precision.
 Array = NDArray[Any]
@@ -44,7 +44,7 @@ DRAW_FOLDS, DRAW_FOREST, DRAW_NETWORK = 31, 32, 33
 
 
 @dataclass(frozen=True)
-class Trial:
+class SeededFold:
     """One fold of one repetition: what is fitted and predicted once.
 
     Attributes
@@ -63,7 +63,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Answers:
+class MethodPredictions:
     """What one predictor of one method says.
 
     Attributes
@@ -85,7 +85,7 @@ def draw_trials(
     rows: int,
     settings: EvaluateSettings,
     seed: int,
-) -> list[Trial]:
+) -> list[SeededFold]:
     """Draw the folds of each repetition of a split.
 
     Parameters
@@ -109,7 +109,7 @@ def draw_trials(
     """
     kind = list(SPLITS).index(split)
     if split == "paper":
-        return [Trial(0, paper_fold(rows), (seed, kind, 0, 0))]
+        return [SeededFold(0, paper_fold(rows), (seed, kind, 0, 0))]
     repetitions, folds = settings.seeds, settings.folds
     if split == "district":
         repetitions, folds = 1, rows
@@ -117,24 +117,24 @@ def draw_trials(
     for repetition in range(repetitions):
         generator = np.random.default_rng([seed, DRAW_FOLDS, kind, repetition])
         for place, fold in enumerate(draw_folds(units, rows, folds, generator)):
-            trials.append(Trial(repetition, fold, (seed, kind, repetition, place)))
+            trials.append(SeededFold(repetition, fold, (seed, kind, repetition, place)))
     return trials
 
 
-def state_of(trial: Trial) -> int:
+def state_of(trial: SeededFold) -> int:
     """Seed of what is drawn for a trial by scikit-learn."""
     return int(np.random.default_rng([DRAW_FOREST, *trial.key]).integers(2**31))
 
 
-def choose_by_place(coordinates: Array, labels: Array, trial: Trial) -> Chosen:
+def choose_by_place(coordinates: Array, labels: Array, trial: SeededFold) -> SelectedPredictions:
     """Predict from coordinates (N, 2) in metres: the nearest regions, or a forest."""
     candidates = [*nearest(coordinates), *forest(coordinates, state_of(trial))]
     return choose(candidates, labels, trial.fold)
 
 
 def predict_without_vectors(
-    coordinates: Array, labels: Array, trials: list[Trial]
-) -> Iterator[Answers]:
+    coordinates: Array, labels: Array, trials: list[SeededFold]
+) -> Iterator[MethodPredictions]:
     """Predict by the training mean, and from coordinates (N, 2) in metres.
 
     Parameters
@@ -143,29 +143,31 @@ def predict_without_vectors(
         In a metric CRS.
     labels : array of shape (N, T)
         Indicators, known in all N regions.
-    trials : list of Trial
+    trials : list of SeededFold
         Folds to predict.
     """
 
-    def by_mean(trial: Trial) -> Array:
+    def by_mean(trial: SeededFold) -> Array:
         mean = labels[trial.fold.train].mean(axis=0)
         return np.broadcast_to(mean, (len(trial.fold.test), len(mean)))
 
-    def by_place(trial: Trial) -> Array:
+    def by_place(trial: SeededFold) -> Array:
         return choose_by_place(coordinates, labels, trial).test
 
     means = [by_mean(trial) for trial in trials]
-    yield Answers("mean", "mean", collect(trials, means, labels.shape))
+    yield MethodPredictions("dummy_mean", "mean", collect(trials, means, labels.shape))
     answers = list(in_processes(by_place, trials))
-    yield Answers("coordinates", "nearest or forest", collect(trials, answers, labels.shape))
+    yield MethodPredictions(
+        "coordinates", "nearest or forest", collect(trials, answers, labels.shape)
+    )
 
 
 def predict_from_vectors(
     methods: Sequence[Method],
     labels: Array,
-    trials: list[Trial],
+    trials: list[SeededFold],
     networks: MlpSettings | None,
-) -> Iterator[Answers]:
+) -> Iterator[MethodPredictions]:
     """Predict by ridge and, where a method says so, by the paper's perceptron.
 
     Parameters
@@ -174,14 +176,14 @@ def predict_from_vectors(
         Vectors of N regions.
     labels : array of shape (N, T)
         Indicators, known in all N regions.
-    trials : list of Trial
+    trials : list of SeededFold
         Folds to predict.
     networks : MlpSettings, optional
         Of the perceptron; None leaves it out.
 
     Yields
     ------
-    Answers
+    MethodPredictions
         Of each method in turn: by ridge, then by the perceptron.
     """
     if networks is not None:
@@ -192,7 +194,7 @@ def predict_from_vectors(
         networks.seeds if networks is not None and method.perceptron else 0 for method in methods
     ]
 
-    def fit(task: tuple[int, Trial]) -> tuple[Array, Array | None]:
+    def fit(task: tuple[int, SeededFold]) -> tuple[Array, Array | None]:
         number, trial = task
         fitted = fit_ridge(blocks[number], labels, trial.fold)
         if networks is None or trial.repetition >= seeds[number]:
@@ -204,11 +206,11 @@ def predict_from_vectors(
     found = in_processes(fit, list(product(range(len(methods)), trials)))
     for method, judged_seeds in zip(methods, seeds, strict=True):
         by_ridge, by_network = zip(*islice(found, len(trials)), strict=True)
-        yield Answers(method.name, "ridge", collect(trials, list(by_ridge), labels.shape))
+        yield MethodPredictions(method.name, "ridge", collect(trials, list(by_ridge), labels.shape))
         judged = [trial for trial in trials if trial.repetition < judged_seeds]
         if judged:
             answers = [answer for answer in by_network if answer is not None]
-            yield Answers(method.name, "mlp", collect(judged, answers, labels.shape))
+            yield MethodPredictions(method.name, "mlp", collect(judged, answers, labels.shape))
 
 
 @dataclass(frozen=True)
@@ -264,12 +266,12 @@ class RidgeFit:
         return padded
 
 
-def fit_ridge(blocks: tuple[Block, ...], labels: Array, fold: Fold) -> RidgeFit:
+def fit_ridge(blocks: tuple[RegionFeatures, ...], labels: Array, fold: Fold) -> RidgeFit:
     """Fit ridge to a training fold, with the penalty that predicts its parts best.
 
     Parameters
     ----------
-    blocks : tuple of Block
+    blocks : tuple of RegionFeatures
         Of N regions.
     labels : array of shape (N, T)
         Those of the test fold are not read.
@@ -283,7 +285,7 @@ def fit_ridge(blocks: tuple[Block, ...], labels: Array, fold: Fold) -> RidgeFit:
 
 
 def _fit_networks(
-    inputs: NDArray[np.float32], labels: Array, trial: Trial, settings: MlpSettings
+    inputs: NDArray[np.float32], labels: Array, trial: SeededFold, settings: MlpSettings
 ) -> Array:
     """Predict the test fold (rows, T) by a network per indicator, all of a trial at once."""
     from musecl.evaluation.network import Member, fit_and_predict
@@ -296,7 +298,7 @@ def _fit_networks(
     return np.column_stack(fit_and_predict(members, settings, batches))
 
 
-def collect(trials: list[Trial], answers: list[Array], shape: tuple[int, ...]) -> Array:
+def collect(trials: list[SeededFold], answers: list[Array], shape: tuple[int, ...]) -> Array:
     """Put the answers of the trials' test folds into an array (S, N, T), NaN where none tests.
 
     Raises

@@ -1,7 +1,7 @@
 """R2, RMSE and MAE over the pooled out-of-fold predictions of a seed, then over seeds.
 
 R2 compares with the mean of the observed labels of the regions that are evaluated, all folds
-together, so the method `mean`, which knows its training folds alone, scores slightly below zero.
+together, so `dummy_mean`, which knows its training folds alone, scores slightly below zero.
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ import numpy as np
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.evaluation.labels import Group
-from musecl.evaluation.prediction import Answers
+from musecl.evaluation.labels import IndicatorGroup
+from musecl.evaluation.prediction import MethodPredictions
 
 Array = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def summarise(observed: Array, predicted: Array) -> dict[str, Array]:
     }
 
 
-def describe(group: Group, answer: Answers) -> list[dict[str, Any]]:
+def describe(group: IndicatorGroup, answer: MethodPredictions) -> list[dict[str, Any]]:
     """Score one predictor's answers: a row per indicator, its keys columns of r2.csv."""
     values = summarise(group.labels, answer.predictions)
     return [

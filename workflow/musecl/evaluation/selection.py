@@ -21,7 +21,7 @@ Predictor = Callable[[Array, Fold], Array]
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedPredictions:
     """What the best of some predictors says, per indicator.
 
     Attributes
@@ -36,7 +36,7 @@ class Chosen:
     test: Array
 
 
-def choose(candidates: Sequence[Predictor], labels: Array, fold: Fold) -> Chosen:
+def choose(candidates: Sequence[Predictor], labels: Array, fold: Fold) -> SelectedPredictions:
     """Predict by the candidate that is best on the validation part, per indicator.
 
     Parameters
@@ -56,15 +56,15 @@ def choose(candidates: Sequence[Predictor], labels: Array, fold: Fold) -> Chosen
     for number in np.unique(best):
         same = best == number
         test[:, same] = candidates[number](labels[:, same], fold)
-    return Chosen(guesses[best, :, columns].T, test)
+    return SelectedPredictions(guesses[best, :, columns].T, test)
 
 
-def stack(parts: Sequence[Chosen], labels: Array, fold: Fold) -> Array:
+def stack(parts: Sequence[SelectedPredictions], labels: Array, fold: Fold) -> Array:
     """Weigh predictors by what each adds on the validation part (Breiman 1996: no weight below 0).
 
     Parameters
     ----------
-    parts : sequence of Chosen
+    parts : sequence of SelectedPredictions
         What each predictor says.
     labels : array of shape (N, T)
     fold : Fold

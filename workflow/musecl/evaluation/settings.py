@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from musecl.step.section import LARGEST, Count, Distinct, Rate, Section
+from musecl.runtime.section import LARGEST, Count, Distinct, Rate, Section
 
 Split = Literal["random", "spatial", "spatial_wide", "district", "paper"]
 Width = Annotated[int, Field(ge=1, le=8192)]
@@ -16,9 +16,9 @@ class MlpSettings(Section):
     methods: Distinct[
         list[
             Literal[
-                "remote_view_pretrained",
+                "satellite_pretrained",
                 "street_view_pretrained",
-                "remote_view",
+                "satellite",
                 "street_view",
                 "text",
                 "concat",

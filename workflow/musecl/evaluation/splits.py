@@ -1,8 +1,8 @@
 """How regions are divided into folds: at random, by whole larger cells, or by district.
 
 Adjacent regions are alike, so a random split measures interpolation as well as prediction. The
-others hold out whole units, as srai's and verde's spatial blocks do: `spatial` the `parent` cells
-(H3, two resolutions up), `spatial_wide` the `wide_parent` cells (three up), `district` one
+others hold out whole units, as srai and verde do: `spatial` the cells of `spatial_block`
+(H3, two resolutions up), `spatial_wide` the `wide_spatial_block` cells (three up), `district` one
 district after the other (in New York: leave one borough out). The same is drawn again inside a
 training fold, so that a penalty or an early stop is chosen for the kind of gap that the test has.
 `paper` is the one division of MuseCL's published code, see `paper_fold`.
@@ -15,20 +15,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 # The column of the region table whose regions stay together.
 SPLITS = {
     "random": None,
-    "spatial": "parent",
-    "spatial_wide": "wide_parent",
+    "spatial": "spatial_block",
+    "spatial_wide": "wide_spatial_block",
     "district": "district",
     "paper": None,
 }
 # Fewer rows leave one of the three parts of the paper's split empty.
-FEWEST_ROWS = 6
+MINIMUM_ROWS = 6
 # Of fewer units, or regions at random, a training fold could not be divided in turn.
-FEWEST_UNITS = 3
+MINIMUM_UNITS = 3
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ def paper_fold(rows: int) -> Fold:
     InputError
         There are fewer than six.
     """
-    if rows < FEWEST_ROWS:
-        raise InputError(f"{rows} regions have a value, and the split takes {FEWEST_ROWS} or more")
+    if rows < MINIMUM_ROWS:
+        raise InputError(f"{rows} regions have a value, and the split takes {MINIMUM_ROWS} or more")
     state = np.random.RandomState(1)
     order = np.arange(rows)
     rest, test = train_test_split(order, test_size=0.2, random_state=state)
@@ -176,12 +176,12 @@ def draw_folds(
     InputError
         There are too few regions, or units, to divide them and each training fold.
     """
-    if units is None and rows < max(folds, FEWEST_UNITS):
+    if units is None and rows < max(folds, MINIMUM_UNITS):
         raise InputError(f"{rows} regions have a value, fewer than evaluate.folds ({folds}) takes")
-    if units is not None and len(np.unique(units)) < FEWEST_UNITS:
+    if units is not None and len(np.unique(units)) < MINIMUM_UNITS:
         raise InputError(
             f"its regions lie in {len(np.unique(units))} of the units that are held out whole, and "
-            f"the split takes {FEWEST_UNITS} or more"
+            f"the split takes {MINIMUM_UNITS} or more"
         )
     everything = np.arange(rows)
     numbers = draw_numbers(units, everything, folds, generator)

@@ -6,7 +6,7 @@ import pandera.pandas as pa
 from musecl.evaluation.backtransform import PER_AREA, land_of
 from musecl.evaluation.everywhere import OUT_OF_FOLD
 from musecl.evaluation.splits import SPLITS
-from musecl.step.tables import KEY
+from musecl.runtime.tables import KEY
 
 IN_THE_UNIT = {"unit": "that of the column `unit`"}
 TOTALS = pa.DataFrameSchema(

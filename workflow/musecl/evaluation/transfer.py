@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from musecl.evaluation.backtransform import Scale, land_of
 from musecl.evaluation.everywhere import ESTIMATES, estimate, tabulate
 from musecl.evaluation.labels import scales_of, varies
-from musecl.evaluation.methods import Block
+from musecl.evaluation.methods import RegionFeatures
 from musecl.evaluation.prediction import fit_ridge
 from musecl.evaluation.scoring import score_columns, score_once
-from musecl.evaluation.splits import FEWEST_ROWS, Fold, parts_of
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY
+from musecl.evaluation.splits import MINIMUM_ROWS, Fold, parts_of
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 61
@@ -114,7 +114,7 @@ def labels_of_both(
 
 def carry_over(
     carried: Carried,
-    methods: Mapping[str, tuple[Block, ...]],
+    methods: Mapping[str, tuple[RegionFeatures, ...]],
     regions: pd.DataFrame,
     inside: NDArray[np.bool_],
     folds: int,
@@ -126,10 +126,10 @@ def carry_over(
     ----------
     carried : Carried
         Of N regions; no label of the target is read but to score.
-    methods : mapping of str to tuple of Block
+    methods : mapping of str to tuple of RegionFeatures
         Vectors of the N regions by method; `musecl` makes the predictions.
     regions : DataFrame
-        `region_id`, `parent`, `area_km2` and `land_share` of the N regions.
+        `region_id`, `spatial_block`, `area_km2` and `land_share` of the N regions.
     inside : bool array of shape (N,)
         Which regions are the source's.
     folds, seed : int
@@ -150,13 +150,13 @@ def carry_over(
     labels = carried.labels
     known = ~np.isnan(labels)
     train, test = np.flatnonzero(inside & known), np.flatnonzero(~inside)
-    if len(train) < FEWEST_ROWS or not varies(labels[train]):
+    if len(train) < MINIMUM_ROWS or not varies(labels[train]):
         raise InputError(
             f"transfer: {carried.name}: {len(train)} labels of {len({*labels[train]})} values are "
             "too little to train on; take it out of the source's `indicators`"
         )
     generator = np.random.default_rng([seed, DRAW_PARTS])
-    units = regions["parent"].to_numpy(dtype=str)[train]
+    units = regions["spatial_block"].to_numpy(dtype=str)[train]
     fold = Fold(train, test, parts_of(units, folds, generator))
     fits = {name: fit_ridge(blocks, labels[:, None], fold) for name, blocks in methods.items()}
     estimated = estimate(fits[PREDICTS], [carried.scale], land_of(regions))[:, :, 0]
@@ -167,7 +167,7 @@ def carry_over(
     if not judged.any() or not varies(labels[test][judged]):
         print(f"{carried.name} is predicted and not judged: the target has no labels that differ")
         return predictions, []
-    answers = {"mean": np.full(len(test), labels[train].mean())}
+    answers = {"dummy_mean": np.full(len(test), labels[train].mean())}
     answers |= {name: fitted.predictions[:, 0] for name, fitted in fits.items()}
     about = {"n_source": len(train), "n_target": int(judged.sum())}
     scores: list[dict[str, Any]] = [

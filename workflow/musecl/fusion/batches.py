@@ -28,7 +28,7 @@ class Regions(NamedTuple):
     text_known : bool Tensor of shape (N,)
         Also True where `tokens` do not show the text.
     positives : int64 Tensor of shape (N, P)
-        Rows of the regions with the most alike places; -1 fills up.
+        Rows of the regions with the most alike POIs; -1 fills up.
     """
 
     tokens: Modalities
@@ -38,7 +38,7 @@ class Regions(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One step's B regions, each beside one with alike places.
+    """One step's B regions, each beside one with alike POIs.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ def disturb(modalities: Modalities, generator: np.random.Generator) -> Modalitie
 
 
 def positive_rows(pairs: pd.DataFrame, region_ids: list[str]) -> Tensor:
-    """List the regions with the most alike places of each region, by row; -1 fills up.
+    """List the regions with the most alike POIs of each region, by row; -1 fills up.
 
     Parameters
     ----------

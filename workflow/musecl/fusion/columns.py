@@ -1,9 +1,9 @@
-"""The columns of `embedding`: the fused vector, the residual and the rings, joined and taken apart.
+"""The columns of `embedding`: the fused vector, the residual and the k-rings, joined, taken apart.
 
 `fused` is the output of the fusion (`embedding_size` numbers). `embedding`, the representation
 that predicts, is `fused` alone or, where `residual` is set, `fused` beside what went in: the
 pretrained and the contrastive features of both views, and the text; each part centred, reduced by
-PCA and of total variance 1. Aligned to texts and places, the fused vector forgets what they do not
+PCA and of total variance 1. Aligned to texts and POIs, the fused vector forgets what they do not
 tell, population for one; the residual keeps it. Its columns are components: scale them together,
 not each to variance 1.
 
@@ -16,14 +16,14 @@ place is like depends on what is around it.
 import numpy as np
 import pandas as pd
 
-from musecl.fusion.inputs import FusionInputs, Part, Vectors, fill, modalities_of
+from musecl.fusion.inputs import FusionInputs, RegionVectors, Vectors, fill, modalities_of
 from musecl.fusion.reduction import Reduction, fit_reduction
 from musecl.fusion.settings import FuseSettings
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 FUSED = "fused"
 PART_SIZE = 128
-NOTHING = Part([], np.zeros((0, 0), np.float32))
+NOTHING = RegionVectors([], np.zeros((0, 0), np.float32))
 
 #: What the columns of `embeddings.parquet` are; the metadata of the file says it.
 ABOUT = {
@@ -31,13 +31,13 @@ ABOUT = {
     "fused": "output of the fusion, `fuse.embedding_size` numbers",
     "embedding": "the representation that predicts: `fused` beside components of each modality and "
     "a mark of each that is present (where `fuse.residual` is true), then the same of each ring of "
-    "neighbours (`fuse.rings`); components, to be scaled together and not each to variance 1",
+    "neighbours (`fuse.k_rings`); components, to be scaled together and not each to variance 1",
 }
 
 
 def fit_parts(fused: Vectors, inputs: FusionInputs, fitted: list[str]) -> dict[str, Reduction]:
     """Find what reduces the fused vectors (N, D) and each part; fitted to some regions."""
-    given = {FUSED: Part(inputs.region_ids, fused), **inputs.parts}
+    given = {FUSED: RegionVectors(inputs.region_ids, fused), **inputs.parts}
     return {
         name: fit_reduction(part.vectors, PART_SIZE, pd.Index(part.region_ids).isin(fitted))
         for name, part in given.items()
@@ -51,13 +51,13 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, parts: dict[str, Reduc
     weighs more for being wider. `parts` is what `fit_parts` finds.
     """
     region_ids = inputs.region_ids
-    given = {FUSED: Part(region_ids, fused), **inputs.parts}
+    given = {FUSED: RegionVectors(region_ids, fused), **inputs.parts}
     columns = []
     for name, reduction in parts.items():
         size = reduction.directions.shape[1]
         here, vectors = given.get(name, NOTHING)
         scaled = reduction.apply(vectors) / np.sqrt(size) if here else np.zeros((0, size))
-        columns.append(fill(Part(here, scaled.astype(np.float32)), region_ids)[0])
+        columns.append(fill(RegionVectors(here, scaled.astype(np.float32)), region_ids)[0])
     have = {name.split()[0]: part.region_ids for name, part in inputs.parts.items()}
     presence = [
         pd.Index(region_ids).isin(have.get(modality, []))
@@ -78,11 +78,11 @@ def without_fused(embedding: Vectors, settings: FuseSettings) -> Vectors:
     """
     if not settings.residual:
         raise InputError("fuse.residual is false: nothing is left without the fused vector")
-    blocks = np.split(embedding, 1 + settings.rings, axis=1)
+    blocks = np.split(embedding, 1 + settings.k_rings, axis=1)
     fused = min(PART_SIZE, settings.embedding_size, len(embedding))
     return np.hstack([block[:, fused:] for block in blocks])
 
 
-def without_rings(embedding: Vectors, settings: FuseSettings) -> Vectors:
+def without_k_rings(embedding: Vectors, settings: FuseSettings) -> Vectors:
     """Drop what is around from `embedding` (N, E): the fused vector and the residual are left."""
-    return np.split(embedding, 1 + settings.rings, axis=1)[0]
+    return np.split(embedding, 1 + settings.k_rings, axis=1)[0]

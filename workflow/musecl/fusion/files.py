@@ -14,7 +14,7 @@ from musecl.fusion.models import MODES
 from musecl.fusion.reduction import Reduction
 from musecl.fusion.representation import Representation
 from musecl.fusion.settings import FuseSettings
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 WEIGHTS = "weights.safetensors"
 SETTINGS = "settings.json"

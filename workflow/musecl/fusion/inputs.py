@@ -1,4 +1,4 @@
-"""What the fusion sees of a city: the vectors of each modality, and which places are alike.
+"""What the fusion sees of a city: the vectors of each modality, and which POIs are alike.
 
 `read_inputs` reads it from the tables that the embedding stages write; `without` and `replacing`
 change it for a comparison.
@@ -12,26 +12,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.learning.embedding import KINDS
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, read_geotable, read_table, read_vectors, require_same_regions
+from musecl.training.embedding import KINDS
 
 Vectors = NDArray[np.float32]
 
-VIEWS = ("remote_view", "street_view")
+VIEWS = ("satellite", "street_view")
 TEXT = "text"
 MODALITIES = (*VIEWS, TEXT)
 
 
-class Part(NamedTuple):
+class RegionVectors(NamedTuple):
     """Vectors of shape (M, D) and the M regions that they describe, sorted."""
 
     region_ids: list[str]
     vectors: Vectors
 
 
-class Views(NamedTuple):
+class ImageVectors(NamedTuple):
     """M single views, sorted by region: the region of each, and vectors (M, D) of each kind."""
 
     region_ids: list[str]
@@ -46,22 +46,22 @@ class FusionInputs:
     ----------
     region_ids : list of str
         The regions to represent, sorted.
-    parts : dict of Part
+    parts : dict of RegionVectors
         Vectors per region, as they stand in the residual, by modality and kind:
-        `remote_view pretrained`, `remote_view embedding`, the same of `street_view`, `text`. What
+        `satellite pretrained`, `satellite embedding`, the same of `street_view`, `text`. What
         the city lacks is not among them; what else describes it may be.
-    views : dict of Views
+    views : dict of ImageVectors
         By modality but the text, its chips or viewpoints, of the same kinds and regions as its
         parts.
     positives : DataFrame
-        `anchor`, `positive`: regions with alike places.
+        `anchor`, `positive`: regions with alike POIs.
     neighbours : dict of list of str
         The adjacent regions of each region; others than `region_ids` are not looked at.
     """
 
     region_ids: list[str]
-    parts: dict[str, Part]
-    views: dict[str, Views]
+    parts: dict[str, RegionVectors]
+    views: dict[str, ImageVectors]
     positives: pd.DataFrame
     neighbours: dict[str, list[str]]
 
@@ -73,7 +73,7 @@ class FusionInputs:
     def without(self, modality: str) -> "FusionInputs":
         """Leave out a modality everywhere; all regions stay.
 
-        The pairs of alike places stay, too: leave them out by `places_weight` 0.
+        The pairs of alike POIs stay, too: leave them out by `pois_weight` 0.
 
         Raises
         ------
@@ -88,14 +88,14 @@ class FusionInputs:
             views={view: views for view, views in self.views.items() if view != modality},
         )
 
-    def replacing(self, name: str, part: Part) -> "FusionInputs":
+    def replacing(self, name: str, part: RegionVectors) -> "FusionInputs":
         """Take another encoder's vectors for those of a part; every view holds its region's.
 
         Parameters
         ----------
         name : str
             A key of `parts`.
-        part : Part
+        part : RegionVectors
             Of the same regions as the part that it replaces.
 
         Raises
@@ -118,11 +118,11 @@ class FusionInputs:
 
 
 def modalities_of(parts: Iterable[str]) -> list[str]:
-    """Name the modalities of parts such as `remote_view pretrained`, each once."""
+    """Name the modalities of parts such as `satellite pretrained`, each once."""
     return list(dict.fromkeys(name.split()[0] for name in parts))
 
 
-def fill(part: Part, region_ids: list[str]) -> tuple[Vectors, NDArray[np.bool_]]:
+def fill(part: RegionVectors, region_ids: list[str]) -> tuple[Vectors, NDArray[np.bool_]]:
     """Lay out vectors by region (N, D), 0 where a region has none, and say which have (N,)."""
     row = pd.Index(part.region_ids).get_indexer(pd.Index(region_ids))
     present = row >= 0
@@ -157,22 +157,22 @@ def read_inputs(job: Job) -> FusionInputs:
         region_ids=region_ids,
         parts=parts,
         views={view: read_views(job, view) for view in VIEWS if f"{view} embedding" in parts},
-        positives=read_table(job.input("remote_view_pairs.parquet")),
+        positives=read_table(job.input("satellite_pairs.parquet")),
         neighbours=dict(zip(regions[KEY], regions["neighbours"], strict=True)),
     )
 
 
-def sorted_part(keys: pd.DataFrame, vectors: Vectors) -> Part:
+def sorted_part(keys: pd.DataFrame, vectors: Vectors) -> RegionVectors:
     """Sort vectors (M, D) by the `region_id` of their keys."""
     order = keys["region_id"].argsort().to_numpy()
-    return Part(list(keys["region_id"].iloc[order]), vectors[order])
+    return RegionVectors(list(keys["region_id"].iloc[order]), vectors[order])
 
 
-def read_views(job: Job, view: str) -> Views:
+def read_views(job: Job, view: str) -> ImageVectors:
     """Read the single chips or viewpoints of a view, sorted, in both kinds."""
     kinds = {}
     for kind in KINDS:
-        keys, vectors = read_vectors(job.input(f"{view}_view_embeddings.parquet"), kind)
-        order = keys.sort_values(["region_id", "view"]).index.to_numpy()
+        keys, vectors = read_vectors(job.input(f"{view}_image_embeddings.parquet"), kind)
+        order = keys.sort_values(["region_id", "viewpoint"]).index.to_numpy()
         kinds[kind] = vectors[order]
-    return Views(list(keys["region_id"].iloc[order]), kinds)
+    return ImageVectors(list(keys["region_id"].iloc[order]), kinds)

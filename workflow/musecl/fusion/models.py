@@ -1,6 +1,6 @@
 """How the modalities of a region become one vector: a module per `fuse.mode`.
 
-A region is a few tokens of each modality: its remote view, its viewpoints on the street, its text,
+A region is a few tokens of each modality: its satellite view, its street viewpoints, its text,
 and whatever else is given. What a modality holds where it is absent cannot change anything. Every
 mode projects the tokens in the same way and makes of them what `forward` of any mode returns;
 `MODES` chooses by name.
@@ -151,7 +151,7 @@ class ScalarAttention(nn.Module):
 
     u = tanh(W e + b) of each modality's vector e, score u.v, softmax over the modalities that are
     present, weighted sum of the vectors. The published code has the two views alone
-    (`fuse.text_token: false`), and vectors that are frozen where ours are projected.
+    (`fuse.text_as_input: false`), and vectors that are frozen where ours are projected.
 
     Parameters
     ----------

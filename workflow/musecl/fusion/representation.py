@@ -16,17 +16,17 @@ from torch import nn
 
 from musecl.fusion.batches import Regions, positive_rows
 from musecl.fusion.columns import beside_residual, fit_parts
-from musecl.fusion.inputs import TEXT, FusionInputs, Part, Vectors, fill
+from musecl.fusion.inputs import TEXT, FusionInputs, RegionVectors, Vectors, fill
 from musecl.fusion.models import Kinds
 from musecl.fusion.reduction import Reduction
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.tokens import fit_tokens, kinds_of, lay_tokens, reduce_views
 from musecl.fusion.training import fuse_regions, train_fusion
-from musecl.geography.rings import means_of_rings
-from musecl.step.errors import InputError
+from musecl.geography.k_rings import means_of_k_rings
+from musecl.runtime.errors import InputError
 
 #: What a city without texts has to align to: one feature that no region holds.
-NO_TEXT = Part([], np.zeros((0, 1), np.float32))
+NO_TEXT = RegionVectors([], np.zeros((0, 1), np.float32))
 
 
 def represent(
@@ -102,7 +102,7 @@ class Representation:
         inputs : FusionInputs
             Of N regions. A modality that is not among them is absent in all.
         fitted : container of str
-            A region of these sees only neighbours that are of these, too; see `means_of_rings`.
+            A region of these sees only neighbours that are of these, too; see `means_of_k_rings`.
 
         Returns
         -------
@@ -122,15 +122,15 @@ class Representation:
             )
         fused = self.fuse(inputs)
         embedding = beside_residual(fused, inputs, self.parts) if self.settings.residual else fused
-        around = means_of_rings(
-            embedding, inputs.region_ids, inputs.neighbours, self.settings.rings, fitted
+        around = means_of_k_rings(
+            embedding, inputs.region_ids, inputs.neighbours, self.settings.k_rings, fitted
         )
         return fused, np.concatenate([embedding, *around], axis=1)
 
     def fuse(self, inputs: FusionInputs) -> Vectors:
         """Fuse the tokens of N regions: an array of shape (N, embedding_size)."""
         scaled = reduce_views(self.tokens, inputs)
-        tokens = lay_tokens(scaled, inputs.region_ids, self.settings.text_token)
+        tokens = lay_tokens(scaled, inputs.region_ids, self.settings.text_as_input)
         return fuse_regions(self.fusion, tokens)
 
 
@@ -164,7 +164,7 @@ def fit_representation(
     scaled = reduce_views(reductions, inputs)
     target = inputs.parts.get(TEXT, NO_TEXT)
     laid, known = fill(target, fitted)
-    tokens = lay_tokens(scaled, fitted, settings.text_token)
+    tokens = lay_tokens(scaled, fitted, settings.text_as_input)
     regions = Regions(
         tokens,
         torch.from_numpy(laid),

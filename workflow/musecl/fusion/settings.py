@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from musecl.step.section import LARGEST, Count, NotNegative, Rate, Section
+from musecl.runtime.section import LARGEST, Count, NotNegative, Rate, Section
 
 
 class FuseSettings(Section):
@@ -14,14 +14,14 @@ class FuseSettings(Section):
         description="tokens of each modality look at the others'; one weight per modality (the "
         "paper's published code); the sum; a linear layer over them side by side"
     )
-    text_token: bool = Field(
+    text_as_input: bool = Field(
         description="whether the text is fused, too, and not only aligned to (the paper: false)"
     )
     residual: bool = Field(
         description="whether `embedding` holds what went in beside the fused vector (the paper: "
         "false, the fused vector alone)"
     )
-    rings: int = Field(
+    k_rings: int = Field(
         ge=0,
         le=3,
         description="rings of neighbours whose mean vectors stand in `embedding`, too (the paper: "
@@ -35,7 +35,7 @@ class FuseSettings(Section):
     temperature: float = Field(ge=0.001, le=100, description="of InfoNCE")
     text_weight: NotNegative = Field(description="alignment of the fused vector to the text")
     views_weight: NotNegative = Field(description="alignment of the two views to each other")
-    places_weight: NotNegative = Field(description="alignment of regions with alike places")
+    pois_weight: NotNegative = Field(description="alignment of regions with alike POIs")
     batch: int = Field(
         ge=2, le=LARGEST, description="regions per step; the others of a batch are the negatives"
     )

@@ -11,7 +11,7 @@ from musecl.encoding.encoders import fastest_device
 from musecl.fusion.inputs import FusionInputs, Vectors
 from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
-from musecl.step.workers import in_processes
+from musecl.runtime.workers import in_processes
 
 
 class Asked(NamedTuple):

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from musecl.fusion.inputs import TEXT, FusionInputs, Vectors, Views
+from musecl.fusion.inputs import TEXT, FusionInputs, ImageVectors, Vectors
 from musecl.fusion.models import Kinds, Modalities, Tokens
 from musecl.fusion.reduction import Reduction, fit_reduction
 
@@ -29,18 +29,18 @@ def fit_tokens(inputs: FusionInputs, fitted: list[str]) -> dict[str, dict[str, R
     }
 
 
-def views_of(inputs: FusionInputs) -> dict[str, Views]:
+def views_of(inputs: FusionInputs) -> dict[str, ImageVectors]:
     """Name what tokens are made of: the single views of each kind, and the text."""
     views = dict(inputs.views)
     if TEXT in inputs.parts:
         region_ids, vectors = inputs.parts[TEXT]
-        views[TEXT] = Views(region_ids, {"embedding": vectors})
+        views[TEXT] = ImageVectors(region_ids, {"embedding": vectors})
     return views
 
 
 def reduce_views(
     reductions: dict[str, dict[str, Reduction]], inputs: FusionInputs
-) -> dict[str, Views]:
+) -> dict[str, ImageVectors]:
     """Reduce the single views of each kind, and the text, to what tokens are made of."""
     views, scaled = views_of(inputs), {}
     for modality, of_kinds in reductions.items():
@@ -53,25 +53,27 @@ def reduce_views(
                 kind: np.zeros((0, one.directions.shape[1]), np.float32)
                 for kind, one in of_kinds.items()
             }
-        scaled[modality] = Views(region_ids, reduced)
+        scaled[modality] = ImageVectors(region_ids, reduced)
     return scaled
 
 
-def lay_tokens(scaled: dict[str, Views], region_ids: list[str], text_token: bool) -> Modalities:
-    """Lay out the tokens of `region_ids`; the text is hidden in all where `text_token` is not."""
+def lay_tokens(
+    scaled: dict[str, ImageVectors], region_ids: list[str], text_as_input: bool
+) -> Modalities:
+    """Lay out tokens of `region_ids`; the text is hidden in all where `text_as_input` is not."""
     tokens = {
         modality: Tokens(
             *lay_out(views.region_ids, np.concatenate(list(views.kinds.values()), 1), region_ids)
         )
         for modality, views in scaled.items()
     }
-    if TEXT in tokens and not text_token:
+    if TEXT in tokens and not text_as_input:
         values, present = tokens[TEXT]
         tokens[TEXT] = Tokens(values, torch.zeros_like(present))
     return tokens
 
 
-def kinds_of(scaled: dict[str, Views], tokens: Modalities) -> Kinds:
+def kinds_of(scaled: dict[str, ImageVectors], tokens: Modalities) -> Kinds:
     """Tell which features a token is made of: each kind, or all where a region has several views.
 
     A chip becomes a token per kind; with as many tokens again for each viewpoint on the street,

@@ -2,7 +2,7 @@
 
 Follows MuseCL's Algorithm 1, step 3 (Yong and Zhou, IJCAI 2024): the fused vector of a region is
 aligned to its text by a contrastive loss. Two further terms keep what the text does not tell: the
-views of a region are aligned to each other, and regions with alike places.
+views of a region are aligned to each other, and regions with alike POIs.
 """
 
 from itertools import combinations
@@ -19,8 +19,8 @@ from musecl.fusion.batches import Batch, Regions, draw_batch
 from musecl.fusion.inputs import TEXT
 from musecl.fusion.models import MODES, Alignments, Fused, Kinds, Modalities, rows_of
 from musecl.fusion.settings import FuseSettings
-from musecl.learning.losses import false_negatives, infonce
-from musecl.learning.training import train
+from musecl.training.loop import train
+from musecl.training.losses import false_negatives, infonce
 
 SAME_TEXT = 0.95
 WEIGHT_DECAY = 0.01
@@ -52,7 +52,7 @@ class FusionTraining(nn.Module):
         return (
             self.settings.text_weight * self.text_term(batch, anchor)
             + self.settings.views_weight * self.views_term(batch, anchor)
-            + self.settings.places_weight * self.places_term(batch, anchor)
+            + self.settings.pois_weight * self.pois_term(batch, anchor)
         )
 
     def text_term(self, batch: Batch, anchor: Fused) -> Tensor:
@@ -83,8 +83,8 @@ class FusionTraining(nn.Module):
             terms.append(self._contrast(first, second, None))
         return torch.stack(terms).sum() / max(len(pairs), 1)
 
-    def places_term(self, batch: Batch, anchor: Fused) -> Tensor:
-        """Align the fused vectors of regions that have alike places."""
+    def pois_term(self, batch: Batch, anchor: Fused) -> Tensor:
+        """Align the fused vectors of regions that have alike POIs."""
         rows = batch.positive_row >= 0
         if not rows.any():
             return anchor.fused.new_zeros(())

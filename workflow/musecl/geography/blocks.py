@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from musecl.geography.geo import DEGREES, equal_area_crs
 from musecl.geography.grid import Cell
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 NAMED_BY = 12  # resolution of the H3 cells that blocks are named by: about 300 m2
 
@@ -34,7 +34,7 @@ def blocks_over(
         A smaller block (a traffic island, the ground between two carriageways) joins the neighbour
         that it shares the longest edge with; without one it stays.
     resolution : int
-        Of the H3 cells whose size the blocks stand for: the parents of a block are those of the
+        Of the H3 cells whose size the blocks stand for: the spatial blocks of a block are those of the
         cell of this resolution that its representative point lies in, as in the H3 grid.
 
     Returns
@@ -71,8 +71,8 @@ def blocks_over(
                 longitude=point.x,
                 latitude=point.y,
                 neighbours=tuple(sorted(names[other] for other in edges[group])),
-                parent=h3.cell_to_parent(cell, resolution - 2),
-                wide_parent=h3.cell_to_parent(cell, resolution - 3),
+                spatial_block=h3.cell_to_parent(cell, resolution - 2),
+                wide_spatial_block=h3.cell_to_parent(cell, resolution - 3),
             )
         )
     return sorted(cells, key=lambda cell: cell.name)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY
 
 DEGREES = CRS.from_epsg(4326)
 PIECE = 256  # corners; a shore of 80,000 costs its whole length in every intersection with a cell

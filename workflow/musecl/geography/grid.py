@@ -1,9 +1,9 @@
 """Cells of a grid over land: H3, or a lattice of hexagons (as in the paper) or squares in metres.
 
 Each grid answers the same: cells around the land, each with its name, its neighbours and its
-parent: the larger cell that contains its centre, or for H3 the cell of two resolutions below that
-it descends from (a few descendants stick out of it, by H3's own design). A wide parent is the same
-of three resolutions below.
+spatial block: the larger cell that contains its centre, or for H3 the cell of two resolutions below
+that it descends from (a few descendants stick out of it, by H3's own design). A wide spatial block
+is the same of three resolutions below.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from shapely import MultiPolygon, Polygon
 from musecl.geography.geo import DEGREES
 from musecl.geography.settings import RegionSettings
 
-# Linear sizes of both parents: about those of H3 cells two and three resolutions below.
+# Linear sizes of both spatial blocks: about those of H3 cells two and three resolutions below.
 COARSER, WIDER = 7, 19
 
 Integers = NDArray[np.int64]
@@ -28,15 +28,15 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its name, its outline (EPSG:4326), its centre, its neighbours, its parents."""
+    """One cell: its name, its outline (EPSG:4326), its centre, its neighbours, its spatial blocks."""
 
     name: str
     outline: Polygon | MultiPolygon
     longitude: float
     latitude: float
     neighbours: tuple[str, ...]
-    parent: str
-    wide_parent: str
+    spatial_block: str
+    wide_spatial_block: str
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ def _h3_cells(land: Polygon | MultiPolygon, resolution: int) -> Iterator[Cell]:
             longitude=longitude,
             latitude=latitude,
             neighbours=tuple(sorted(set(h3.grid_disk(name, 1)) - {name})),
-            parent=h3.cell_to_parent(name, resolution - 2),
-            wide_parent=h3.cell_to_parent(name, resolution - 3),
+            spatial_block=h3.cell_to_parent(name, resolution - 2),
+            wide_spatial_block=h3.cell_to_parent(name, resolution - 3),
         )
 
 
@@ -151,15 +151,15 @@ def _lattice_cells(lattice: Lattice, bounds: NDArray[np.float64], crs: CRS) -> I
     parents = zip(
         _coarser(lattice, indices, COARSER), _coarser(lattice, indices, WIDER), strict=True
     )
-    for row, (parent, wide_parent) in enumerate(parents):
+    for row, (spatial_block, wide_spatial_block) in enumerate(parents):
         yield Cell(
             name=_name(lattice.kind, indices[row]),
             outline=outlines[row],
             longitude=float(longitude[row]),
             latitude=float(latitude[row]),
             neighbours=tuple(sorted(_name(lattice.kind, index) for index in around[row])),
-            parent=_name(f"{lattice.kind}{COARSER}", parent),
-            wide_parent=_name(f"{lattice.kind}{WIDER}", wide_parent),
+            spatial_block=_name(f"{lattice.kind}{COARSER}", spatial_block),
+            wide_spatial_block=_name(f"{lattice.kind}{WIDER}", wide_spatial_block),
         )
 
 

@@ -8,7 +8,7 @@ import shapely
 
 from musecl.geography.geo import DEGREES
 from musecl.geography.grid import Cell
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 # Corners that two files write down apart by this much (degrees, a metre) are one corner.
 SLIT = 1e-5
@@ -22,7 +22,7 @@ def cells_of_polygons(areas: gpd.GeoDataFrame, resolution: int) -> Iterator[Cell
     areas : GeoDataFrame
         `name` (str) and valid polygons in any CRS; rows of one name are one region.
     resolution : int
-        The parents are the H3 cells of two and three resolutions below, in which a point inside
+        The spatial blocks are the H3 cells of two and three resolutions below, in which a point inside
         the area lies.
 
     Yields
@@ -57,6 +57,6 @@ def cells_of_polygons(areas: gpd.GeoDataFrame, resolution: int) -> Iterator[Cell
             longitude=inside.x,
             latitude=inside.y,
             neighbours=tuple(sorted(around[row])),
-            parent=h3.cell_to_parent(cell, resolution - 2),
-            wide_parent=h3.cell_to_parent(cell, resolution - 3),
+            spatial_block=h3.cell_to_parent(cell, resolution - 2),
+            wide_spatial_block=h3.cell_to_parent(cell, resolution - 3),
         )

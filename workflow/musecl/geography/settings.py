@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from musecl.step.section import NotNegative, Section
+from musecl.runtime.section import NotNegative, Section
 
 
 class RegionSettings(Section):
@@ -17,7 +17,7 @@ class RegionSettings(Section):
     resolution: int = Field(
         ge=6,
         le=10,
-        description="of the H3 grid; parents of polygons and blocks are two and three below",
+        description="of the H3 grid; spatial blocks of polygons and blocks are two and three below",
     )
     spacing_m: float = Field(
         ge=100, le=20_000, description="between neighbouring centres of a metric lattice"

@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 from musecl.geography.geo import DEGREES, cells_of_points, equal_area_crs
-from musecl.step.tables import KEY
+from musecl.runtime.tables import KEY
 
 SHARE_DIGITS = 9
 

@@ -22,7 +22,11 @@ from scipy import sparse
 
 from musecl.geography.geo import metric_crs
 from musecl.imagery.images import encode_image
-from musecl.imagery.settings import RemoteViewSettings
+from musecl.imagery.settings import SatelliteSettings
+from musecl.runtime.errors import InputError
+from musecl.runtime.progress import progress
+from musecl.runtime.tables import KEY
+from musecl.runtime.workers import in_pieces
 from musecl.sources.contract import Rasters
 from musecl.sources.geotiff import (
     EIGHT_BITS,
@@ -32,10 +36,6 @@ from musecl.sources.geotiff import (
     palette,
     read_valid,
 )
-from musecl.step.errors import InputError
-from musecl.step.progress import progress
-from musecl.step.tables import KEY
-from musecl.step.workers import in_pieces
 
 # Chips that one thread cuts from rasters that it opens for them.
 PIECE = 32
@@ -49,7 +49,7 @@ Chip = NDArray[np.uint8]
 
 
 def cut_chips(
-    source: Rasters, regions: gpd.GeoDataFrame, settings: RemoteViewSettings
+    source: Rasters, regions: gpd.GeoDataFrame, settings: SatelliteSettings
 ) -> pd.DataFrame:
     """Cut a chip around the centre of every region that the rasters cover.
 
@@ -59,13 +59,13 @@ def cut_chips(
         Of any CRS.
     regions : GeoDataFrame
         The region table.
-    settings : RemoteViewSettings
+    settings : SatelliteSettings
         Size of a chip.
 
     Returns
     -------
     DataFrame
-        Rows as `write_images` takes them, `view` and `orientation` 0; a region of whose chip
+        Rows as `write_images` takes them, `viewpoint` and `orientation` 0; a region of whose chip
         nothing has data is left out.
 
     Raises
@@ -88,7 +88,7 @@ def cut_chips(
 
     pieces = [centres[start : start + PIECE] for start in range(0, len(centres), PIECE)]
     cuts = progress("pieces of chips", in_pieces(cut, pieces), len(pieces))
-    columns = [KEY, "view", "orientation", "longitude", "latitude", "image"]
+    columns = [KEY, "viewpoint", "orientation", "longitude", "latitude", "image"]
     return pd.DataFrame([row for rows in cuts for row in rows], columns=columns)
 
 
@@ -233,9 +233,9 @@ def _shares(start: float, end: float, count: int, size: int) -> sparse.csr_array
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     overlap = np.where((pixel >= 0) & (pixel < size) & (overlap > ROUNDING), overlap, 0)
     shares = overlap / overlap.sum(axis=1, keepdims=True)
-    places = np.arange(0, shares.size + 1, touched)
+    pois = np.arange(0, shares.size + 1, touched)
     return sparse.csr_array(
-        (shares.ravel(), pixel.clip(0, size - 1).ravel(), places), shape=(count, size)
+        (shares.ravel(), pixel.clip(0, size - 1).ravel(), pois), shape=(count, size)
     )
 
 

@@ -7,12 +7,12 @@ import pandas as pd
 from musecl.geography.geo import cells_of_points
 from musecl.imagery.images import encode_image
 from musecl.imagery.viewpoints import choose_viewpoints
+from musecl.runtime.progress import progress
+from musecl.runtime.tables import KEY
+from musecl.runtime.workers import in_pieces
 from musecl.sources.contract import Drawn
-from musecl.step.progress import progress
-from musecl.step.tables import KEY
-from musecl.step.workers import in_pieces
 
-COLUMNS = [KEY, "view", "orientation", "longitude", "latitude", "image"]
+COLUMNS = [KEY, "viewpoint", "orientation", "longitude", "latitude", "image"]
 
 
 def draw_images(

@@ -20,18 +20,18 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 from pandera.errors import SchemaError
 
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY, key_column, write_table
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY, key_column, write_table
 
 SHARD_ROWS = 4096
 ABOUT, COUNTED = "about.json", "counted.parquet"
 IMAGERY = ("none", "photographic", "photographic+rendered", "rendered")
-ROW_ORDER = [KEY, "view", "orientation"]
+ROW_ORDER = [KEY, "viewpoint", "orientation"]
 
 INDEX_SCHEMA = pa.DataFrameSchema(
     {
         KEY: pa.Column(str, nullable=False),
-        "view": pa.Column("int64", pa.Check.ge(0)),
+        "viewpoint": pa.Column("int64", pa.Check.ge(0)),
         "orientation": pa.Column("int64", pa.Check.in_range(0, 359)),
         "longitude": pa.Column("float64", pa.Check.in_range(-180, 180)),
         "latitude": pa.Column("float64", pa.Check.in_range(-90, 90)),
@@ -117,7 +117,7 @@ def write_images(folder: Path, rows: pd.DataFrame) -> None:
     folder : Path
         An existing, empty folder.
     rows : DataFrame
-        `region_id`, `view`, `orientation` (degrees), `longitude`, `latitude` (EPSG:4326) and
+        `region_id`, `viewpoint`, `orientation` (degrees), `longitude`, `latitude` (EPSG:4326) and
         `image` (bytes of a PNG or JPEG), in any order.
 
     Raises

@@ -14,15 +14,15 @@ from musecl.geography.geo import cells_of_points
 from musecl.imagery.images import encode_image
 from musecl.imagery.settings import StreetViewSettings
 from musecl.imagery.viewpoints import choose_viewpoints
+from musecl.runtime.errors import InputError
+from musecl.runtime.progress import progress
+from musecl.runtime.tables import KEY
+from musecl.runtime.workers import in_pieces
 from musecl.sources.contract import Photographs
 from musecl.sources.photograph import read_spanned
-from musecl.step.errors import InputError
-from musecl.step.progress import progress
-from musecl.step.tables import KEY
-from musecl.step.workers import in_pieces
 
 ORIENTATIONS = (0, 90, 180, 270)
-COLUMNS = [KEY, "view", "orientation", "longitude", "latitude", "image"]
+COLUMNS = [KEY, "viewpoint", "orientation", "longitude", "latitude", "image"]
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 Image = NDArray[np.uint8]
 Spanned = tuple[float, float, float, float]
@@ -69,9 +69,11 @@ def cut_photographs(
             views = [(orientation, cut_flat(image, settings.pixels))]
         return [(orientation, encode_image(view)) for orientation, view in views]
 
-    places = list(chosen[["path", "heading", "panorama"]].itertuples(index=False, name=None))
-    cuts = progress("photographs", in_pieces(cut, places), len(places))
-    viewpoints = chosen[[KEY, "view", "longitude", "latitude"]].itertuples(index=False, name=None)
+    pois = list(chosen[["path", "heading", "panorama"]].itertuples(index=False, name=None))
+    cuts = progress("photographs", in_pieces(cut, pois), len(pois))
+    viewpoints = chosen[[KEY, "viewpoint", "longitude", "latitude"]].itertuples(
+        index=False, name=None
+    )
     rows = [
         (region, view, orientation, longitude, latitude, image)
         for (region, view, longitude, latitude), views in zip(viewpoints, cuts, strict=True)

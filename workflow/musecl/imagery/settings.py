@@ -1,11 +1,11 @@
-"""`remote_view`, `street_view`: the images of a city."""
+"""`satellite`, `street_view`: the images of a city."""
 
 from pydantic import Field
 
-from musecl.step.section import Section
+from musecl.runtime.section import Section
 
 
-class RemoteViewSettings(Section):
+class SatelliteSettings(Section):
     """One chip per region, centred on it."""
 
     ground_m: float = Field(ge=1, le=100_000, description="side of the chip on the ground")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from musecl.step.tables import KEY
+from musecl.runtime.tables import KEY
 
 DRAW_VIEWPOINTS = 3
 
@@ -29,15 +29,15 @@ def choose_viewpoints(candidates: pd.DataFrame, at_most: int, seed: int) -> pd.D
     Returns
     -------
     DataFrame
-        The chosen candidates, with `view` from 0 in each region; sorted by region and view.
+        The chosen candidates, with `viewpoint` from 0 in each region; sorted by region and view.
     """
     chosen = [
         some.iloc[_choose(some, at_most, str(region), seed)].assign(
-            view=lambda drawn: np.arange(len(drawn))
+            viewpoint=lambda drawn: np.arange(len(drawn))
         )
         for region, some in candidates.groupby(KEY, sort=True)
     ]
-    return pd.concat(chosen, ignore_index=True) if chosen else candidates.assign(view=0)
+    return pd.concat(chosen, ignore_index=True) if chosen else candidates.assign(viewpoint=0)
 
 
 def _choose(some: pd.DataFrame, at_most: int, region: str, seed: int) -> NDArray[np.intp]:

@@ -7,9 +7,9 @@ import pandas as pd
 from musecl.geography.geo import cells_of_points
 from musecl.geography.sharing import share_zones
 from musecl.indicators.rasters import measure_raster
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY, require_same_regions
 from musecl.sources.contract import OfRegions, Points, Raster, Values, Zones
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY, require_same_regions
 
 HALF = 0.5
 # The boundaries of two sources differ by so much of a region or a zone.

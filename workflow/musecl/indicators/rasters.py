@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.errors import RasterioError
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY
 from musecl.sources.contract import Raster
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY
 
 
 class _Pixels(RasterioRasterSource):  # type: ignore[misc]

@@ -4,7 +4,7 @@ import geopandas as gpd
 import pandas as pd
 import pandera.pandas as pa
 
-from musecl.step.tables import KEY, key_column
+from musecl.runtime.tables import KEY, key_column
 
 # What follows the name of an indicator: the column of `predictions.parquet` and what it is.
 PARTS = {

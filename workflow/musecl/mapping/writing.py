@@ -9,14 +9,14 @@ from musecl.evaluation.backtransform import Scale
 from musecl.mapping.geopackage import write_geopackage
 from musecl.mapping.layout import lay_out_map, map_schema
 from musecl.mapping.style import graduated_style
-from musecl.step.tables import write_table
+from musecl.runtime.tables import write_table
 
 
 def write_map(
     regions: gpd.GeoDataFrame,
     predictions: pd.DataFrame,
     scales: dict[str, Scale],
-    headline: set[str],
+    primary: set[str],
     geopackage: Path,
     parquet: Path,
 ) -> None:
@@ -30,7 +30,7 @@ def write_map(
         Rows of `everywhere.PREDICTIONS` of one split.
     scales : dict of Scale
         By indicator, in the order of the columns.
-    headline : set of str
+    primary : set of str
         The first of these is what a reader of the GeoPackage sees at first.
     geopackage, parquet : Path
         Where to.
@@ -43,5 +43,5 @@ def write_map(
         name: graduated_style(f"{name}_prediction", laid[f"{name}_prediction"].to_numpy())
         for name in names
     }
-    first = next((name for name in names if name in headline), None)
+    first = next((name for name in names if name in primary), None)
     write_geopackage(laid[list(schema.columns)], schema, styles, first, geopackage)

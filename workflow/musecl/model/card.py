@@ -14,12 +14,12 @@ PYTHON = """```python
 import musecl
 
 model = musecl.load_model("model")
-found = model.embed(images="chips", street_views="streets", places="places.csv")
+found = model.embed(images="chips", street_views="streets", pois="pois.csv")
 found.vectors      # a row per region
 found.predictions  # each indicator in its unit, with a 90% interval
 ```"""
 SHELL = """```console
-$ musecl embed --model model --images chips --places places.csv --output vectors.parquet
+$ musecl embed --model model --images chips --pois pois.csv --output vectors.parquet
 ```"""
 
 
@@ -54,7 +54,7 @@ def card(
         "photographic": "The images are photographs.",
         None: "No image was given.",
     }[imagery]
-    ground, pixels = said["remote_view"]["ground_m"], said["remote_view"]["pixels"]
+    ground, pixels = said["satellite"]["ground_m"], said["satellite"]["pixels"]
     units = "\n".join(
         f"- `{name}`, in {scale.unit or 'its own unit'}"
         for head in heads
@@ -62,7 +62,7 @@ def card(
     )
     return f"""# MuseCL, trained on {city}
 
-Vectors of regions from images, street views and places, and indicators predicted from them (Yong
+Vectors of regions from images, street views and POIs, and indicators predicted from them (Yong
 and Zhou, IJCAI 2024). The folder holds all that is needed; `settings.json` says how it was made.
 
 {PYTHON}
@@ -87,14 +87,14 @@ Pretrained weights, under the licences of their makers: {weights(said)}.
 ## How well
 
 R2 out of fold in {city}, from `r2.csv`: regions held out at random, by whole larger cells
-(`spatial`, `spatial_wide`) or by district. `mean` is that of the training fold, `coordinates` what
-position alone tells. An indicator that shares its source with an input is easier than it looks.
+(`spatial`, `spatial_wide`) or by district. `dummy_mean` is the mean of the training fold,
+`coordinates` what position alone tells. An indicator that shares its source with an input is easier than it looks.
 
 {figures(scores)}
 
 ## Limits
 
-- Trained on one city: what its images, places and people have in common need not hold elsewhere.
+- Trained on one city: what its images, POIs and people have in common need not hold elsewhere.
 - The encoders and the fusion have seen all regions of the city, but no indicator.
 - An interval comes from residuals of that city. How often it holds elsewhere, nobody measured.
 - Indicators describe areas, not persons; they are no ground for a decision on a person.
@@ -122,12 +122,12 @@ def weights(said: Mapping[str, Any]) -> str:
 
 def figures(scores: pd.DataFrame) -> str:
     """Lay out R2 of the method beside the naive baselines, a row per indicator and split."""
-    head = "| indicator | split | mean | coordinates | musecl | shares source with |"
+    head = "| indicator | split | dummy_mean | coordinates | musecl | shares source with |"
     lines = [head, "|---|---|---|---|---|---|"]
     chosen = scores[scores["predictor"] != "mlp"]
     for (indicator, split), rows in chosen.groupby(["indicator", "split"], sort=True):
         value = rows.set_index("method")["r2_mean"]
-        cells = [f"{value[name]:.3f}" for name in ("mean", "coordinates", "musecl")]
-        cells.append(str(rows["shares_source_with"].iloc[0]))
+        cells = [f"{value[name]:.3f}" for name in ("dummy_mean", "coordinates", "musecl")]
+        cells.append(str(rows["label_provenance"].iloc[0]))
         lines.append(f"| {indicator} | {split} | {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else "Nothing could be judged."

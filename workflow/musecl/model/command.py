@@ -1,4 +1,4 @@
-"""`musecl embed`: a trained model applied to the user's images and places."""
+"""`musecl embed`: a trained model applied to the user's images and POIs."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pandas as pd
 
 from musecl.model.given import read_given
 from musecl.model.reading import load_model
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY, write_vectors
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY, write_vectors
 
 
 def run_embed(
@@ -15,7 +15,7 @@ def run_embed(
     output: str,
     images: str | None,
     street_views: str | None,
-    places: str | None,
+    pois: str | None,
     regions: str | None,
 ) -> None:
     """Write the vectors of regions, and what is predicted of them.
@@ -26,7 +26,7 @@ def run_embed(
         Folder of the model.
     output : str
         Parquet file of the vectors; the predictions go beside it, as `NAME_predictions.csv`.
-    images, street_views, places : str, optional
+    images, street_views, pois : str, optional
         See `Model.embed`.
     regions : str, optional
         Table with `region_id` and `neighbours`, as `data/CITY/regions.parquet`.
@@ -49,7 +49,7 @@ def run_embed(
                 "data/CITY/regions.parquet"
             )
         neighbours = dict(zip(given[KEY], given["neighbours"], strict=True))
-    found = load_model(model).embed(images, street_views, places, neighbours)
+    found = load_model(model).embed(images, street_views, pois, neighbours)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside their place and renamed into it: a file is whole, or as it was.
     partial = path.with_name(f".partial-{path.name}")

@@ -1,4 +1,4 @@
-"""Images and places that a model is asked about, read from the user's files."""
+"""Images and POIs that a model is asked about, read from the user's files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from musecl.imagery.images import iterate_images, read_image_index
-from musecl.step.errors import InputError
-from musecl.step.leftovers import without_leftovers
-from musecl.step.tables import KEY
+from musecl.runtime.errors import InputError
+from musecl.runtime.leftovers import without_leftovers
+from musecl.runtime.tables import KEY
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
-INDEX = [KEY, "view", "orientation"]
+INDEX = [KEY, "viewpoint", "orientation"]
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class GivenImages:
     Attributes
     ----------
     index : DataFrame
-        `region_id`, `view` and `orientation` of n images, sorted; images of one view are averaged
-        before the views of a region are.
+        `region_id`, `viewpoint` and `orientation` of n images, sorted; images of one view are
+        averaged before the views of a region are.
     files : list of Path or Path
-        A file per image, or a folder as the pipeline writes it (`data/CITY/remote_view`).
+        A file per image, or a folder as the pipeline writes it (`data/CITY/satellite`).
     """
 
     index: pd.DataFrame
@@ -63,8 +63,8 @@ def find_images(given: str | Path) -> GivenImages:
     given : str or Path
         A folder of images, each named by its region (`REGION.jpg`) or in a folder named by it
         (`REGION/anything.jpg`, a view each); a table (CSV or Parquet) with `region_id`, `file`
-        (relative to the table) and, if several images are of one place, `view` and `orientation`;
-        or a folder of images that the pipeline wrote.
+        (relative to the table) and, if several images are of one place, `viewpoint` and
+        `orientation`; or a folder of images that the pipeline wrote.
 
     Raises
     ------
@@ -94,27 +94,27 @@ def _in_folder(folder: Path) -> pd.DataFrame:
         raise InputError(f"{folder}: holds no image; name each by its region, as REGION.jpg")
     regions = [path.stem if path.parent == folder else path.parent.name for path in files]
     table = pd.DataFrame({KEY: regions, "file": files, "orientation": 0})
-    return table.assign(view=table.groupby(KEY).cumcount())
+    return table.assign(viewpoint=table.groupby(KEY).cumcount())
 
 
 def _in_table(path: Path) -> pd.DataFrame:
     found = read_given(path, [KEY, "file"])
     found["file"] = [str(path.parent / name) for name in found["file"].astype(str)]
-    if "view" not in found.columns:
-        found["view"] = found.groupby(KEY).cumcount()
+    if "viewpoint" not in found.columns:
+        found["viewpoint"] = found.groupby(KEY).cumcount()
     if "orientation" not in found.columns:
         found["orientation"] = 0
     return found
 
 
-def read_places(given: str | Path | pd.DataFrame) -> pd.DataFrame:
-    """Read places of regions.
+def read_pois(given: str | Path | pd.DataFrame) -> pd.DataFrame:
+    """Read POIs of regions.
 
     Parameters
     ----------
     given : str, Path or DataFrame
         A table (CSV or Parquet) with `region_id` and `text`, or with `name` and `category`, which
-        the text is then made of; `weight` (above 0) where places count differently.
+        the text is then made of; `weight` (above 0) where POIs count differently.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def read_places(given: str | Path | pd.DataFrame) -> pd.DataFrame:
     InputError
         The table lacks a column, holds no place, or a weight that is no number.
     """
-    what = "places" if isinstance(given, pd.DataFrame) else str(given)
+    what = "pois" if isinstance(given, pd.DataFrame) else str(given)
     table = given if isinstance(given, pd.DataFrame) else read_given(Path(given), [KEY])
     if "text" in table.columns:
         text = table["text"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from musecl.evaluation.backtransform import Correction, Scale, land_of
 from musecl.evaluation.everywhere import fold_of_all_labels
 from musecl.evaluation.judgeable import Judgeable
-from musecl.evaluation.labels import Labelled
-from musecl.evaluation.methods import Block, Preparation, fit_preparation
+from musecl.evaluation.labels import CityLabels
+from musecl.evaluation.methods import Preparation, RegionFeatures, fit_preparation
 from musecl.evaluation.prediction import fit_ridge
 from musecl.evaluation.ridge import coefficients
 from musecl.evaluation.settings import EvaluateSettings
@@ -56,7 +56,7 @@ class Head:
         DataFrame
             `region_id`, `indicator`, `prediction`, `lower_90`, `upper_90`, `unit`; N x T rows.
         """
-        block = Block(vectors.astype(np.float64), np.ones(len(vectors), dtype=np.bool_))
+        block = RegionFeatures(vectors.astype(np.float64), np.ones(len(vectors), dtype=np.bool_))
         fitted = self.intercept + self.preparation.apply(block) @ self.slopes
         tables = []
         for column, (name, scale) in enumerate(zip(self.names, self.scales, strict=True)):
@@ -70,15 +70,19 @@ class Head:
 
 
 def fit_head(
-    labelled: Labelled, block: Block, task: Judgeable, settings: EvaluateSettings, seed: int
+    labelled: CityLabels,
+    block: RegionFeatures,
+    task: Judgeable,
+    settings: EvaluateSettings,
+    seed: int,
 ) -> Head:
     """Fit the indicators of a group to every region that has their labels.
 
     Parameters
     ----------
-    labelled : Labelled
+    labelled : CityLabels
         Of a city of N regions.
-    block : Block
+    block : RegionFeatures
         Vectors of the N regions.
     task : Judgeable
         The group, and the split by which the penalty is chosen.

@@ -18,15 +18,15 @@ from musecl.encoding.features import (
     turned_index,
     write_features,
 )
-from musecl.fusion.inputs import FusionInputs, Part, Views, sorted_part
+from musecl.fusion.inputs import FusionInputs, ImageVectors, RegionVectors, sorted_part
 from musecl.fusion.representation import Representation
-from musecl.learning.embedding import KINDS, apply_encoder, average_regions
-from musecl.model.given import GivenImages, find_images, read_places
+from musecl.model.given import GivenImages, find_images, read_pois
 from musecl.model.heads import Head
-from musecl.region_texts import embed_places
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY
+from musecl.region_texts import embed_pois
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY
 from musecl.text import load_text_encoder
+from musecl.training.embedding import KINDS, apply_encoder, average_regions
 
 PRETRAINED = "pretrained"
 PREDICTED = [KEY, "indicator", "prediction", "lower_90", "upper_90", "unit"]
@@ -79,14 +79,14 @@ class Model:
 
     @property
     def modalities(self) -> list[str]:
-        """Name what it can be given: of `remote_view`, `street_view` and `text`."""
+        """Name what it can be given: of `satellite`, `street_view` and `text`."""
         return list(self.representation.kinds)
 
     def embed(
         self,
         images: str | Path | None = None,
         street_views: str | Path | None = None,
-        places: str | Path | pd.DataFrame | None = None,
+        pois: str | Path | pd.DataFrame | None = None,
         neighbours: Mapping[str, Sequence[str]] | None = None,
     ) -> Embedded:
         """Embed regions from any of their modalities, and predict their indicators.
@@ -100,10 +100,10 @@ class Model:
         images : str or Path, optional
             Images from above: a folder of images, each named by its region (`REGION.jpg`) or in a
             folder named by it (`REGION/anything.jpg`); a table (CSV or Parquet) with `region_id`
-            and `file`; or a folder that the pipeline wrote (`data/CITY/remote_view`).
+            and `file`; or a folder that the pipeline wrote (`data/CITY/satellite`).
         street_views : str or Path, optional
             Images from the street, in the same forms.
-        places : str, Path or DataFrame, optional
+        pois : str, Path or DataFrame, optional
             Points of interest, a table (CSV or Parquet): `region_id` and `text`, or `name` and
             `category`; `weight` (above 0) where some count more.
         neighbours : mapping of str to sequence of str, optional
@@ -123,20 +123,20 @@ class Model:
         Examples
         --------
         >>> model = musecl.load_model("results/nyc/model")
-        >>> model.embed(images="chips", places="places.csv").predictions
+        >>> model.embed(images="chips", pois="pois.csv").predictions
         """
-        parts: dict[str, Part] = {}
-        views: dict[str, Views] = {}
-        for view, given in (("remote_view", images), ("street_view", street_views)):
+        parts: dict[str, RegionVectors] = {}
+        views: dict[str, ImageVectors] = {}
+        for view, given in (("satellite", images), ("street_view", street_views)):
             if given is not None:
                 self._require(view)
                 of_view, views[view] = self._embed_view(view, find_images(given))
                 parts |= of_view
-        if places is not None:
+        if pois is not None:
             self._require("text")
-            parts["text"] = self._embed_places(read_places(places))
+            parts["text"] = self._embed_pois(read_pois(pois))
         if not parts:
-            raise InputError("nothing to embed; give images, street views or places")
+            raise InputError("nothing to embed; give images, street views or POIs")
         region_ids = sorted({region for part in parts.values() for region in part.region_ids})
         inputs = FusionInputs(
             region_ids=region_ids,
@@ -162,13 +162,15 @@ class Model:
                 f"{', '.join(self.modalities)}"
             )
 
-    def _embed_view(self, view: str, given: GivenImages) -> tuple[dict[str, Part], Views]:
+    def _embed_view(
+        self, view: str, given: GivenImages
+    ) -> tuple[dict[str, RegionVectors], ImageVectors]:
         """Embed the images of a view as the stages of the pipeline do."""
         said = self.settings["encoders"][view]
         pretrained, blocks = self.folder / PRETRAINED / view, said["trainable_blocks"]
         count, size = IMAGES_AT_ONCE[view], tuple(self.settings["images"][view])
         index, batches = given.index, given.batches(size, count)
-        if view == "remote_view":
+        if view == "satellite":
             index, batches = turned_index(index), map(turned, batches)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "features"
@@ -186,12 +188,12 @@ class Model:
         for kind in KINDS:
             averaged = average_regions(keys, vectors[kind], with_deviation=view == "street_view")
             parts[f"{view} {kind}"] = sorted_part(*averaged)
-        return parts, Views(list(keys[KEY]), vectors)
+        return parts, ImageVectors(list(keys[KEY]), vectors)
 
-    def _embed_places(self, table: pd.DataFrame) -> Part:
+    def _embed_pois(self, table: pd.DataFrame) -> RegionVectors:
         tokenizer, model = load_text_encoder(self.folder / PRETRAINED / "text")
         method = self.settings["embed_text"]["method"]
-        keys, vectors, _ = embed_places(table, tokenizer, model, method)
+        keys, vectors, _ = embed_pois(table, tokenizer, model, method)
         return sorted_part(keys, vectors.astype(np.float32))
 
 

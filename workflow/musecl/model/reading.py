@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from musecl.fusion.files import read_representation
 from musecl.model.heads import heads_of
 from musecl.model.model import PRETRAINED, Model
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 SETTINGS = "settings.json"
 HEADS = "heads.safetensors"

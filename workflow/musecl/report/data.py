@@ -12,8 +12,8 @@ import pandas as pd
 import shapely
 
 from musecl.report.similar import Similar
-from musecl.step.job import Job
-from musecl.step.tables import KEY, read_geotable, read_table
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, read_geotable, read_table
 
 # Of degrees: a metre. Shapes are drawn, not measured.
 COORDINATE_DECIMALS = 5
@@ -21,8 +21,8 @@ SIMPLIFIED_DEGREES = 1e-5
 CATEGORIES, NAMES = 5, 4
 SPLIT_NAMES = {
     "random": "regions held out at random",
-    "spatial": "whole parent cells held out",
-    "spatial_wide": "whole wide parent cells held out",
+    "spatial": "whole spatial blocks held out",
+    "spatial_wide": "whole wide spatial blocks held out",
     "district": "whole districts held out",
     "paper": "one fifth held out, as in the paper",
 }
@@ -39,8 +39,8 @@ class Results(NamedTuple):
     regions : GeoDataFrame
         EPSG:4326, sorted by `region_id`.
     indicators : DataFrame
-        A row per indicator, the headline ones first: `indicator`, `unit`, `year`, `source`,
-        `transform`, `shares_source_with`, `headline`.
+        A row per indicator, the primary ones first: `indicator`, `unit`, `year`, `source`,
+        `transform`, `label_provenance`, `primary`.
     predictions : DataFrame
         A row per region, indicator and split, in the indicator's own unit.
     scores, intervals, coverage, districts, left_out : DataFrame
@@ -69,7 +69,7 @@ def read_results(job: Job) -> Results:
     labels = read_table(job.input("indicators.parquet"))
     predictions = read_table(job.input("predictions.parquet"))
     about = labels.drop_duplicates("indicator").sort_values(
-        "headline", ascending=False, kind="stable"
+        "primary", ascending=False, kind="stable"
     )
     csv = {
         name: pd.read_csv(job.input(f"{name}.csv"), keep_default_na=False, na_values=[""])
@@ -138,8 +138,8 @@ def describe_indicators(results: Results) -> list[dict[str, Any]]:
                 "unit": row["unit"],
                 "year": int(row["year"]),
                 "log": row["transform"] == "ln(1+x)",
-                "headline": bool(row["headline"]),
-                "shares_source_with": row["shares_source_with"],
+                "primary": bool(row["primary"]),
+                "label_provenance": row["label_provenance"],
                 "observed": rounded(observed),
                 "splits": {
                     split: _predicted(rows[rows["split"] == split], results.regions[KEY])
@@ -173,13 +173,13 @@ def title_of(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def describe_places(places: pd.DataFrame, regions: pd.Series) -> list[dict[str, Any] | None]:
-    """Say of each region its largest categories of places and some names.
+def describe_pois(pois: pd.DataFrame, regions: pd.Series) -> list[dict[str, Any] | None]:
+    """Say of each region its largest categories of POIs and some names.
 
     Parameters
     ----------
-    places : DataFrame
-        `places.parquet`. A category of areas, one with a weight below 1 anywhere in the city, is
+    pois : DataFrame
+        `pois.parquet`. A category of areas, one with a weight below 1 anywhere in the city, is
         given as the share of the region that it covers, any other as a count.
     regions : Series of str
         N region ids.
@@ -189,9 +189,9 @@ def describe_places(places: pd.DataFrame, regions: pd.Series) -> list[dict[str, 
     list of dict or None
         `counts`: pairs of a category and its words; `names`. None without a place.
     """
-    areas = set(places.loc[places["weight"] < 1, "category"])
+    areas = set(pois.loc[pois["weight"] < 1, "category"])
     found = {}
-    for region, rows in places.groupby(KEY):
+    for region, rows in pois.groupby(KEY):
         weight = rows.groupby("category")["weight"].sum()
         largest = weight.sort_values(ascending=False, kind="stable").head(CATEGORIES)
         named = rows[rows["category"].isin(largest.index) & (rows["name"] != "")]
@@ -208,7 +208,7 @@ def describe_places(places: pd.DataFrame, regions: pd.Series) -> list[dict[str, 
 
 def page_data(
     results: Results,
-    places: pd.DataFrame,
+    pois: pd.DataFrame,
     similar: Similar,
     images: dict[str, dict[str, list[str]]],
 ) -> dict[str, Any]:
@@ -217,8 +217,8 @@ def page_data(
     Parameters
     ----------
     results : Results
-    places : DataFrame
-        `places.parquet`.
+    pois : DataFrame
+        `pois.parquet`.
     similar : Similar
         By rows of the region table.
     images : dict
@@ -233,7 +233,7 @@ def page_data(
         "regions": describe_regions(results.regions),
         "indicators": describe_indicators(results),
         "splits": [{"name": name, "words": SPLIT_NAMES[name]} for name in splits_of(results)],
-        "places": describe_places(places, keys),
+        "pois": describe_pois(pois, keys),
         "images": {view: [of.get(key, []) for key in keys] for view, of in images.items()},
         "similar": {
             "everywhere": [short(found) for found in similar.everywhere],

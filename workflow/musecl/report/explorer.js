@@ -1,4 +1,4 @@
-// One region in full: its numbers, its images, its places, and the regions that are most like it.
+// One region in full: its numbers, its images, its POIs, and the regions that are most like it.
 
 function picture(view, row, place, description) {
   const image = data.images[view][row][place];
@@ -10,7 +10,7 @@ function picture(view, row, place, description) {
 }
 
 function chip(row) {
-  return picture('remote_view', row, 0, 'From above: image')
+  return picture('satellite', row, 0, 'From above: image')
     || picture('street_view', row, 0, 'From the street: image')
     || element('span', { class: 'no-image' }, 'no image');
 }
@@ -25,14 +25,14 @@ function describeRegion(place, row, view, onSelect) {
     images(row),
     numbers(row, indicator, split, view),
     everyIndicator(row, view),
-    places(row),
+    pois(row),
     similar(row, view, onSelect),
   );
 }
 
 function images(row) {
   const found = [
-    ['from above', picture('remote_view', row, 0, 'From above: image')],
+    ['from above', picture('satellite', row, 0, 'From above: image')],
     ['from the street', picture('street_view', row, 0, 'From the street: first image')],
     ['from the street', picture('street_view', row, 1, 'From the street: second image')],
   ].filter(([, image]) => image);
@@ -73,12 +73,12 @@ function everyIndicator(row, view) {
       element('tbody', {}, ...body)));
 }
 
-function places(row) {
-  const found = data.places[row];
-  if (!found) return element('p', { class: 'note' }, 'No places are known here.');
+function pois(row) {
+  const found = data.pois[row];
+  if (!found) return element('p', { class: 'note' }, 'No POIs are known here.');
   return element('div', {},
-    element('h4', {}, 'Places'),
-    element('ul', { class: 'places' }, ...found.counts.map(([category, words]) =>
+    element('h4', {}, 'Pois'),
+    element('ul', { class: 'pois' }, ...found.counts.map(([category, words]) =>
       element('li', {}, `${category}: ${words}`))),
     found.names.length ? element('p', { class: 'note' }, `Among them: ${found.names.join('; ')}`) : '');
 }
@@ -111,7 +111,7 @@ function similar(row, view, onSelect) {
   return element('div', {},
     element('h4', {}, 'Most similar regions'),
     element('p', { class: 'note' },
-      'By the cosine of the regions’ own vectors: what their images, streets and places look like, '
+      'By the cosine of the regions’ own vectors: what their images, streets and POIs look like, '
       + `not where they lie. The numbers are ${unitOf(view.indicator)}.`),
     element('label', { class: 'switch' }, box, ' Leave out neighbours (within 2 rings)'),
     list);

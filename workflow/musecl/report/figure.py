@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
 from musecl.report.data import SPLIT_NAMES, Results, splits_of, title_of
-from musecl.step.tables import KEY
+from musecl.runtime.tables import KEY
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -29,7 +29,7 @@ SIZE_INCHES, DOTS_PER_INCH = (16.0, 6.4), 100
 
 
 def draw_city(results: Results, city: str, imagery: Mapping[str, str | None], path: Path) -> None:
-    """Draw the first headline indicator, predicted where nothing near a region was seen.
+    """Draw the first primary indicator, predicted where nothing near a region was seen.
 
     Parameters
     ----------

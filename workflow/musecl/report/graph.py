@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from markupsafe import Markup, escape
 
-from musecl.step.pipeline import declared_in, read_stages, read_tables
+from musecl.runtime.pipeline import declared_in, read_stages, read_tables
 
 BOX, GAP, ROW, MARGIN = (150, 26), 14, 62, 8
 CURVE = (320, 120)
@@ -33,7 +33,7 @@ def graph_of(stages: Mapping[str, Any], city: str) -> Graph:
     Parameters
     ----------
     stages : mapping
-        As they are written; see `musecl.step.pipeline.read_stages`.
+        As they are written; see `musecl.runtime.pipeline.read_stages`.
     city : str
     """
     declared = {

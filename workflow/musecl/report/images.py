@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from musecl.imagery.images import read_image_index
-from musecl.step.errors import InputError
-from musecl.step.tables import KEY
+from musecl.runtime.errors import InputError
+from musecl.runtime.tables import KEY
 
 # Of the page's 15 MB; as text, an image takes a third more than its bytes.
 MOST_BYTES = 8_000_000
@@ -34,8 +34,8 @@ def choose_views(index: pd.DataFrame, count: int) -> pd.DataFrame:
     DataFrame
         Rows of `index`, their labels kept, in its order.
     """
-    heading = index.groupby([KEY, "view"]).cumcount()
-    ordered = index.assign(heading=heading).sort_values([KEY, "heading", "view"])
+    heading = index.groupby([KEY, "viewpoint"]).cumcount()
+    ordered = index.assign(heading=heading).sort_values([KEY, "heading", "viewpoint"])
     return index.loc[ordered.groupby(KEY).head(count).index.sort_values()]
 
 

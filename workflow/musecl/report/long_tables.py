@@ -34,20 +34,20 @@ TABLES = {
 
 
 class Line(NamedTuple):
-    """A method: mean R2 of the headline, how far the reference is ahead, each indicator.
+    """A method: mean R2 of the primary indicators, how far the reference is ahead, each indicator.
 
     `low` and `high` bound the 95% interval of `ahead`; NaN where there are too few cells.
     """
 
     method: str
-    headline: float
+    primary: float
     ahead: float
     low: float
     high: float
     scores: list[Score]
 
 
-class Part(NamedTuple):
+class SplitLines(NamedTuple):
     """The methods on one split."""
 
     title: str
@@ -60,7 +60,7 @@ class LongTable(NamedTuple):
     name: str
     about: About
     indicators: list[str]
-    parts: list[Part]
+    parts: list[SplitLines]
 
 
 def lay_out_table(name: str, table: pd.DataFrame) -> LongTable:
@@ -81,7 +81,7 @@ def lay_out_table(name: str, table: pd.DataFrame) -> LongTable:
         ["split", "folds"] if "folds" in table else ["split"], sort=False
     ):
         folds = f", {keys[1]} of its folds" if len(keys) > 1 else ""
-        parts.append(Part(SPLIT_NAMES[str(keys[0])] + folds, _lines(rows, indicators)))
+        parts.append(SplitLines(SPLIT_NAMES[str(keys[0])] + folds, _lines(rows, indicators)))
     return LongTable(name, TABLES[name], indicators, parts)
 
 
@@ -89,7 +89,7 @@ def _lines(rows: pd.DataFrame, indicators: list[str]) -> list[Line]:
     return [
         Line(
             row["method"],
-            row["r2_headline"],
+            row["r2_primary"],
             row["reference_ahead"],
             row["ahead_low"],
             row["ahead_high"],

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 SCRIPTS = ("numbers", "classes", "map", "scatter", "explorer", "page")
 
 
-SEEN_FROM = {"remote_view": "from above", "street_view": "from the street"}
+SEEN_FROM = {"satellite": "from above", "street_view": "from the street"}
 # By their names in map.js.
 LAYERS = (
     ("observed", "Observed"),
@@ -30,7 +30,7 @@ def render_report(
     *,
     city: str,
     imagery: dict[str, str | None],
-    has_places: bool,
+    has_pois: bool,
     data: dict[str, Any],
     **values: Any,
 ) -> str:
@@ -41,7 +41,7 @@ def render_report(
     city : str
     imagery : dict
         By view, `rendered` or `photographic`, or None where the city lacks it.
-    has_places : bool
+    has_pois : bool
         Whether the city has any.
     data : dict
         As `page_data` makes it.
@@ -56,7 +56,7 @@ def render_report(
     return render(
         "page.html",
         city=city,
-        seen=_listed([*seen, *(["places"] if has_places else [])]),
+        seen=_listed([*seen, *(["pois"] if has_pois else [])]),
         rendered=[
             f"the images {SEEN_FROM[view]}" for view, kind in imagery.items() if kind == "rendered"
         ],

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
-from musecl.costs import read_costs
 from musecl.report.data import title_of
-from musecl.step.errors import InputError
-from musecl.step.job import Job
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.timing import read_timings
 
 LAYERS = (
-    *("boundary", "roads", "places", "mobility", "remote_view", "street_view"),
+    *("boundary", "roads", "pois", "mobility", "satellite", "street_view"),
     "indicators",
 )
-ROLES = ("remote_view", "street_view", "text")
+ROLES = ("satellite", "street_view", "text")
 SHIPPED = Path(__file__).with_name("shipped.yaml")
 
 
@@ -136,6 +136,6 @@ def stage_times(logs: Path, city: str) -> pd.DataFrame:
 
     Snakemake measures them; DVC does not. They are of the machine and the run that wrote them last.
     """
-    times = read_costs(logs)
+    times = read_timings(logs)
     stage = times["rule"].astype(str).str.removesuffix(f"@{city}")
     return times.assign(stage=stage)[~stage.str.contains("@").astype(bool)]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from musecl.report.data import SPLIT_NAMES, title_of
 
-HEADLINE = "mean of the headline indicators"
+HEADLINE = "mean of the primary indicators"
 
 
 class Score(NamedTuple):
@@ -26,7 +26,7 @@ class Method(NamedTuple):
 
 
 class MethodTable(NamedTuple):
-    """All methods on one indicator, or on the mean of the headline ones.
+    """All methods on one indicator, or on the mean of the primary indicators ones.
 
     Attributes
     ----------
@@ -45,20 +45,20 @@ class MethodTable(NamedTuple):
     methods: list[Method]
 
 
-def tabulate_methods(scores: pd.DataFrame, headline: Sequence[str]) -> list[MethodTable]:
-    """Lay out r2.csv: the mean of the headline indicators first, then a table per indicator.
+def tabulate_methods(scores: pd.DataFrame, primary: Sequence[str]) -> list[MethodTable]:
+    """Lay out r2.csv: the mean of the primary indicators first, then a table per indicator.
 
     Parameters
     ----------
     scores : DataFrame
         r2.csv.
-    headline : sequence of str
-        The headline indicators. Their mean is that of the means over seeds; a method that lacks
+    primary : sequence of str
+        The primary indicators. Their mean is that of the means over seeds; a method that lacks
         one of them on a split has no mean there, and a mean has no spread.
     """
     splits = [split for split in SPLIT_NAMES if (scores["split"] == split).any()]
     tables = []
-    chosen = scores[scores["indicator"].isin(headline)]
+    chosen = scores[scores["indicator"].isin(primary)]
     if not chosen.empty:
         count = chosen["indicator"].nunique()
         lines = chosen.groupby(["method", "predictor", "split"], sort=False)["r2_mean"]
@@ -71,7 +71,7 @@ def tabulate_methods(scores: pd.DataFrame, headline: Sequence[str]) -> list[Meth
     for indicator in dict.fromkeys(scores["indicator"]):
         rows = scores[scores["indicator"] == indicator]
         note = f"{rows['n_regions'].max():,} regions with a value; {_seeds(rows)}"
-        shared = rows["shares_source_with"].astype(object).fillna("").iloc[0]
+        shared = rows["label_provenance"].astype(object).fillna("").iloc[0]
         if shared:
             note += f"; made of the same source as {shared.replace(',', ', ').replace('_', ' ')}"
         tables.append(

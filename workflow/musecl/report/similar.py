@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musecl.geography.rings import rings_of
+from musecl.geography.k_rings import k_rings_of
 
 TOP = 10
 RINGS = 2
@@ -66,7 +66,7 @@ def find_similar(
         here = int(rows[number])
         cosines[number] = -np.inf
         everywhere[here] = _first(cosines, rows)
-        around = set().union(*rings_of(region_ids[here], neighbours, RINGS))
+        around = set().union(*k_rings_of(region_ids[here], neighbours, RINGS))
         near = place[[row_of[region] for region in around]] if around else np.zeros(0, np.int64)
         cosines[near[near >= 0]] = -np.inf
         elsewhere[here] = _first(cosines, rows)

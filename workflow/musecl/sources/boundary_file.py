@@ -9,11 +9,11 @@ from typing import Literal
 import geopandas as gpd
 from pydantic import Field
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
 from musecl.sources.files import find_file
 from musecl.sources.provider import Provider, Request
 from musecl.sources.shapes import CrsName, flat_polygons, read_shapes, text_ids, with_crs
-from musecl.step.errors import InputError
-from musecl.step.section import Section
 
 
 class BoundaryFile(Section):

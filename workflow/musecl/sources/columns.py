@@ -15,6 +15,8 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import AfterValidator, Field
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import LARGEST, Section
 from musecl.sources.files import (
     CSV,
     JSON,
@@ -25,8 +27,6 @@ from musecl.sources.files import (
     only_file_in,
     unpacked,
 )
-from musecl.step.errors import InputError
-from musecl.step.section import LARGEST, Section
 
 UTF8 = {"utf-8", "utf-8-sig", "ascii"}
 KEYS_LOOKED_AT = 1_000  # JSON lines; a key that is null may be left out of a line

@@ -4,12 +4,12 @@ boundary : GeoDataFrame
     Polygons of land in any CRS; `district` where parts of the city have names.
 roads : GeoDataFrame
     Lines in any CRS.
-places : GeoDataFrame
+POIs : GeoDataFrame
     `name`, `category`, `text` (the phrase that the text encoder reads), points or polygons in any
     CRS; `observed` (bool) where a row is an observation of a place that may come again: such a
     name counts once per region, at the position of its first row.
 mobility : Trips or Flows
-remote_view : Rasters or Drawn
+satellite : Rasters or Drawn
 street_view : Photographs or Drawn
 an indicator : Values, Points, Zones, Raster or OfRegions
 """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from musecl.step.errors import InputError
-from musecl.step.leftovers import without_leftovers
+from musecl.runtime.errors import InputError
+from musecl.runtime.leftovers import without_leftovers
 
 CSV = {".csv", ".tsv", ".txt"}
 PARQUET = {".parquet", ".pq", ".geoparquet"}

@@ -20,7 +20,7 @@ from rasterio.windows import Window, from_bounds
 from shapely.geometry.base import BaseGeometry
 
 from musecl.geography.geo import metric_crs
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 EIGHT_BITS = "uint8"
 # Longest side of what percentiles are computed of: four million pixels say enough of a city.

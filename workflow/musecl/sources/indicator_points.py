@@ -7,14 +7,14 @@ import pandas as pd
 import polars as pl
 from pydantic import Field, model_validator
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import LARGEST
 from musecl.sources.contract import Points, Statistic
 from musecl.sources.files import find_files
 from musecl.sources.located import LocatedFile, read_located
 from musecl.sources.numbers import is_missing, numbers
 from musecl.sources.positions import DEGREES, require_within
 from musecl.sources.provider import Provider, Request
-from musecl.step.errors import InputError
-from musecl.step.section import LARGEST
 
 
 class PointsSettings(LocatedFile):

@@ -7,6 +7,8 @@ import geopandas as gpd
 import polars as pl
 from pydantic import Field, model_validator
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
 from musecl.sources.contract import Zones
 from musecl.sources.files import find_files
 from musecl.sources.numbers import numbers
@@ -14,8 +16,6 @@ from musecl.sources.positions import require_touching
 from musecl.sources.provider import Provider, Request
 from musecl.sources.shapes import CrsName, flat_polygons, read_shapes, text_ids, with_crs
 from musecl.sources.weights import WeightsFile, in_one_crs, read_weights
-from musecl.step.errors import InputError
-from musecl.step.section import Section
 
 
 class PolygonsSettings(Section):

@@ -16,12 +16,12 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Count, Section
 from musecl.sources.contract import Raster
 from musecl.sources.files import find_files
 from musecl.sources.positions import DEGREES
 from musecl.sources.provider import Provider, Request
-from musecl.step.errors import InputError
-from musecl.step.section import Count, Section
 
 # The widest regions that there are reach this far beyond the land.
 MARGIN_M = 25_000

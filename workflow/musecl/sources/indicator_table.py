@@ -6,12 +6,12 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
+from musecl.runtime.errors import InputError
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.contract import Values
 from musecl.sources.files import find_files
 from musecl.sources.numbers import numbers
 from musecl.sources.provider import Provider, Request
-from musecl.step.errors import InputError
 
 
 class TableSettings(TableFile):

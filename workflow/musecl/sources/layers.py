@@ -5,13 +5,13 @@ from typing import Any
 
 import geopandas as gpd
 
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.job import Job
+from musecl.runtime.section import Section
+from musecl.runtime.tables import read_geotable
 from musecl.sources.provider import PROVENANCE, Provider, Request, write_provenance
 from musecl.sources.providers import chosen
 from musecl.sources.settings import Indicator, check_names
-from musecl.step.errors import ParameterError
-from musecl.step.job import Job
-from musecl.step.section import Section
-from musecl.step.tables import read_geotable
 
 
 def fetch_layer(job: Job, layer: str) -> None:

@@ -11,12 +11,12 @@ import shapely
 from pydantic import Field, model_validator
 from pyproj import CRS
 
+from musecl.runtime.errors import InputError
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.files import CSV, JSON, PARQUET, kind_of, not_readable
 from musecl.sources.numbers import as_number
 from musecl.sources.positions import DEGREES, known_positions
 from musecl.sources.shapes import CrsName, read_shapes, text_ids, with_crs
-from musecl.step.errors import InputError
 
 
 class LocatedFile(TableFile):

@@ -10,6 +10,8 @@ import geopandas as gpd
 import polars as pl
 from pydantic import Field, model_validator
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.contract import Flows
 from musecl.sources.files import find_file, find_files
@@ -20,8 +22,6 @@ from musecl.sources.provider import Provider, Request
 from musecl.sources.shapes import CrsName, flat_polygons, read_shapes, text_ids, with_crs
 from musecl.sources.times import Time, local_times
 from musecl.sources.weights import WeightsFile, read_weights
-from musecl.step.errors import InputError
-from musecl.step.section import Section
 
 
 class ZonesFile(Section):

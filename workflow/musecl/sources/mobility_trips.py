@@ -12,6 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.contract import Trips
 from musecl.sources.files import find_file, find_files
@@ -20,8 +22,6 @@ from musecl.sources.numbers import as_number
 from musecl.sources.positions import DEGREES, known_positions, require_within
 from musecl.sources.provider import Provider, Request
 from musecl.sources.times import Time, local_times
-from musecl.step.errors import InputError
-from musecl.step.section import Section
 
 ENDS = ["origin", "destination"]
 Positions = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 MEMBERS_MISSING = "not in the package; its version in the requirements is not the one expected"
 

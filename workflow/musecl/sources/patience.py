@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic, sleep
 
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 # What a server answers that may answer otherwise in a while.
 BUSY = (429, 500, 502, 503, 504)

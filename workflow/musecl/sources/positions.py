@@ -6,7 +6,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 DEGREES = "EPSG:4326"
 # Of the rows of a file as many lie in the city, or so many in all: it may be a whole country's.

@@ -18,10 +18,10 @@ import geopandas as gpd
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.leftovers import without_leftovers
+from musecl.runtime.section import Section
 from musecl.sources.addresses import without_secrets
-from musecl.step.errors import InputError
-from musecl.step.leftovers import without_leftovers
-from musecl.step.section import Section
 
 PROVENANCE = "provenance.json"
 Imagery = Literal["rendered", "photographic"]

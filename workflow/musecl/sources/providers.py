@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.section import Section, explain
 from musecl.sources.provider import Provider
-from musecl.step.errors import ParameterError
-from musecl.step.section import Section, explain
 
-LAYERS = ("boundary", "roads", "places", "mobility", "remote_view", "street_view", "indicators")
+LAYERS = ("boundary", "roads", "pois", "mobility", "satellite", "street_view", "indicators")
 PROVIDERS: dict[str, dict[str, str]] = {
     "boundary": {
         "file": "boundary_file:PROVIDER",
@@ -26,12 +26,12 @@ PROVIDERS: dict[str, dict[str, str]] = {
         "osm": "osm.roads:ONLINE",
         "osm_extract": "osm.roads:EXTRACT",
     },
-    "places": {
-        "table": "places_table:PROVIDER",
-        "osm": "osm.places:ONLINE",
-        "osm_extract": "osm.places:EXTRACT",
-        "sample": "sample.places:PROVIDER",
-        "synth": "synth.layers:PLACES",
+    "pois": {
+        "table": "pois_table:PROVIDER",
+        "osm": "osm.pois:ONLINE",
+        "osm_extract": "osm.pois:EXTRACT",
+        "sample": "sample.pois:PROVIDER",
+        "synth": "synth.layers:POIS",
     },
     "mobility": {
         "trips": "mobility_trips:PROVIDER",
@@ -39,10 +39,10 @@ PROVIDERS: dict[str, dict[str, str]] = {
         "sample": "sample.mobility:PROVIDER",
         "synth": "synth.layers:MOBILITY",
     },
-    "remote_view": {
-        "raster": "remote_view_raster:PROVIDER",
-        "sample": "sample.remote_view:PROVIDER",
-        "synth": "synth.layers:REMOTE_VIEW",
+    "satellite": {
+        "raster": "satellite_raster:PROVIDER",
+        "sample": "sample.satellite:PROVIDER",
+        "synth": "synth.layers:SATELLITE",
     },
     "street_view": {
         "folder": "street_view_folder:PROVIDER",

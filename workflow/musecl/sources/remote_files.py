@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import requests
 
+from musecl.runtime.errors import InputError
 from musecl.sources.addresses import without_secrets
 from musecl.sources.patience import BUSY, Patience, wish_of
-from musecl.step.errors import InputError
 
 AGENT = "musecl (region embeddings of cities)"
 TIMEOUT_S = 60.0  # that nothing may come over the line

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from musecl.runtime.errors import ParameterError
+from musecl.runtime.section import Distinct, Section
 from musecl.sources.providers import chosen
-from musecl.step.errors import ParameterError
-from musecl.step.section import Distinct, Section
 
-Input = Literal["places", "mobility", "remote_view", "street_view", "text", "pairs"]
+Input = Literal["pois", "mobility", "satellite", "street_view", "text", "pairs"]
 
 
 # Columns of the map: those of a region, and what follows the name of an indicator.
@@ -62,8 +62,8 @@ class Indicator(Section):
     unit: str = Field(description="of a value before it is transformed")
     year: int = Field(ge=0, le=9999, description="that it tells of; 0 where none is known")
     transform: Literal["ln(1+x)", "identity"] = Field(description="what is fitted and scored")
-    headline: bool = Field(description="whether it counts in the mean that is told first")
-    shares_source_with: Distinct[tuple[Input, ...]] = Field(
+    primary: bool = Field(description="whether it counts in the mean that is told first")
+    label_provenance: Distinct[tuple[Input, ...]] = Field(
         description="inputs that come from the same source as its values"
     )
     minimum_value: float | None = Field(
@@ -122,9 +122,9 @@ def _chooser(layer: str) -> BeforeValidator:
 
 Boundary = Annotated[Section, _chooser("boundary")]
 Roads = Annotated[Section, _chooser("roads")]
-Places = Annotated[Section, _chooser("places")]
+Pois = Annotated[Section, _chooser("pois")]
 Mobility = Annotated[Section, _chooser("mobility")]
-RemoteView = Annotated[Section, _chooser("remote_view")]
+Satellite = Annotated[Section, _chooser("satellite")]
 StreetView = Annotated[Section, _chooser("street_view")]
 
 
@@ -134,9 +134,9 @@ class City(Section):
     extent: Extent | None = Field(description="the part of it to work on; all of it where null")
     boundary: Boundary = Field(description="land of the city")
     roads: Roads | None = Field(description="that regions are divided along, where grid is blocks")
-    places: Places | None = Field(description="points of interest")
+    pois: Pois | None = Field(description="points of interest")
     mobility: Mobility | None = Field(description="trips between places")
-    remote_view: RemoteView | None = Field(description="imagery from above")
+    satellite: Satellite | None = Field(description="imagery from above")
     street_view: StreetView | None = Field(description="imagery from the street")
     indicators: dict[str, Indicator] = Field(
         description="what is to be predicted, by name; {} where no label is known"
@@ -150,8 +150,8 @@ class City(Section):
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> "City":
-        if self.places is None and self.remote_view is None and self.street_view is None:
-            raise ValueError("one of places, remote_view and street_view must not be null")
+        if self.pois is None and self.satellite is None and self.street_view is None:
+            raise ValueError("one of pois, satellite and street_view must not be null")
         return self
 
 

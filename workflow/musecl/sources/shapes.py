@@ -15,8 +15,8 @@ from pydantic import AfterValidator
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from musecl.runtime.errors import InputError
 from musecl.sources.files import PARQUET, kind_of, not_readable
-from musecl.step.errors import InputError
 
 POLYGONS = ["Polygon", "MultiPolygon"]
 ZIPPED = {".shp", ".gpkg", ".geojson", ".json", ".fgb"}

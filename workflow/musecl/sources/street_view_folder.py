@@ -11,14 +11,14 @@ import pandas as pd
 from PIL import Image
 from pydantic import Field
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
+from musecl.runtime.workers import in_pieces
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.contract import Photographs
 from musecl.sources.numbers import numbers
 from musecl.sources.photograph import MOST_PIXELS, Header, can_be_decoded, read_header
 from musecl.sources.provider import Provider, Request
-from musecl.step.errors import InputError
-from musecl.step.section import Section
-from musecl.step.workers import in_pieces
 
 RECORD = "photographs.csv"
 COLUMNS = ["path", "longitude", "latitude", "heading", "taken", "panorama"]

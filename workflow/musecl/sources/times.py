@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from pydantic import AfterValidator, Field
 
-from musecl.step.errors import InputError
-from musecl.step.section import Section
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
 
 EPOCH = "epoch"
 ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2}(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?$"

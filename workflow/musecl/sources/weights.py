@@ -7,11 +7,11 @@ import pandas as pd
 import polars as pl
 from pydantic import Field
 
+from musecl.runtime.errors import InputError
 from musecl.sources.files import find_files
 from musecl.sources.located import LocatedFile, read_located
 from musecl.sources.numbers import numbers
 from musecl.sources.shapes import flat_polygons
-from musecl.step.errors import InputError
 
 
 class WeightsFile(LocatedFile):

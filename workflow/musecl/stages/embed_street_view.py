@@ -1,7 +1,7 @@
 """Embed the street view; a region is the mean and the deviation of its viewpoints."""
 
-from musecl.learning.embedding import embed_view
-from musecl.step.job import Job
+from musecl.runtime.job import Job
+from musecl.training.embedding import embed_view
 
 
 def run(job: Job) -> None:

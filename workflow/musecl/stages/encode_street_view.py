@@ -4,7 +4,7 @@ from musecl.encoding.encoders import load_encoder
 from musecl.encoding.features import IMAGES_AT_ONCE, encode, write_features
 from musecl.encoding.settings import VisionEncoderSettings
 from musecl.imagery.images import iterate_images, read_image_index
-from musecl.step.job import Job
+from musecl.runtime.job import Job
 
 
 def run(job: Job) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from musecl.evaluation.judgeable import LEFT_OUT, Judgeable, judgeable, tabulate_left_out
 from musecl.evaluation.labels import read_labelled
-from musecl.evaluation.methods import VECTORS, Block, build_methods, read_blocks
+from musecl.evaluation.methods import VECTORS, RegionFeatures, build_methods, read_blocks
 from musecl.evaluation.prediction import predict_from_vectors, predict_without_vectors
 from musecl.evaluation.scoring import describe
 from musecl.evaluation.settings import EvaluateSettings
@@ -26,12 +26,11 @@ from musecl.evaluation.splits import SPLITS
 from musecl.figures import plot_r2
 from musecl.geography.geo import metric_coordinates
 from musecl.imagery.images import COUNTED, IMAGERY, imagery_of_views
-from musecl.step.job import Job
-from musecl.step.progress import progress
-from musecl.step.tables import KEY, read_by_region, write_csv
+from musecl.runtime.job import Job
+from musecl.runtime.progress import progress
+from musecl.runtime.tables import KEY, read_by_region, write_csv
 
-METHODS = ["mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
-MEAN_IN_METRICS = "mean_predictor"
+METHODS = ["dummy_mean", "coordinates", "lot_count", *list(VECTORS)[:-1], "concat", "musecl"]
 # The perceptron takes most of a run's time; the other splits are judged by ridge.
 NETWORK_SPLITS = ("random", "spatial", "paper")
 FITTED = {"unit": "as fitted: ln(1+x), or the unit itself"}
@@ -69,7 +68,7 @@ SCORES = pa.DataFrameSchema(
         "n_seeds": pa.Column(
             int, description="repetitions, each with other folds", metadata={"unit": "repetitions"}
         ),
-        "shares_source_with": pa.Column(
+        "label_provenance": pa.Column(
             str, description="inputs that come from the same source as the indicator"
         ),
         "imagery": pa.Column(str, pa.Check.isin(IMAGERY), description="what the images are"),
@@ -101,12 +100,12 @@ def run(job: Job) -> None:
     labelled = read_labelled(job)
     regions = labelled.regions
     blocks = read_blocks(job.input, regions[KEY])
-    views = [job.input(f"{job.city}/{view}") for view in ("remote_view", "street_view")]
+    views = [job.input(f"{job.city}/{view}") for view in ("satellite", "street_view")]
     lots = read_counted(views[0] / COUNTED, regions[KEY])
     tasks, left_out = judgeable(regions, labelled.groups, settings, seed)
 
     scores = score(tasks, regions, blocks, lots, settings)
-    scores["shares_source_with"] = scores["indicator"].map(labelled.shares_source_with)
+    scores["label_provenance"] = scores["indicator"].map(labelled.label_provenance)
     scores["imagery"] = imagery_of_views(views)
     scores["city"] = job.city
     table = scores[list(SCORES.columns)]
@@ -114,7 +113,7 @@ def run(job: Job) -> None:
     plot_r2(table, job.city, job.output("r2.png"))
     write_csv(tabulate_left_out(left_out), job.output("left_out.csv"), LEFT_OUT)
     write_csv(coverage(job.city, blocks), job.output("coverage.csv"), COVERAGE)
-    metrics = json.dumps(collect_metrics(table, labelled.headline), indent=2)
+    metrics = json.dumps(collect_metrics(table, labelled.primary), indent=2)
     job.output("metrics.json").write_text(metrics + "\n", encoding="utf-8")
 
 
@@ -131,7 +130,7 @@ def read_counted(path: Path, regions: pd.Series) -> NDArray[np.int64] | None:
 def score(
     tasks: list[Judgeable],
     regions: pd.DataFrame,
-    blocks: dict[str, Block],
+    blocks: dict[str, RegionFeatures],
     lots: NDArray[np.int64] | None,
     settings: EvaluateSettings,
 ) -> pd.DataFrame:
@@ -143,7 +142,7 @@ def score(
         The indicators, by split.
     regions : GeoDataFrame
         N regions, sorted.
-    blocks : dict of Block
+    blocks : dict of RegionFeatures
         The vectors that `build_methods` asks for.
     lots : int array of shape (N,), optional
         Lots per region.
@@ -183,7 +182,7 @@ def sort_scores(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def coverage(city: str, blocks: dict[str, Block]) -> pd.DataFrame:
+def coverage(city: str, blocks: dict[str, RegionFeatures]) -> pd.DataFrame:
     """Count the regions that each modality has a vector of, and those it has none of.
 
     A modality that the city lacks has none of any.
@@ -191,7 +190,7 @@ def coverage(city: str, blocks: dict[str, Block]) -> pd.DataFrame:
     regions = len(blocks["musecl"].present)
     counts = {
         name: int(blocks[name].present.sum()) if name in blocks else 0
-        for name in ("remote_view", "street_view", "text", "musecl")
+        for name in ("satellite", "street_view", "text", "musecl")
     }
     return pd.DataFrame(
         [
@@ -207,21 +206,18 @@ def coverage(city: str, blocks: dict[str, Block]) -> pd.DataFrame:
 
 
 def collect_metrics(
-    scores: pd.DataFrame, headline: set[str]
+    scores: pd.DataFrame, primary: set[str]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean R2 over the headline indicators, by split and method, below `headline_r2`.
+    """Mean R2 over the primary indicators, by split and method, below `primary_r2`.
 
-    By ridge; `mean` and `coordinates` by the only predictor they have. The first is called
-    `mean_predictor` here: a metric `random.mean` would read as the mean of a split's scores.
+    By ridge; `dummy_mean` and `coordinates` by the only predictor they have.
     """
-    chosen = scores[scores["indicator"].isin(headline) & (scores["predictor"] != "mlp")]
+    chosen = scores[scores["indicator"].isin(primary) & (scores["predictor"] != "mlp")]
     means = {
         str(split): {
-            MEAN_IN_METRICS if method == "mean" else str(method): round(
-                float(scores_of_method["r2_mean"].mean()), 6
-            )
+            str(method): round(float(scores_of_method["r2_mean"].mean()), 6)
             for method, scores_of_method in scores_of_split.groupby("method", sort=False)
         }
         for split, scores_of_split in chosen.groupby("split")
     }
-    return {"headline_r2": means}
+    return {"primary_r2": means}

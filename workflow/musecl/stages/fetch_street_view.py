@@ -1,7 +1,7 @@
 """`fetch_street_view`: the bytes of the city's layer `street_view` as its provider gives them."""
 
+from musecl.runtime.job import Job
 from musecl.sources.layers import fetch_layer
-from musecl.step.job import Job
 
 
 def run(job: Job) -> None:

@@ -14,8 +14,8 @@ from musecl.fusion.files import write_representation
 from musecl.fusion.inputs import read_inputs
 from musecl.fusion.representation import fit_representation
 from musecl.fusion.settings import FuseSettings
-from musecl.step.job import Job
-from musecl.step.tables import write_csv, write_vectors
+from musecl.runtime.job import Job
+from musecl.runtime.tables import write_csv, write_vectors
 
 
 def run(job: Job) -> None:

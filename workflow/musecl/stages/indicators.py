@@ -9,11 +9,11 @@ import pandas as pd
 import pandera.pandas as pa
 
 from musecl.indicators.aggregation import values_by_region
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.tables import read_geotable, write_table
 from musecl.sources.layers import read_indicator
 from musecl.sources.settings import Indicator
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.tables import read_geotable, write_table
 
 LOGARITHM, IDENTITY = "ln(1+x)", "identity"
 AS_UNIT = {"unit": "that of the column `unit`"}
@@ -40,10 +40,10 @@ INDICATORS = pa.DataFrameSchema(
         "maximum_value": pa.Column(
             float, nullable=True, description="no value can be above; null: none", metadata=AS_UNIT
         ),
-        "shares_source_with": pa.Column(
+        "label_provenance": pa.Column(
             str, description="inputs that come from the same source as the value"
         ),
-        "headline": pa.Column(bool, description="whether it counts in the mean told first"),
+        "primary": pa.Column(bool, description="whether it counts in the mean told first"),
     },
     strict=True,
     coerce=True,  # a table without rows has the same types
@@ -123,7 +123,7 @@ def describe(city: str, name: str, raw: pd.Series, about: Indicator, source: str
             "transform": about.transform,
             "minimum_value": about.minimum_value,
             "maximum_value": about.maximum_value,
-            "shares_source_with": ",".join(about.shares_source_with),
-            "headline": about.headline,
+            "label_provenance": ",".join(about.label_provenance),
+            "primary": about.primary,
         }
     )

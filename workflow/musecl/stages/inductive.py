@@ -5,14 +5,14 @@ paper's); in a place that was not there at training it may not (inductive). Rows
 each trained on `all_regions` and on the `training_regions` of a fold:
 
 - `fusion_*`: features of the pretrained encoders, which know nothing of the city, and texts, fused.
-  Pairs of alike places, components, scales and training are those of the regions that may be seen.
-- `remote_view_*`, `street_view_*`, `musecl_*`: the whole method. Pairs are mined and encoders are
+  Pairs of alike POIs, components, scales and training are those of the regions that may be seen.
+- `satellite_*`, `street_view_*`, `musecl_*`: the whole method. Pairs are mined and encoders are
   trained before, too, on the regions that may be seen.
 
 It is done on the splits `random` and `spatial` whatever `evaluate.splits` says, for the indicators
-that most of the headline shares its regions with. Column `folds`: how many of one repetition's are
-tested. At random, where every region has seen neighbours on either side, encoders are trained for
-the first alone, for that takes long.
+that most primary indicators share their regions with. Column `folds`: how many of one repetition's
+are tested. At random, where every region has seen neighbours on either side, encoders are trained
+for the first alone, for that takes long.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,29 +24,29 @@ import pandas as pd
 
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
 from musecl.encoding.settings import EmbedViewSettings, PretrainSettings
-from musecl.evaluation.comparison import Judged, Predict, judge, lay_out, write_comparison
+from musecl.evaluation.comparison import Predict, SplitResult, judge, lay_out, write_comparison
 from musecl.evaluation.judgeable import judgeable
-from musecl.evaluation.labels import Group, read_labelled
-from musecl.evaluation.methods import Block, Method, align
+from musecl.evaluation.labels import IndicatorGroup, read_labelled
+from musecl.evaluation.methods import Method, RegionFeatures, align
 from musecl.evaluation.prediction import (
-    Answers,
-    Trial,
+    MethodPredictions,
+    SeededFold,
     collect,
     fit_ridge,
     predict_from_vectors,
 )
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.fusion.inputs import VIEWS, FusionInputs, Part, Vectors, read_inputs
+from musecl.fusion.inputs import VIEWS, FusionInputs, RegionVectors, Vectors, read_inputs
 from musecl.fusion.settings import FuseSettings
 from musecl.fusion.several import Asked, represent_each
-from musecl.learning.embedding import average_regions
-from musecl.learning.pretraining import pretrain_and_embed
-from musecl.pairing.mining import mobility_pairs, place_pairs
-from musecl.pairing.settings import PairSettings
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.tables import KEY, read_table, read_vectors
-from musecl.step.workers import in_processes
+from musecl.pair_mining.mining import mobility_pairs, poi_pairs
+from musecl.pair_mining.settings import PairSettings
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, read_table, read_vectors
+from musecl.runtime.workers import in_processes
+from musecl.training.embedding import average_regions
+from musecl.training.pretraining import pretrain_and_embed
 
 PAIR_STREAM, DRAWS = 14, 35
 SPLITS = ["random", "spatial"]
@@ -58,8 +58,8 @@ def run(job: Job) -> None:
     settings = job.settings("evaluate", EvaluateSettings)
     seed = int(job.value("seed"))
     labelled = read_labelled(job)
-    regions, headline = labelled.regions, labelled.headline
-    most = sorted(labelled.groups, key=lambda one: (-len(headline & {*one.names}), -len(one.rows)))
+    regions, primary = labelled.regions, labelled.primary
+    most = sorted(labelled.groups, key=lambda one: (-len(primary & {*one.names}), -len(one.rows)))
     asked = settings.model_copy(update={"seeds": 1, "splits": SPLITS})
     tasks, _ = judgeable(regions, most[:1], asked, seed)
     city = read_city(job, regions)
@@ -72,8 +72,8 @@ def run(job: Job) -> None:
             (everything, ["spatial"], settings.folds),
         ):
             here = [task for task in tasks if task.split in splits]
-            judged = judge(on_first(predict, folds), here, headline, regions, seed, "inductive")
-            tables.append(lay_out_pairs(list(judged), headline).assign(folds=folds))
+            judged = judge(on_first(predict, folds), here, primary, regions, seed, "inductive")
+            tables.append(lay_out_pairs(list(judged), primary).assign(folds=folds))
     table = pd.concat(tables, ignore_index=True)
     write_comparison(table, job.city, job.output("inductive.csv"))
 
@@ -81,7 +81,9 @@ def run(job: Job) -> None:
 def on_first(predict: Predict, folds: int) -> Predict:
     """Predict so many folds, and no further one."""
 
-    def predict_first(group: Group, trials: list[Trial]) -> Iterable[Answers]:
+    def predict_first(
+        group: IndicatorGroup, trials: list[SeededFold]
+    ) -> Iterable[MethodPredictions]:
         return predict(group, trials[:folds])
 
     return predict_first
@@ -94,15 +96,15 @@ class City:
     Attributes
     ----------
     regions : DataFrame
-        `region_id`, `neighbours` and `parent` of N regions, sorted.
-    histogram, flows, origin_destination : DataFrame
-        As the stages `places` and `mobility` write them.
+        `region_id`, `neighbours` and `spatial_block` of N regions, sorted.
+    category_counts, flows, origin_destination : DataFrame
+        As the stages `pois` and `mobility` write them.
     inputs : FusionInputs
         Their views through encoders that have seen all regions.
     """
 
     regions: pd.DataFrame
-    histogram: pd.DataFrame
+    category_counts: pd.DataFrame
     flows: pd.DataFrame
     origin_destination: pd.DataFrame
     inputs: FusionInputs
@@ -119,7 +121,7 @@ class City:
         return replace(
             self,
             regions=regions.assign(neighbours=pd.Series(kept, index=regions.index)),
-            histogram=self.histogram[self.histogram[KEY].isin(seen)],
+            category_counts=self.category_counts[self.category_counts[KEY].isin(seen)],
             flows=self.flows[self.flows[KEY].isin(seen)],
             origin_destination=self.origin_destination[ends.isin(seen).all(axis=1)],
         )
@@ -128,8 +130,8 @@ class City:
 def read_city(job: Job, regions: pd.DataFrame) -> City:
     """Read what pairs are mined from and what is fused, of regions that are sorted."""
     return City(
-        regions[[KEY, "neighbours", "parent"]],
-        read_table(job.input("place_histogram.parquet")),
+        regions[[KEY, "neighbours", "spatial_block"]],
+        read_table(job.input("poi_category_counts.parquet")),
         read_table(job.input("flows.parquet")),
         read_table(job.input("origin_destination.parquet")),
         read_inputs(job),
@@ -140,26 +142,26 @@ def mine(job: Job, city: City, view: str) -> pd.DataFrame:
     """Pair the regions of a city for a view; see the stage `pairs`."""
     settings = job.settings("pairs", PairSettings)
     draws = np.random.default_rng([int(job.value("seed")), PAIR_STREAM, VIEWS.index(view)])
-    if view == "remote_view":
-        return place_pairs(settings.remote_view, city.regions, city.histogram, draws)
+    if view == "satellite":
+        return poi_pairs(settings.satellite, city.regions, city.category_counts, draws)
     return mobility_pairs(
         settings.street_view, city.regions, city.flows, city.origin_destination, draws
     )
 
 
-def lay_out_pairs(judged: list[Judged], headline: set[str]) -> pd.DataFrame:
+def lay_out_pairs(judged: list[SplitResult], primary: set[str]) -> pd.DataFrame:
     """Lay out each representation with the one that has seen all regions as its reference."""
     seen = [one.method for one in judged if one.method.endswith(ALL)]
     names = [method.removesuffix(f"_{ALL}") for method in dict.fromkeys(seen)]
     tables = [
         lay_out(
             [one for one in judged if one.method in (f"{name}_{ALL}", f"{name}_{TRAINING}")],
-            headline,
+            primary,
             reference=f"{name}_{ALL}",
         )
         for name in names
     ]
-    return pd.concat(tables) if tables else lay_out([], headline, reference="")
+    return pd.concat(tables) if tables else lay_out([], primary, reference="")
 
 
 def pretrained_alone(inputs: FusionInputs) -> FusionInputs:
@@ -191,14 +193,14 @@ def by_fusion(job: Job, city: City, scratch: Path) -> Predict:
     (everything,) = fuse_each(job, asked)
     whole = block_of(ids, everything)
 
-    def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
+    def predict(group: IndicatorGroup, trials: list[SeededFold]) -> Iterator[MethodPredictions]:
         known = ids.to_numpy()[group.rows]
         seen = Method(f"fusion_{ALL}", (whole.take(group.rows),), perceptron=False)
         yield from predict_from_vectors([seen], group.labels, trials, None)
         asked = []
         for trial in trials:
             train = list(known[trial.fold.train])
-            pairs = mine(job, city.of(set(train)), "remote_view")
+            pairs = mine(job, city.of(set(train)), "satellite")
             name = "fold " + " ".join(str(part) for part in trial.key)
             changed = replace(inputs, positives=pairs)
             asked.append(asked_fusion(job, changed, train, scratch / name))
@@ -216,18 +218,18 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
     features = {view: read_features(job.input(f"{view}_features")) for view in VIEWS}
     seen = {view: city.inputs.parts[f"{view} embedding"] for view in VIEWS}
     keys, vectors = read_vectors(job.input("embeddings.parquet"), "embedding")
-    seen["musecl"] = Part(list(keys[KEY]), vectors)
+    seen["musecl"] = RegionVectors(list(keys[KEY]), vectors)
     ids = city.regions[KEY]
 
-    def predict(group: Group, trials: list[Trial]) -> Iterator[Answers]:
-        parts: dict[str, list[Part]] = {name: [] for name in VIEWS}
+    def predict(group: IndicatorGroup, trials: list[SeededFold]) -> Iterator[MethodPredictions]:
+        parts: dict[str, list[RegionVectors]] = {name: [] for name in VIEWS}
         asked = []
         for trial in trials:
             train = list(ids.to_numpy()[group.rows[trial.fold.train]])
             folder = scratch / ("encoders " + " ".join(str(part) for part in trial.key))
             visible = city.of(set(train))
             pairs = {view: mine(job, visible, view) for view in VIEWS}
-            inputs = replace(city.inputs, positives=pairs["remote_view"])
+            inputs = replace(city.inputs, positives=pairs["satellite"])
             for view in VIEWS:
                 vectors = train_and_embed(job, view, features[view], pairs[view], folder / view)
                 inputs = with_vectors(inputs, view, features[view], vectors)
@@ -244,14 +246,16 @@ def by_everything(job: Job, city: City, scratch: Path) -> Predict:
     return predict
 
 
-def predict_each(method: str, blocks: list[Block], group: Group, trials: list[Trial]) -> Answers:
+def predict_each(
+    method: str, blocks: list[RegionFeatures], group: IndicatorGroup, trials: list[SeededFold]
+) -> MethodPredictions:
     """Predict each trial by ridge from vectors of its own, which its training fold made."""
 
     def fit(at: int) -> np.ndarray:
         return fit_ridge((blocks[at],), group.labels, trials[at].fold).predictions
 
     found = list(in_processes(fit, range(len(trials))))
-    return Answers(method, "ridge", collect(trials, found, group.labels.shape))
+    return MethodPredictions(method, "ridge", collect(trials, found, group.labels.shape))
 
 
 def asked_fusion(job: Job, inputs: FusionInputs, train: list[str], folder: Path) -> Asked:
@@ -272,11 +276,11 @@ def asked_fusion(job: Job, inputs: FusionInputs, train: list[str], folder: Path)
     return Asked(inputs, job.settings("fuse", FuseSettings), folder, fit[fit >= 0])
 
 
-def fuse_each(job: Job, asked: list[Asked]) -> Iterator[Part]:
+def fuse_each(job: Job, asked: list[Asked]) -> Iterator[RegionVectors]:
     """Represent all regions by each fusion that is asked for."""
     found = represent_each(asked, int(job.value("seed")))
     for one, vectors in zip(asked, found, strict=True):
-        yield Part(one.inputs.region_ids, vectors)
+        yield RegionVectors(one.inputs.region_ids, vectors)
 
 
 def train_and_embed(
@@ -308,7 +312,7 @@ def with_vectors(
         raise InputError(f"{view}: features and embeddings are of other viewpoints; embed again")
     regions, averaged = average_regions(keys, vectors, with_deviation=view == "street_view")
     views = single._replace(kinds={**single.kinds, "embedding": vectors})
-    part = Part(list(regions[KEY]), averaged)
+    part = RegionVectors(list(regions[KEY]), averaged)
     return replace(
         inputs,
         parts={**inputs.parts, f"{view} embedding": part},
@@ -316,6 +320,6 @@ def with_vectors(
     )
 
 
-def block_of(regions: pd.Series, part: Part) -> Block:
+def block_of(regions: pd.Series, part: RegionVectors) -> RegionFeatures:
     """Put the vectors of a part into the order of the region table."""
     return align(regions, pd.DataFrame({KEY: part.region_ids}), part.vectors, "inductive")

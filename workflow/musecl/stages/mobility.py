@@ -6,10 +6,10 @@ Of a city without mobility both tables are empty: no region counts zero trips.
 import pandera.pandas as pa
 
 from musecl.flows import NOTHING, apportion, count_flows, count_origin_destination, locate
+from musecl.runtime.job import Job
+from musecl.runtime.tables import read_geotable, write_table
 from musecl.sources.contract import Trips
 from musecl.sources.layers import read_layer
-from musecl.step.job import Job
-from musecl.step.tables import read_geotable, write_table
 
 # Counts are integers, or floats where the trips of a zone are shared out among its regions.
 TRIPS = {"unit": "trips"}

@@ -17,11 +17,11 @@ from musecl.model.card import card
 from musecl.model.heads import fit_head
 from musecl.model.reading import FUSION
 from musecl.model.writing import write_model
-from musecl.step.job import Job
-from musecl.step.tables import KEY, read_vectors
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, read_vectors
 
-LAYERS = ("boundary", "roads", "places", "mobility", *VIEWS, "indicators")
-SAID = ("encoders", "remote_view", "street_view", "embed_remote_view", "embed_street_view")
+LAYERS = ("boundary", "roads", "pois", "mobility", *VIEWS, "indicators")
+SAID = ("encoders", "satellite", "street_view", "embed_satellite", "embed_street_view")
 
 
 def run(job: Job) -> None:

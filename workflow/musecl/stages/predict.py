@@ -21,9 +21,9 @@ from musecl.evaluation.totals import TOTALS, sum_up
 from musecl.geography.geo import metric_coordinates
 from musecl.mapping.layout import split_of_map
 from musecl.mapping.writing import write_map
-from musecl.step.job import Job
-from musecl.step.progress import progress
-from musecl.step.tables import KEY, read_vectors, write_csv, write_table
+from musecl.runtime.job import Job
+from musecl.runtime.progress import progress
+from musecl.runtime.tables import KEY, read_vectors, write_csv, write_table
 
 
 def run(job: Job) -> None:
@@ -51,6 +51,6 @@ def run(job: Job) -> None:
     write_csv(districts, job.output("districts.csv"), DISTRICTS)
     shown = predictions[predictions["split"] == split_of_map([task.split for task in tasks])]
     files = job.output("map.gpkg"), job.output("map.parquet")
-    write_map(regions, shown, scales, labelled.headline, *files)
+    write_map(regions, shown, scales, labelled.primary, *files)
     for row in intervals.itertuples():
         print(f"{row.split}, {row.indicator}: {row.in_words}")

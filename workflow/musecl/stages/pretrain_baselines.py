@@ -5,20 +5,20 @@ batch, rate and trainable blocks of `pretrain_*`; they differ in their pairs, th
 vector that leaves them. The published ones' is the projection, which their loss sees; that of an
 ablation is the features, as ours is where `embed_*.output` is as shipped.
 
-Remote view:
+Satellite view:
 
 - `tile2vec`: adjacent regions against random ones, triplet loss (Jean et al., AAAI 2019).
-- `pg_simclr`: regions with alike places, InfoNCE (Xi et al., WWW 2022); its second view of
-  adjacency is left out, as MuseCL's paper describes it by places alone.
-- `musecl_published`: the most similar region by its own places, a random negative, triplet loss
+- `pg_simclr`: regions with alike POIs, InfoNCE (Xi et al., WWW 2022); its second view of
+  adjacency is left out, as MuseCL's paper describes it by POIs alone.
+- `musecl_published`: the most similar region by its own POIs, a random negative, triplet loss
   with margin 5: what MuseCL's paper and code say. `ignored_categories` stays ours, for theirs are
   POIs and none is made of trips.
-- `random_pairs`: ours, with any region as the positive. What it loses is what place pairs tell.
+- `random_pairs`: ours, with any region as the positive. What it loses is what POI pairs tell.
 
 Street view:
 
 - `urban2vec`: adjacent regions against random ones, triplet loss (Wang et al., AAAI 2020); its
-  places' text is a modality of its own here.
+  POIs' text is a modality of its own here.
 - `musecl_published`: the most similar region by inflow and outflow, whatever the number of trips,
   otherwise as above.
 - `random_pairs`: ours, with any region as the positive. What it loses is what mobility pairs tell.
@@ -35,12 +35,12 @@ from numpy.typing import NDArray
 
 from musecl.encoding.features import read_features, rows_of_viewpoints
 from musecl.encoding.settings import Output, PretrainSettings
-from musecl.learning.embedding import average_regions
-from musecl.learning.pretraining import pretrain_and_embed
-from musecl.pairing.mining import mobility_pairs, place_pairs
-from musecl.pairing.settings import MobilityPairSettings, PairSettings, PlacePairSettings
-from musecl.step.job import Job
-from musecl.step.tables import read_geotable, read_table, write_vectors
+from musecl.pair_mining.mining import mobility_pairs, poi_pairs
+from musecl.pair_mining.settings import MobilityPairSettings, PairSettings, PoiPairSettings
+from musecl.runtime.job import Job
+from musecl.runtime.tables import read_geotable, read_table, write_vectors
+from musecl.training.embedding import average_regions
+from musecl.training.pretraining import pretrain_and_embed
 
 PAIR_STREAM, DRAWS = 13, 33
 VECTORS = "vectors.npy"
@@ -67,7 +67,7 @@ TRIPLET = {"loss": "triplet", "margin": 5.0, "pooling": "mean"}
 INFONCE = {"loss": "infonce", "pooling": "mean"}
 ADJACENT = Variant({"positives": "neighbours", "negatives": "random"}, TRIPLET, "projection")
 ANY = Variant({"positives": "random", "negatives": "random"}, {}, "features")
-BY_PLACES = {"positives": "similar", "negatives": "random", "rings": 0}
+BY_POIS = {"positives": "similar", "negatives": "random", "k_rings": 0}
 BY_FLOWS = {
     "positives": "similar",
     "negatives": "random",
@@ -75,10 +75,10 @@ BY_FLOWS = {
     "top": 1,
     "minimum_trips": 1,
 }
-REMOTE_VIEW = {
+SATELLITE = {
     "tile2vec": ADJACENT,
-    "pg_simclr": Variant(BY_PLACES, INFONCE, "projection"),
-    "musecl_published": Variant({**BY_PLACES, "top": 1}, TRIPLET, "projection"),
+    "pg_simclr": Variant(BY_POIS, INFONCE, "projection"),
+    "musecl_published": Variant({**BY_POIS, "top": 1}, TRIPLET, "projection"),
     "random_pairs": ANY,
 }
 STREET_VIEW = {
@@ -89,27 +89,27 @@ STREET_VIEW = {
 
 
 def run(job: Job) -> None:
-    """Write baseline_remote_view.parquet and baseline_street_view.parquet.
+    """Write baseline_satellite.parquet and baseline_street_view.parquet.
 
     A row per region that has images, and a column of vectors per variant. Regions are averaged as
-    in embed_remote_view and embed_street_view.
+    in embed_satellite and embed_street_view.
     """
     pairs = job.settings("pairs", PairSettings)
     regions = read_geotable(job.input("regions.parquet"))
-    histogram = read_table(job.input("place_histogram.parquet"))
+    category_counts = read_table(job.input("poi_category_counts.parquet"))
     flows = read_table(job.input("flows.parquet"))
     origin_destination = read_table(job.input("origin_destination.parquet"))
 
-    def by_places(changes: dict[str, Any], draws: np.random.Generator) -> pd.DataFrame:
-        settings = PlacePairSettings(**{**pairs.remote_view.model_dump(), **changes})
-        return place_pairs(settings, regions, histogram, draws)
+    def by_pois(changes: dict[str, Any], draws: np.random.Generator) -> pd.DataFrame:
+        settings = PoiPairSettings(**{**pairs.satellite.model_dump(), **changes})
+        return poi_pairs(settings, regions, category_counts, draws)
 
     def by_mobility(changes: dict[str, Any], draws: np.random.Generator) -> pd.DataFrame:
         settings = MobilityPairSettings(**{**pairs.street_view.model_dump(), **changes})
         return mobility_pairs(settings, regions, flows, origin_destination, draws)
 
     with job.scratch() as scratch:
-        train_view(job, "remote_view", REMOTE_VIEW, by_places, scratch)
+        train_view(job, "satellite", SATELLITE, by_pois, scratch)
         train_view(job, "street_view", STREET_VIEW, by_mobility, scratch)
 
 
@@ -127,7 +127,7 @@ def train_view(
     job : Job
         Of the stage.
     view : str
-        `remote_view` or `street_view`.
+        `satellite` or `street_view`.
     variants : dict of Variant
         By the name of their column.
     pair : callable

@@ -3,8 +3,8 @@
 A viewpoint is the average of its headings.
 """
 
-from musecl.learning.pretraining import pretrain_view
-from musecl.step.job import Job
+from musecl.runtime.job import Job
+from musecl.training.pretraining import pretrain_view
 
 DRAWS = 32
 

@@ -11,11 +11,11 @@ from musecl.geography.geo import DEGREES, area_within, equal_area_crs, metric_cr
 from musecl.geography.grid import Cell, cells_over
 from musecl.geography.polygons import cells_of_polygons
 from musecl.geography.settings import RegionSettings
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, key_column, write_table
 from musecl.sources.layers import read_layer
 from musecl.sources.settings import Extent
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.tables import KEY, key_column, write_table
 
 EDGE = 0.01  # degrees; an edge of this length bends by centimetres in a projection
 HALF_TURN = 180  # degrees; what is wider lies on both sides of where they begin
@@ -38,8 +38,10 @@ SCHEMA = pa.DataFrameSchema(
             float, pa.Check.in_range(-90, 90), description="of the centre", metadata=DEGREE
         ),
         "neighbours": pa.Column(object, description="adjacent regions"),
-        "parent": pa.Column(str, description="larger cell that the split `spatial` holds out"),
-        "wide_parent": pa.Column(
+        "spatial_block": pa.Column(
+            str, description="larger cell that the split `spatial` holds out"
+        ),
+        "wide_spatial_block": pa.Column(
             str, description="larger cell that the split `spatial_wide` holds out"
         ),
         "district": pa.Column(
@@ -60,7 +62,9 @@ def run(job: Job) -> None:
         None if whole else job.settings("cities.{city}.extent", Extent),
         read_layer(job, "roads") if settings.grid == "blocks" else None,
     )
-    print(f"{len(regions)} regions, {regions['parent'].nunique()} parents", flush=True)
+    print(
+        f"{len(regions)} regions, {regions['spatial_block'].nunique()} spatial blocks", flush=True
+    )
     write_table(regions, SCHEMA, job.output("regions.parquet"))
 
 
@@ -88,9 +92,9 @@ def build_regions(
     -------
     GeoDataFrame
         As `SCHEMA`, EPSG:4326, sorted by `region_id`. Areas are measured in a local equal-area
-        projection; `parent`, `wide_parent` and `district` are what splits hold out whole.
-        `district` is the one that lies nearest to the cell's centre, missing where the boundary
-        names none.
+        projection; `spatial_block`, `wide_spatial_block` and `district` are what splits hold out
+        whole. `district` is the one that lies nearest to the cell's centre, missing where the
+        boundary names none.
 
     Raises
     ------
@@ -119,8 +123,8 @@ def build_regions(
             "longitude": [cell.longitude for cell in cells],
             "latitude": [cell.latitude for cell in cells],
             "neighbours": [cell.neighbours for cell in cells],
-            "parent": [cell.parent for cell in cells],
-            "wide_parent": [cell.wide_parent for cell in cells],
+            "spatial_block": [cell.spatial_block for cell in cells],
+            "wide_spatial_block": [cell.wide_spatial_block for cell in cells],
         },
         geometry=[cell.outline for cell in cells],
         crs=DEGREES,

@@ -16,11 +16,11 @@ from musecl.report.page import render_report
 from musecl.report.provenance import changed_parameters, read_sources, read_weights, stage_times
 from musecl.report.scores import group_intervals, tabulate_districts, tabulate_methods
 from musecl.report.similar import find_similar
-from musecl.step.job import Job
-from musecl.step.tables import KEY, read_table, read_vectors
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, read_table, read_vectors
 
 # Images of each region that the page shows.
-SHOWN = {"remote_view": 1, "street_view": 2}
+SHOWN = {"satellite": 1, "street_view": 2}
 
 
 def run(job: Job) -> None:
@@ -37,18 +37,18 @@ def run(job: Job) -> None:
         dict(zip(keys, results.regions["neighbours"], strict=True)),
     )
     images = read_thumbnails([(folders[view], count) for view, count in SHOWN.items()])
-    places = read_table(job.input("places.parquet"))
+    pois = read_table(job.input("pois.parquet"))
     losses = {
         **{view: pd.read_csv(job.input(f"{view}_encoder") / "history.csv") for view in SHOWN},
         "fusion": pd.read_csv(job.input("fuse_losses.csv")),
     }
-    headline = results.indicators.loc[results.indicators["headline"], "indicator"].to_list()
+    primary = results.indicators.loc[results.indicators["primary"], "indicator"].to_list()
     page = render_report(
         city=job.city,
         imagery=imagery,
-        has_places=not places.empty,
-        data=page_data(results, places, similar, dict(zip(SHOWN, images, strict=True))),
-        tables=tabulate_methods(results.scores, headline),
+        has_pois=not pois.empty,
+        data=page_data(results, pois, similar, dict(zip(SHOWN, images, strict=True))),
+        tables=tabulate_methods(results.scores, primary),
         districts=tabulate_districts(results.districts, results.indicators["indicator"]),
         intervals=group_intervals(results.intervals),
         coverage=results.coverage.to_dict("records"),

@@ -4,7 +4,7 @@ import pandas as pd
 
 from musecl.report.long_tables import TABLES, lay_out_table
 from musecl.report.page import render
-from musecl.step.job import Job
+from musecl.runtime.job import Job
 
 
 def run(job: Job) -> None:

@@ -4,10 +4,10 @@ from musecl.imagery.drawn import draw_images
 from musecl.imagery.images import write_view
 from musecl.imagery.photographs import cut_photographs
 from musecl.imagery.settings import StreetViewSettings
+from musecl.runtime.job import Job
+from musecl.runtime.tables import KEY, read_geotable
 from musecl.sources.contract import Photographs
 from musecl.sources.layers import imagery_of, read_layer
-from musecl.step.job import Job
-from musecl.step.tables import KEY, read_geotable
 
 
 def run(job: Job) -> None:
@@ -23,6 +23,6 @@ def run(job: Job) -> None:
         else:
             rows = draw_images(given, regions, settings.viewpoints, settings.pixels, seed)
         without = len(regions) - rows[KEY].nunique()
-        viewpoints = len(rows[[KEY, "view"]].drop_duplicates())
+        viewpoints = len(rows[[KEY, "viewpoint"]].drop_duplicates())
         print(f"street_view: {viewpoints} viewpoints; {without} regions have none")
     write_view(job.output("street_view"), rows, imagery_of(job, "street_view"))

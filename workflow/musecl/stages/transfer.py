@@ -1,6 +1,6 @@
 """Train on one city, predict another that shows none of its labels.
 
-Rows by column `method`: `mean` (that of the training city), the pretrained features and the text,
+Rows by column `method`: `dummy_mean` (of the training city), the pretrained features and the text,
 whose spaces all cities share, each alone and side by side (`concat`), and `musecl`: encoders and
 fusion of the training city, its components and scales, applied to the other's images and texts.
 Ridge is fitted to the training city, its penalty chosen on larger cells held out there. R2 asks for
@@ -18,22 +18,29 @@ import pandas as pd
 
 from musecl.encoding.features import read_features
 from musecl.encoding.settings import EmbedViewSettings, VisionEncoderSettings
-from musecl.evaluation.methods import Block, align
+from musecl.evaluation.methods import RegionFeatures, align
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.transfer import PREDICTIONS, SCORES, carry_over, labels_of_both
-from musecl.fusion.inputs import VIEWS, FusionInputs, Vectors, Views, sorted_part
+from musecl.fusion.inputs import VIEWS, FusionInputs, ImageVectors, Vectors, sorted_part
 from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
 from musecl.imagery.images import imagery_of_views
-from musecl.learning.embedding import KINDS, apply_encoder, average_regions
-from musecl.step.errors import InputError
-from musecl.step.job import Job
-from musecl.step.pipeline import BETWEEN
-from musecl.step.tables import KEY, read_geotable, read_table, read_vectors, write_csv, write_table
+from musecl.runtime.errors import InputError
+from musecl.runtime.job import Job
+from musecl.runtime.pipeline import BETWEEN
+from musecl.runtime.tables import (
+    KEY,
+    read_geotable,
+    read_table,
+    read_vectors,
+    write_csv,
+    write_table,
+)
+from musecl.training.embedding import KINDS, apply_encoder, average_regions
 
 
-class Seen(NamedTuple):
-    """Vectors of both cities: keys (`region_id`, for single views `view`) and a row for each."""
+class BothCities(NamedTuple):
+    """Vectors of both cities: keys (`region_id`, of single images `viewpoint`), a row for each."""
 
     keys: pd.DataFrame
     vectors: Vectors
@@ -53,7 +60,7 @@ def run(job: Job) -> None:
         region_ids=sorted({region for part in parts.values() for region in part.keys[KEY]}),
         parts={name: sorted_part(*part) for name, part in parts.items()},
         views=views,
-        positives=read_table(job.input(f"{source}/remote_view_pairs.parquet")),
+        positives=read_table(job.input(f"{source}/satellite_pairs.parquet")),
         neighbours=dict(zip(regions[KEY], regions["neighbours"], strict=True)),
     )
     with job.scratch() as scratch:
@@ -61,7 +68,7 @@ def run(job: Job) -> None:
         settings = job.settings("fuse", FuseSettings)
         _, embedding = represent(inputs, settings, seed, scratch, fit)
 
-    def block(keys: pd.DataFrame, vectors: Vectors) -> Block:
+    def block(keys: pd.DataFrame, vectors: Vectors) -> RegionFeatures:
         return align(regions[KEY], keys, vectors, "transfer")
 
     shared = {
@@ -88,15 +95,17 @@ def run(job: Job) -> None:
     print(shown.round(3).to_string(index=False) if scored else "nothing to judge: no common label")
 
 
-def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict[str, Views]]:
+def read_both(
+    job: Job, source: str, target: str
+) -> tuple[dict[str, BothCities], dict[str, ImageVectors]]:
     """Read the vectors of both cities, the target's views through the source's encoders.
 
     Returns
     -------
-    parts : dict of Seen
+    parts : dict of BothCities
         Per region: both kinds of both views, and the text. What the source lacks is not among
         them, for nothing was trained on it; what the target lacks is that of the source alone.
-    views : dict of Views
+    views : dict of ImageVectors
         Single chips and viewpoints, of the regions of both cities.
 
     Raises
@@ -107,7 +116,7 @@ def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict
     parts, views = {}, {}
     common = False
     for view in VIEWS:
-        names = f"{view}_view_embeddings.parquet", f"{view}_embeddings.parquet"
+        names = f"{view}_image_embeddings.parquet", f"{view}_embeddings.parquet"
         here = {
             kind: [read_vectors(job.input(f"{source}/{name}"), kind) for name in names]
             for kind in KINDS
@@ -119,9 +128,9 @@ def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict
         kinds = {}
         for kind in KINDS:
             both, parts[f"{view} {kind}"] = map(join, here[kind], there.get(kind, (None, None)))
-            order = both.keys.sort_values([KEY, "view"]).index.to_numpy()
+            order = both.keys.sort_values([KEY, "viewpoint"]).index.to_numpy()
             kinds[kind] = both.vectors[order]
-        views[view] = Views(list(both.keys[KEY].iloc[order]), kinds)
+        views[view] = ImageVectors(list(both.keys[KEY].iloc[order]), kinds)
     text, other = (
         read_vectors(job.input(f"{city}/text_embeddings.parquet"), "embedding")
         for city in (source, target)
@@ -132,7 +141,7 @@ def read_both(job: Job, source: str, target: str) -> tuple[dict[str, Seen], dict
     if not common:
         raise InputError(
             f"transfer: {target} has none of the inputs that {source} was trained on; give it "
-            "images or places"
+            "images or POIs"
         )
     return parts, views
 
@@ -160,7 +169,9 @@ def embed_target(
     }
 
 
-def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors] | None) -> Seen:
+def join(
+    here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors] | None
+) -> BothCities:
     """Set the vectors of two cities one below the other; of one alone where the other has none.
 
     Raises
@@ -169,7 +180,7 @@ def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors]
         A region is in both: the cities overlap.
     """
     if there is None:
-        return Seen(*here)
+        return BothCities(*here)
     common = set(here[0][KEY]) & set(there[0][KEY])
     if common:
         raise InputError(
@@ -177,4 +188,4 @@ def join(here: tuple[pd.DataFrame, Vectors], there: tuple[pd.DataFrame, Vectors]
             "choose cities that lie apart"
         )
     keys = pd.concat([here[0], there[0]], ignore_index=True)
-    return Seen(keys, np.concatenate([here[1], there[1]]))
+    return BothCities(keys, np.concatenate([here[1], there[1]]))

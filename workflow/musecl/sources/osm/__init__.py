@@ -1,1 +1,1 @@
-"""OpenStreetMap, online or out of an extract (.osm.pbf): boundaries, places and roads."""
+"""OpenStreetMap, online or out of an extract (.osm.pbf): boundaries, POIs and roads."""

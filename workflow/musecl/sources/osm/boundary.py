@@ -6,6 +6,7 @@ from typing import Literal
 import geopandas as gpd
 from pydantic import Field, model_validator
 
+from musecl.runtime.section import Section
 from musecl.sources.osm.taking import (
     CUT,
     NOMINATIM,
@@ -17,7 +18,6 @@ from musecl.sources.osm.taking import (
     record_cut,
 )
 from musecl.sources.provider import Request
-from musecl.step.section import Section
 
 PLACE = "place.geojson"
 NUMBER = r"^[RW][1-9]\d*$"

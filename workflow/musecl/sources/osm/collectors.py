@@ -1,4 +1,4 @@
-"""What is read of an OpenStreetMap file: places, roads, boundaries, coastlines (EPSG:4326)."""
+"""What is read of an OpenStreetMap file: POIs, roads, boundaries, coastlines (EPSG:4326)."""
 
 from typing import Any
 
@@ -10,20 +10,20 @@ from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
 from musecl.sources.osm.extract import Keys, Rows, Tags, osm_id
-from musecl.sources.osm.tags import PLACES, ROADS, describe
+from musecl.sources.osm.tags import POIS, ROADS, describe
 
 EARTH = Geod(ellps="WGS84")
 NAMES = ("name", "official_name", "alt_name", "short_name")
 
 
-class Places:
-    """Places that meet an area (EPSG:4326): `osm_id`, `name`, `category`, `text`; see `tags`.
+class Pois:
+    """POIs that meet an area (EPSG:4326): `osm_id`, `name`, `category`, `text`; see `tags`.
 
     Points, and polygons as a whole: a park that reaches out of the area is not cut.
     """
 
     def __init__(self, area: BaseGeometry | None = None) -> None:
-        self.keys: Keys = {"n": PLACES, "a": PLACES}
+        self.keys: Keys = {"n": POIS, "a": POIS}
         self.rows = Rows(("name", "category", "text"), area)
 
     def take(self, thing: Any, tags: Tags) -> None:

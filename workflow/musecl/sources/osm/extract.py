@@ -22,7 +22,7 @@ from osmium.osm import TagList
 from osmium.osm import osm_entity_bits as bits
 from shapely.geometry.base import BaseGeometry
 
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 # About 12 million nodes, whose places take 200 MB of memory; those of larger files lie on disk.
 LARGE = 100_000_000  # bytes

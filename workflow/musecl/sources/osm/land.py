@@ -12,9 +12,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from musecl.runtime.errors import InputError
 from musecl.sources.osm.collectors import Boundaries, Coast
 from musecl.sources.osm.extract import Scan, scan
-from musecl.step.errors import InputError
 
 LISTED = 8
 ASIDE = 1e-6  # degrees, about 0.1 m: how far beside a coastline there is land, or water

@@ -22,8 +22,8 @@ import shapely
 from osmnx._errors import CacheOnlyInterruptError, InsufficientResponseError
 from shapely.geometry.base import BaseGeometry
 
+from musecl.runtime.errors import InputError
 from musecl.sources.patience import Patience, wish_of
-from musecl.step.errors import InputError
 
 DEADLINE = 1800.0  # seconds that one layer may wait for a server
 PAUSE = 30.0  # seconds before asking a busy server again, doubled each time; its own wish is more

@@ -11,12 +11,12 @@ import pandas as pd
 import shapely
 from pydantic import Field
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
+from musecl.runtime.tables import KEY
 from musecl.sources.contract import OfRegions
 from musecl.sources.osm.taking import OVERPASS, answered, ask, osm_provider
 from musecl.sources.provider import Request
-from musecl.step.errors import InputError
-from musecl.step.section import Section
-from musecl.step.tables import KEY
 
 
 class Streets(Section):

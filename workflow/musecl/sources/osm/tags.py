@@ -1,8 +1,8 @@
-"""Which OpenStreetMap objects are places or roads, and what a place is called.
+"""Which OpenStreetMap objects are POIs or roads, and what a place is called.
 
 A place is somewhere that people go to, so its keys are those of
-https://wiki.openstreetmap.org/wiki/Map_features that name a purpose: amenity to sport in `PLACES`.
-Stations are places, while the tracks, platforms and stop positions under the same two keys are
+https://wiki.openstreetmap.org/wiki/Map_features that name a purpose: amenity to sport in `POIS`.
+Stations are POIs, while the tracks, platforms and stop positions under the same two keys are
 parts of one. Street furniture is left out: a bench or a waste basket tells how eagerly a street was
 mapped, and in a well-mapped centre there are more of them than of everything else. So are objects
 that say themselves that nothing is there (`no`, `vacant`). Buildings, land use and natural things
@@ -12,11 +12,11 @@ describe the ground, not what people do there.
 from collections.abc import Mapping
 
 # Where an object carries several of them, the first is its category.
-PLACES = (
+POIS = (
     *("amenity", "shop", "tourism", "leisure", "healthcare", "office", "craft", "historic"),
     *("railway", "public_transport", "sport"),
 )
-# Of these keys, only these values are places.
+# Of these keys, only these values are POIs.
 STATIONS = {
     "railway": ("station", "halt", "tram_stop", "subway_entrance"),
     "public_transport": ("station",),
@@ -43,9 +43,9 @@ ROADS = (
 )
 
 
-def asked_places() -> dict[str, bool | list[str]]:
+def asked_pois() -> dict[str, bool | list[str]]:
     """Say which tags a query must ask for, by key: any value, or a list of them."""
-    return {key: list(STATIONS[key]) if key in STATIONS else True for key in PLACES}
+    return {key: list(STATIONS[key]) if key in STATIONS else True for key in POIS}
 
 
 def describe(tags: Mapping[str, str]) -> tuple[str, str, str] | None:
@@ -63,7 +63,7 @@ def describe(tags: Mapping[str, str]) -> tuple[str, str, str] | None:
         a name the category stands for it; a name that holds its category is a phrase already. None
         where the tags are those of no place.
     """
-    carried = (_category(key, tags[key]) for key in PLACES if key in tags)
+    carried = (_category(key, tags[key]) for key in POIS if key in tags)
     category = next(filter(None, carried), None)
     if category is None:
         return None

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 from shapely.geometry.base import BaseGeometry
 
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import Section
 from musecl.sources.provider import Provider, Request
-from musecl.step.errors import InputError
-from musecl.step.section import Section
 
 if TYPE_CHECKING:
-    from musecl.sources.osm.collectors import Places, Roads
+    from musecl.sources.osm.collectors import Pois, Roads
 
 LICENCE = "ODbL 1.0"
 ATTRIBUTION = "(c) OpenStreetMap contributors, openstreetmap.org/copyright"
@@ -76,13 +76,13 @@ def answered(folder: Path) -> Iterator[Path]:
         yield path
 
 
-def cut_out(request: Request, collector: "Places | Roads", what: str) -> None:
+def cut_out(request: Request, collector: "Pois | Roads", what: str) -> None:
     """Cut what a collector finds out of the user's extract.
 
     Parameters
     ----------
     request : Request
-    collector : Places or Roads
+    collector : Pois or Roads
         Of those in the city.
     what : str
         Its name in the plural, for messages.

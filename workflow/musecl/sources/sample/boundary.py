@@ -5,10 +5,10 @@ from typing import Literal
 
 import geopandas as gpd
 
+from musecl.runtime.section import Section
 from musecl.sources.provider import Provider, Request
 from musecl.sources.sample.packages import ATTRIBUTION, LICENCE, fetch_into
 from musecl.sources.sample.tables import BOROUGHS, read_boundary
-from musecl.step.section import Section
 
 
 class SampleBoundary(Section):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from musecl.geography.geo import cells_of_points, metric_crs
+from musecl.runtime.tables import KEY, key_column, write_table
 from musecl.sources.sample.blocks import (
     block_streets,
     buildings,
@@ -24,7 +25,7 @@ from musecl.sources.sample.blocks import (
     place_lots,
     voronoi_edges,
 )
-from musecl.sources.sample.scene import (
+from musecl.sources.sample.class_raster import (
     STREET,
     Frame,
     building_tones,
@@ -34,9 +35,8 @@ from musecl.sources.sample.scene import (
     values_at,
 )
 from musecl.sources.sample.tables import read_boundary, read_lots, read_open_areas, read_stations
-from musecl.step.tables import KEY, key_column, write_table
 
-RASTER, ROADS, LOT_COUNTS = "scene.tif", "roads.parquet", "lot_counts.parquet"
+RASTER, ROADS, LOT_COUNTS = "drawn_city.tif", "roads.parquet", "lot_counts.parquet"
 ROAD_SCHEMA = pa.DataFrameSchema(
     {"geometry": pa.Column(nullable=False), "length_m": pa.Column(float, pa.Check.gt(0))},
     strict=True,
@@ -84,7 +84,7 @@ def draw_sample(folder: Path, regions: gpd.GeoDataFrame, metres_per_pixel: float
 
     roads = visible_roads(streets, canvas, frame)
     write_table(roads, ROAD_SCHEMA, to / ROADS)
-    print(f"scene: {len(lots)} lots, {len(roads)} roads of {roads['length_m'].sum() / 1e3:.0f} km")
+    print(f"drawn: {len(lots)} lots, {len(roads)} roads of {roads['length_m'].sum() / 1e3:.0f} km")
 
 
 def within(points: pd.DataFrame, frame: Frame) -> pd.DataFrame:

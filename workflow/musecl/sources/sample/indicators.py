@@ -1,7 +1,7 @@
 """What is to be predicted of New York, measured from lots, trips and the census.
 
 population_density   people per km2 of land (lots)
-number_of_places     lots without residential units per km2 of land: our definition of places, for
+number_of_pois     lots without residential units per km2 of land: our definition of POIs, for
                      such lots hold commerce, institutions and parking
 mobility_count       ends of the trips of the `label` half in the region
 no_vehicle_share     households without a vehicle, percent (census)
@@ -23,6 +23,8 @@ import pandas as pd
 from pydantic import Field
 
 from musecl.geography.geo import cells_of_points
+from musecl.runtime.errors import InputError
+from musecl.runtime.section import LARGEST, Section
 from musecl.sources.contract import OfRegions, Points
 from musecl.sources.provider import Provider, Request
 from musecl.sources.sample.interpolation import interpolate_counts, median_of_classes
@@ -35,8 +37,6 @@ from musecl.sources.sample.tables import (
     read_lot_labels,
     read_trips,
 )
-from musecl.step.errors import InputError
-from musecl.step.section import LARGEST, Section
 
 # Table columns of the American Community Survey: what is counted, and out of what.
 INCOME_CLASSES = [f"DP03_{number:04d}E" for number in range(52, 62)]
@@ -60,7 +60,7 @@ class SampleIndicator(Section):
     provider: Literal["sample"]
     measure: Literal[
         "population_density",
-        "number_of_places",
+        "number_of_pois",
         "mobility_count",
         "no_vehicle_share",
         "bachelor_share",
@@ -87,7 +87,7 @@ def read(folder: Path, settings: SampleIndicator) -> Points | OfRegions:
     lots = lots_of(folder)
     if settings.measure == "population_density":
         return Points(lots.rename(columns={"population": "value"}), "sum", per_km2="land")
-    if settings.measure == "number_of_places":
+    if settings.measure == "number_of_pois":
         return Points(lots[lots["residential_units"] == 0], "count", per_km2="land")
     return OfRegions(
         lambda regions: census_of_regions(folder, regions, settings.minimum_population)[
@@ -204,7 +204,7 @@ PROVIDER = Provider(
     SampleIndicator,
     fetch,
     read,
-    "people, places, trips and census shares of New York",
+    "people, POIs, trips and census shares of New York",
     LICENCE,
     ATTRIBUTION,
 )

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
+from musecl.runtime.section import Section
 from musecl.sources.contract import Trips
 from musecl.sources.provider import Provider, Request
 from musecl.sources.sample.packages import ATTRIBUTION, LICENCE, fetch_into, require_new_york
 from musecl.sources.sample.tables import ROUTES, read_trips
-from musecl.step.section import Section
 
 
 class SampleMobility(Section):

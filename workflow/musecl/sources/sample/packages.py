@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from musecl.runtime.errors import InputError
 from musecl.sources.packages import fetch_members, read_pins
 from musecl.sources.provider import Request
-from musecl.step.errors import InputError
 
 PINS = Path(__file__).with_name("packages.txt")
 # New York and its shore, in degrees: west, south, east, north.

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from musecl.sources.sample.scene import CEMETERY, FIRST_BUILDING, LAND, PARK, STATION, WATER
+from musecl.sources.sample.class_raster import CEMETERY, FIRST_BUILDING, LAND, PARK, STATION, WATER
 
 ORIENTATIONS = (0, 90, 180, 270)
 EYE_M = 2.5
@@ -49,7 +49,7 @@ def render_panorama(
     Parameters
     ----------
     classes : array of shape (H, W)
-        Class raster (see `scene`), north up; what lies outside it is water.
+        Class raster (see `class_raster`), north up; what lies outside it is water.
     colours : array of shape (256, 3)
         RGB of each class.
     viewpoint : tuple of float

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from musecl.runtime.tables import read_geotable
 from musecl.sources.contract import Drawn
-from musecl.sources.sample import remote_view
-from musecl.sources.sample.remote_view import SampleImagery
-from musecl.step.tables import read_geotable
+from musecl.sources.sample import satellite
+from musecl.sources.sample.satellite import SampleImagery
 
 
 def read(folder: Path, settings: SampleImagery) -> Drawn:
@@ -34,5 +34,5 @@ def read(folder: Path, settings: SampleImagery) -> Drawn:
 
 
 PROVIDER = replace(
-    remote_view.PROVIDER, layer="street_view", read=read, says="a drawing of New York's streets"
+    satellite.PROVIDER, layer="street_view", read=read, says="a drawing of New York's streets"
 )

@@ -9,7 +9,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from musecl.step.errors import InputError
+from musecl.runtime.errors import InputError
 
 LOTS = "councilcount/data/bbl-population-estimates_2023.csv"
 CENSUS = "councilcount/data/nta-geographies_2023.csv"

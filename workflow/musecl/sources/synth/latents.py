@@ -10,8 +10,8 @@ Gaussian, so the best prediction from a set of modalities M is E[y_t | x_m, m in
 
     R2 = s / (1 + s) / (1 + noise^2),    s = sum of strength_m^2 over M,
 
-for every indicator alike. Only the provider and `ceiling` import this module: what others read of a
-generated city never holds z.
+for every indicator alike. Only the provider and `upper_bound` import this module: what others read
+of a generated city never holds z.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ Array = NDArray[np.float64]
 # In the Gulf of Guinea, in the middle of a UTM zone: no real city can be mistaken for it.
 LATITUDE, LONGITUDE = 2.0, 3.0
 RESOLUTION = 8
-MODALITIES = ("remote_view", "street_view", "places", "mobility")
+MODALITIES = ("satellite", "street_view", "pois", "mobility")
 # Fields that each indicator is a sum of, before the weights get length 1.
 WEIGHTS = {
     "population_density": (1.0, 1.0, 0.0, 0.0),
-    "number_of_places": (1.0, 0.0, 1.0, 0.0),
+    "number_of_pois": (1.0, 0.0, 1.0, 0.0),
     "mobility_count": (1.0, 0.0, 0.0, 1.0),
     "no_vehicle_share": (0.0, 1.0, -1.0, 0.0),
     "bachelor_share": (0.0, 0.0, 1.0, -1.0),
@@ -94,9 +94,9 @@ def nearest_cells(count: int) -> list[str]:
 
 def draw_fields(cells: list[str], correlation_km: float, seed: int) -> Array:
     """Draw the hidden fields over N cells: an array (N, K), see the module."""
-    places = np.array([h3.cell_to_latlng(cell) for cell in cells])
+    pois = np.array([h3.cell_to_latlng(cell) for cell in cells])
     # Near the equator a degree is as long east as it is north, to a thousandth.
-    kilometres = 111.2 * (places[:, None] - places[None])
+    kilometres = 111.2 * (pois[:, None] - pois[None])
     covariance = np.exp(-np.sqrt((kilometres**2).sum(axis=-1)) / correlation_km)
     generator = np.random.default_rng([seed, DRAW_FIELDS])
     raw = np.linalg.cholesky(covariance) @ generator.normal(size=(len(cells), FIELDS))

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from musecl.runtime.tables import read_geotable, read_table
 from musecl.sources.contract import Drawn, Points, Trips
 from musecl.sources.provider import Imagery, Provider, Request
 from musecl.sources.synth.settings import Generated
-from musecl.step.tables import read_geotable, read_table
 
 TABLE = "table.parquet"
 ORIENTATIONS = (0, 90, 180, 270)
@@ -24,7 +24,7 @@ class GeneratedIndicator(Generated):
 
     measure: Literal[
         "population_density",
-        "number_of_places",
+        "number_of_pois",
         "mobility_count",
         "no_vehicle_share",
         "bachelor_share",
@@ -50,8 +50,8 @@ def read_boundary(folder: Path, settings: Generated) -> gpd.GeoDataFrame:
     return read_geotable(folder / TABLE)
 
 
-def read_places(folder: Path, settings: Generated) -> gpd.GeoDataFrame:
-    """Read places: name, category, text and points (EPSG:4326)."""
+def read_pois(folder: Path, settings: Generated) -> gpd.GeoDataFrame:
+    """Read POIs: name, category, text and points (EPSG:4326)."""
     table = read_table(folder / TABLE)
     points = gpd.points_from_xy(table["longitude"], table["latitude"], crs=4326)
     return gpd.GeoDataFrame(table[["name", "category", "text"]], geometry=points)
@@ -64,7 +64,7 @@ def read_trips(folder: Path, settings: Generated) -> Trips:
     return Trips(trips.assign(start=start, trips=1.0))
 
 
-def read_remote_view(folder: Path, settings: Generated) -> Drawn:
+def read_satellite(folder: Path, settings: Generated) -> Drawn:
     """Read what each chip shows."""
     from musecl.sources.synth.rendering import render_chip
 
@@ -117,8 +117,8 @@ def _provider(layer: str, read: Callable[[Path, Any], Any], **more: Any) -> Prov
 
 RENDERED: dict[str, Imagery] = {"imagery": "rendered"}
 BOUNDARY = _provider("boundary", read_boundary)
-PLACES = _provider("places", read_places)
+POIS = _provider("pois", read_pois)
 MOBILITY = _provider("mobility", read_trips)
-REMOTE_VIEW = _provider("remote_view", read_remote_view, **RENDERED)
+SATELLITE = _provider("satellite", read_satellite, **RENDERED)
 STREET_VIEW = _provider("street_view", read_street_view, **RENDERED)
 INDICATORS = _provider("indicators", read_indicator, settings=GeneratedIndicator)

@@ -4,15 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from musecl.step.section import Section
+from musecl.runtime.section import Section
 
 
 class Strength(Section):
     """How strongly each modality sees the hidden fields, beside noise of variance 1."""
 
-    remote_view: float = Field(ge=0, le=100, description="0: chips show noise alone")
+    satellite: float = Field(ge=0, le=100, description="0: chips show noise alone")
     street_view: float = Field(ge=0, le=100, description="0: street views show noise alone")
-    places: float = Field(ge=0, le=100, description="0: places tell of noise alone")
+    pois: float = Field(ge=0, le=100, description="0: POIs tell of noise alone")
     mobility: float = Field(ge=0, le=100, description="0: trips tell of noise alone")
 
 

@@ -21,9 +21,9 @@ Array = NDArray[np.float64]
 
 VIEWPOINTS = 4
 NEAR_DEGREES = 0.0025  # 280 m: inside a cell, whose sides are 380 m or more from its middle
-PLACES_PER_CATEGORY, TRIPS_PER_REGION, GAIN = 20.0, 300.0, 0.5
+POIS_PER_CATEGORY, TRIPS_PER_REGION, GAIN = 20.0, 300.0, 0.5
 # The text encoder reads passages of 800 characters: a place fills one, so that a region's vector is
-# the mean of its places' vectors and none is read in the light of the one beside it by chance.
+# the mean of its POIs' vectors and none is read in the light of the one beside it by chance.
 TEXT_CHARACTERS = 800
 # By field: more of the first four and fewer of the next where it is high; the rest by their mix.
 CATEGORIES = [
@@ -38,7 +38,7 @@ LOADINGS = np.vstack(
         np.array([(1, 1, -1, -1), (-1, 1, 1, -1), (1, -1, 1, -1), (-1, -1, -1, -1)]) / 2,
     ]
 )
-DRAW_CHIPS, DRAW_VIEWPOINTS, DRAW_PLACES, DRAW_TRIPS = 64, 65, 66, 67
+DRAW_CHIPS, DRAW_VIEWPOINTS, DRAW_POIS, DRAW_TRIPS = 64, 65, 66, 67
 
 
 def table_of(layer: str, settings: Generated) -> pd.DataFrame:
@@ -51,9 +51,9 @@ def table_of(layer: str, settings: Generated) -> pd.DataFrame:
     if layer == "indicators":
         return _located(centres, **latents.indicators)
     make: dict[str, Callable[[Array, Array, int], pd.DataFrame]] = {
-        "remote_view": views,
+        "satellite": views,
         "street_view": viewpoints,
-        "places": places,
+        "pois": pois,
         "mobility": trips,
     }
     return make[layer](centres, standardise(latents.observed[layer]), seed)
@@ -82,22 +82,22 @@ def viewpoints(centres: Array, observed: Array, seed: int) -> pd.DataFrame:
     return _shown(near, shown, np.random.default_rng([seed, DRAW_VIEWPOINTS, 1]))
 
 
-def places(centres: Array, observed: Array, seed: int) -> pd.DataFrame:
-    """Draw the places of each category: Poisson counts whose log-rates are linear in x.
+def pois(centres: Array, observed: Array, seed: int) -> pd.DataFrame:
+    """Draw the POIs of each category: Poisson counts whose log-rates are linear in x.
 
     Returns
     -------
     DataFrame
         longitude, latitude, name, category, text.
     """
-    generator = np.random.default_rng([seed, DRAW_PLACES])
-    rates = PLACES_PER_CATEGORY * np.exp(GAIN * observed @ LOADINGS.T)
+    generator = np.random.default_rng([seed, DRAW_POIS])
+    rates = POIS_PER_CATEGORY * np.exp(GAIN * observed @ LOADINGS.T)
     counts = generator.poisson(rates)
     cell, category = np.repeat(np.indices(counts.shape).reshape(2, -1), counts.ravel(), axis=1)
     names = np.array(CATEGORIES, dtype=object)[category]
     number = pd.Series(names).groupby(names).cumcount() + 1
     texts = {name: "; ".join([name] * (TEXT_CHARACTERS // len(name))) for name in CATEGORIES}
-    near = _near(centres[cell], [seed, DRAW_PLACES, 1])
+    near = _near(centres[cell], [seed, DRAW_POIS, 1])
     return _located(near).assign(
         name=[f"{name} {one}" for name, one in zip(names, number, strict=True)],
         category=names,

@@ -1,1 +1,0 @@
-"""What every stage of the relay stands on; dvc.yaml names the folder."""

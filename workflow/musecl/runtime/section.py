@@ -1,0 +1,111 @@
+"""What every section of params.yaml has in common: what it refuses, and how it says so."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from musecl.runtime.errors import instead_of, nearest
+
+Values = TypeVar("Values", bound=Sequence[Any])
+
+
+def _distinct(values: Values) -> Values:
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is named twice")
+    return values
+
+
+# Far above what any setting makes sense with, and far below where a number overflows.
+LARGEST = 1_000_000_000
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Distinct = Annotated[Values, AfterValidator(_distinct)]
+
+
+# Keys of earlier versions, and what they are called now: a file that has one is refused.
+RENAMED = {
+    "answer_keys": "upper_bounds",
+    "embed_remote_view": "embed_satellite",
+    "headline": "primary",
+    "places": "pois",
+    "places_weight": "pois_weight",
+    "pretrain_remote_view": "pretrain_satellite",
+    "remote_view": "satellite",
+    "rings": "k_rings",
+    "shares_source_with": "label_provenance",
+    "text_token": "text_as_input",
+}
+
+
+class Section(BaseModel):
+    """A section of params.yaml; a key that it does not name is an error, not a surprise.
+
+    Values are frozen, and a number is finite.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def explain(error: ValidationError, section: type[Section], above: str = "") -> str:
+    """Say in one line which key is wrong and why.
+
+    Parameters
+    ----------
+    error : ValidationError
+        Of `section`. A renamed or misspelt key comes first, else the first error; the others are counted.
+    section : type
+        What was read.
+    above : str
+        The dotted key of the section itself.
+
+    Returns
+    -------
+    str
+        `fuse.aligment: unknown key; did you mean alignment?`
+        `fuse.rings: was renamed; write k_rings`
+    """
+    errors = error.errors()
+    unknown = [found for found in errors if found["type"] == "extra_forbidden"]
+    known = {found["loc"]: _keys_of(section, found["loc"][:-1]) for found in unknown}
+    renamed = {
+        place: RENAMED[str(place[-1])]
+        for place, keys in known.items()
+        if RENAMED.get(str(place[-1])) in keys
+    }
+    meant = {place: nearest(str(place[-1]), keys) for place, keys in known.items()} | renamed
+    first = next((found for found in unknown if meant[found["loc"]]), errors[0])
+    where = first["loc"]
+    # A misspelt key makes the one that was meant a missing one.
+    others = sum(found["loc"] not in (where, (*where[:-1], meant.get(where))) for found in errors)
+    if where in renamed:
+        reason = f"was renamed; write {renamed[where]}"
+    elif where in known:
+        reason = f"unknown key; {instead_of(str(where[-1]), known[where])}"
+    elif first["type"] == "missing":
+        reason = "missing; add it"
+    else:
+        whole = isinstance(first["input"], dict)
+        reason = first["msg"] if whole else f"{first['msg']}, got {first['input']!r}"
+    key = ".".join([above] * bool(above) + [str(part) for part in where]) or "the file"
+    return f"{key}: {reason}" + (f" (and {others} more)" if others else "")
+
+
+def _keys_of(section: type[Section], where: tuple[int | str, ...]) -> list[str]:
+    """List the keys of a section below another."""
+    for part in where:
+        if part in section.model_fields:
+            inside = _parts(section.model_fields[str(part)].annotation)
+            below = [one for one in inside if isinstance(one, type) and issubclass(one, Section)]
+            if not below:
+                return []
+            section = below[0]
+    return list(section.model_fields)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """Take an annotation apart into itself and what it is a choice or a mapping of."""
+    return [annotation, *(part for one in get_args(annotation) for part in _parts(one))]
