@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its name, its outline (EPSG:4326), its centre, its neighbours, its spatial blocks."""
+    """One cell: its name, its outline (EPSG:4326), its centre, neighbours, spatial blocks."""
 
     name: str
     outline: Polygon | MultiPolygon

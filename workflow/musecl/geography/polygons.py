@@ -22,8 +22,8 @@ def cells_of_polygons(areas: gpd.GeoDataFrame, resolution: int) -> Iterator[Cell
     areas : GeoDataFrame
         `name` (str) and valid polygons in any CRS; rows of one name are one region.
     resolution : int
-        The spatial blocks are the H3 cells of two and three resolutions below, in which a point inside
-        the area lies.
+        The spatial blocks are the H3 cells of two and three resolutions below, in which a point
+        inside the area lies.
 
     Yields
     ------

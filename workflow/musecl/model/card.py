@@ -88,7 +88,8 @@ Pretrained weights, under the licences of their makers: {weights(said)}.
 
 R2 out of fold in {city}, from `r2.csv`: regions held out at random, by whole larger cells
 (`spatial`, `spatial_wide`) or by district. `dummy_mean` is the mean of the training fold,
-`coordinates` what position alone tells. An indicator that shares its source with an input is easier than it looks.
+`coordinates` what position alone tells. An indicator that shares its source with an input is
+easier than it looks.
 
 {figures(scores)}
 

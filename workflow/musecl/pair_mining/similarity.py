@@ -4,8 +4,8 @@ Yong and Zhou (2024) name lambda^POI and lambda^PM and leave both formulas open,
 does; these definitions are ours.
 
 lambda^POI_ij = -|p_i - p_j|
-    h_i counts the POIs of region i by K categories. p_i holds ln(1 + u) for the
-    three vectors of counts u = h_i, the mean of h over the neighbours of i, and the mean of h over their
+    h_i counts the POIs of region i by K categories. p_i holds ln(1 + u) for three vectors of
+    counts: u = h_i, the mean of h over the neighbours of i, and the mean of h over their
     other neighbours; each of the 3K entries is standardised over the regions. POIs are sparse:
     by h alone, every second region of New York is as like the tenth as the eleventh region, and
     one region is a positive of 300. With the two rings 1% are, and no region is of more than 30.

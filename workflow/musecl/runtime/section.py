@@ -56,7 +56,8 @@ def explain(error: ValidationError, section: type[Section], above: str = "") -> 
     Parameters
     ----------
     error : ValidationError
-        Of `section`. A renamed or misspelt key comes first, else the first error; the others are counted.
+        Of `section`. A renamed or misspelt key comes first, else the first error; the others
+        are counted.
     section : type
         What was read.
     above : str
