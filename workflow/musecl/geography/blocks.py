@@ -34,8 +34,8 @@ def blocks_over(
         A smaller block (a traffic island, the ground between two carriageways) joins the neighbour
         that it shares the longest edge with; without one it stays.
     resolution : int
-        Of the H3 cells whose size the blocks stand for: the spatial blocks that hold it are those of
-        the cell of this resolution that its representative point lies in, as in the H3 grid.
+        Of the H3 cells whose size the blocks stand for: its spatial blocks are those of the cell
+        of this resolution that its representative point lies in, as in the H3 grid.
 
     Returns
     -------

@@ -111,7 +111,7 @@ function similar(row, view, onSelect) {
   return element('div', {},
     element('h4', {}, 'Most similar regions'),
     element('p', { class: 'note' },
-      'By the cosine of the regions’ own vectors: what their images, streets and POIs look like, '
+      'By the cosine of the regions’ own vectors, less the city’s mean: what their images, streets and POIs look like, '
       + `not where they lie. The numbers are ${unitOf(view.indicator)}.`),
     element('label', { class: 'switch' }, box, ' Leave out neighbours (within 2 rings)'),
     list);

@@ -1,4 +1,7 @@
-"""Which regions are alike: by cosine of their own vectors, with and without their neighbourhood."""
+"""Which regions are alike: by cosine of their own vectors, with and without their neighbourhood.
+
+As `musecl.similar_regions`, it takes the city's mean off first: what all regions share says nothing.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -84,8 +87,9 @@ def find_similar(
 
 
 def _cosines(vectors: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
-    """Compare each vector with all, one row after the other; a vector of zeros is like none."""
+    """Compare each vector with all, one row after the other; a vector of the mean is like none."""
     unit = vectors.astype(np.float64)
+    unit -= unit.mean(axis=0) if len(unit) else 0
     lengths = np.linalg.norm(unit, axis=1, keepdims=True) if len(unit) else 1
     unit = unit / np.where(lengths == 0, 1, lengths)
     for start in range(0, len(unit), ROWS_AT_ONCE):
