@@ -114,6 +114,7 @@ def test_the_middle_is_kept_where_a_share_says_so(tmp_path) -> None:
         ('{"image_mean": [0.5]}', "1 channels in place of 3"),
         ('{"size": {"height": 32, "width": 64}}', "images of 32 by 64 pixels"),
         ('{"size": "large"}', "not what an image processor saves"),
+        ('{"size": {"shortest_edge": 32}, "crop_pct": 1e-6}', "resized to 32000000 pixels"),
     ],
 )
 def test_a_preparation_that_cannot_be_is_one_line(tmp_path, text: str, reason: str) -> None:

@@ -162,7 +162,7 @@ def test_a_city_needs_something_to_learn_from() -> None:
     with pytest.raises(ParameterError) as caught:
         check_params(alone(pois=None, satellite=None, street_view=None), SHIPPED)
     assert str(caught.value).startswith(
-        f"{SHIPPED}: cities.nyc: Value error, one of places, satellite and street_view must not "
+        f"{SHIPPED}: cities.nyc: Value error, one of pois, satellite and street_view must not be "
     )
     for layer in ("pois", "satellite", "street_view"):
         others = {"pois": None, "satellite": None, "street_view": None, "mobility": None}
@@ -203,7 +203,7 @@ def test_each_layer_may_have_a_provider_of_its_own() -> None:
         (LAYER, "sample", f"{LAYER}: Value error, name a provider: {{provider: ...}}, or null, go"),
         (LAYER, {}, f"{LAYER}: Value error, no provider None for pois; there is table, osm"),
         (f"{LAYER}.provider", "oms", f"{LAYER}: Value error, no provider 'oms' for pois; there"),
-        (f"{LAYER}.provider", ["sample"], f"{LAYER}: Value error, no provider ['sample'] for pl"),
+        (f"{LAYER}.provider", ["sample"], f"{LAYER}: Value error, no provider ['sample'] for po"),
         (f"{LAYER}.provider", {"sample": 1}, f"{LAYER}: Value error, no provider {{'sample': 1}}"),
         (
             "cities.nyc.satellite.metres_per_pixel",
@@ -394,7 +394,7 @@ def test_no_key_has_a_name_that_the_run_cache_of_dvc_overlooks() -> None:
         ("fuse.alignment", "aligment", "fuse.aligment: unknown key; did you mean alignment?"),
         ("seed", "sedd", "sedd: unknown key; did you mean seed?"),
         ("evaluate.mlp.hidden", "hiden", "evaluate.mlp.hiden: unknown key; did you mean hidden?"),
-        ("cities.nyc.pois", "place", "cities.nyc.place: unknown key; did you mean pois?"),
+        ("cities.nyc.pois", "poi", "cities.nyc.poi: unknown key; did you mean pois?"),
     ],
 )
 def test_a_misspelt_key_is_named_with_the_nearest_and_alone(
@@ -448,6 +448,8 @@ def test_an_old_name_is_refused_with_the_new_one(key: str, old: str) -> None:
         ),
         ("evaluate.mlp.methods", ["text", "text"], "methods: Value error, 'text' is named twice"),
         ("evaluate.mlp.hidden", [-5], "evaluate.mlp.hidden.0: Input should be greater than or"),
+        ("evaluate.mlp.hidden", [True], "evaluate.mlp.hidden.0: Input should be a valid integer"),
+        ("pairs.satellite.top", 10**9, "pairs.satellite.top: Input should be less than or equal"),
         ("evaluate.mlp.hidden", [10**9], "evaluate.mlp.hidden.0: Input should be less than or"),
         ("evaluate.folds", 10**30, "evaluate.folds: Input should be less than or equal to"),
         ("satellite.ground_m", float("inf"), "satellite.ground_m: Input should be a finite"),

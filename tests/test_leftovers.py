@@ -18,7 +18,14 @@ LEFT = (
     *("job.py.orig", "job.py.rej"),
     # macOS, Windows, Linux; network disks
     *(".DS_Store", "._pois.csv", ".Spotlight-V100", "__MACOSX", "Thumbs.db", "desktop.ini"),
-    *("$RECYCLE.BIN", "System Volume Information", ".directory", ".Trash-1000", "lost+found"),
+    *(
+        "Icon\r",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        ".directory",
+        ".Trash-1000",
+        "lost+found",
+    ),
     *(".nfs00000001", ".fuse_hidden0001", ".smbdeleteAAA", "@eaDir", ".goutputstream-A"),
     # Python
     *("__pycache__", "job.pyc", "job.pyo", ".mypy_cache"),
@@ -32,6 +39,7 @@ TAKEN = (
         "x.pth",
         "tokenizer.model",
         "14913",
+        "Icons",
         "a#b.csv",
     ),
 )

@@ -17,6 +17,8 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 NEAREST, BICUBIC = 0, 3
 # Below this many pixels ConvNeXT's kind resizes to more than it keeps, and cuts the middle out.
 CROPPED_BELOW = 384
+# An image of more than that is a mistake, and would take gigabytes.
+LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,11 @@ def _preparation(found: dict[str, Any], own: Any) -> Preparation:
         cropped = _side(found["crop_size"])
     elif found.get("crop_pct") and side is not None and side < CROPPED_BELOW:
         side, cropped = int(side / found["crop_pct"]), side
+    if side is not None and not 1 <= side <= LARGEST_SIDE:
+        raise InputError(
+            f"images are to be resized to {side} pixels, and 1 to {LARGEST_SIDE} can be; take the file "
+            "that belongs to the model"
+        )
     mean = _channels(found.get("image_mean"), IMAGENET_MEAN)
     deviation = _channels(found.get("image_std"), IMAGENET_DEVIATION)
     if not found.get("do_normalize", True):

@@ -34,7 +34,8 @@ def run_embed(
     Raises
     ------
     InputError
-        As `load_model` and `Model.embed`.
+        As `load_model` and `Model.embed`, or the output cannot be written: known before anything
+        is computed.
     """
     path = Path(output)
     if path.suffix != ".parquet":
@@ -49,10 +50,17 @@ def run_embed(
                 "data/CITY/regions.parquet"
             )
         neighbours = dict(zip(given[KEY], given["neighbours"], strict=True))
-    found = load_model(model).embed(images, street_views, pois, neighbours)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Beside their place and renamed into it: a file is whole, or as it was.
     partial = path.with_name(f".partial-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        partial.unlink()
+    except OSError as error:
+        raise InputError(
+            f"--output {output}: {error.strerror}; name a file in a folder that can be written"
+        ) from error
+    found = load_model(model).embed(images, street_views, pois, neighbours)
     write_vectors(
         partial,
         found.vectors.index.to_frame(index=False),

@@ -1,6 +1,6 @@
 """`pairs`: which regions count as alike for the two contrastive stages."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ NEGATIVES = (
     "any region that is neither the anchor nor a positive (the paper), or of the most similar ones "
     "that are no positives (ours)"
 )
+Top = Annotated[int, Field(ge=1, le=10_000)]
 TOP = "positives of a region at most; the published code: 1"
 
 
@@ -29,7 +30,7 @@ class PoiPairSettings(Section):
     positives: Positives = Field(description=POSITIVES.format("pois"))
     fallback: Fallback = Field(description=FALLBACK.format("pois"))
     negatives: Negatives = Field(description=NEGATIVES)
-    top: Count = Field(description=TOP)
+    top: Top = Field(description=TOP)
     k_rings: int = Field(
         ge=0,
         le=2,
@@ -46,7 +47,7 @@ class MobilityPairSettings(Section):
     positives: Positives = Field(description=POSITIVES.format("mobility"))
     fallback: Fallback = Field(description=FALLBACK.format("mobility"))
     negatives: Negatives = Field(description=NEGATIVES)
-    top: Count = Field(description=TOP)
+    top: Top = Field(description=TOP)
     profile: MobilityProfile = Field(
         description="what mobility is compared by: where trips end, by larger cell or region by "
         "region (ours), or inflow and outflow by hour (the paper's m_in and m_out)"

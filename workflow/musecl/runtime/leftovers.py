@@ -17,7 +17,7 @@ NAMES = (
     *("*~", "#*#", "~$*", "4913", "*___jb_tmp___", "*___jb_old___", "*.orig", "*.rej"),
     # File managers, and what a disk keeps for itself.
     *("Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "__MACOSX", "lost+found"),
-    *("$RECYCLE.BIN", "System Volume Information", "Icon?"),
+    *("$RECYCLE.BIN", "System Volume Information", "Icon[!0-9A-Za-z._-]"),
     # Python.
     *("__pycache__", "*.py[cod]"),
 )

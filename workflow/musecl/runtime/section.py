@@ -44,10 +44,10 @@ RENAMED = {
 class Section(BaseModel):
     """A section of params.yaml; a key that it does not name is an error, not a surprise.
 
-    Values are frozen, and a number is finite.
+    Values are frozen, a number is finite, and true is no number.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 def explain(error: ValidationError, section: type[Section], above: str = "") -> str:
@@ -72,11 +72,7 @@ def explain(error: ValidationError, section: type[Section], above: str = "") -> 
     errors = error.errors()
     unknown = [found for found in errors if found["type"] == "extra_forbidden"]
     known = {found["loc"]: _keys_of(section, found["loc"][:-1]) for found in unknown}
-    renamed = {
-        place: RENAMED[str(place[-1])]
-        for place, keys in known.items()
-        if RENAMED.get(str(place[-1])) in keys
-    }
+    renamed = {place: RENAMED[place[-1]] for place in known if place[-1] in RENAMED}
     meant = {place: nearest(str(place[-1]), keys) for place, keys in known.items()} | renamed
     first = next((found for found in unknown if meant[found["loc"]]), errors[0])
     where = first["loc"]

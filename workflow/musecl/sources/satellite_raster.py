@@ -90,7 +90,9 @@ class RasterSettings(Section):
 
     provider: Literal["raster"]
     path: str | None = Field(default=None, description="file or pattern; the last by name on top")
-    urls: tuple[str, ...] = Field(default=(), description="http or https; the last on top")
+    urls: tuple[str, ...] = Field(
+        default=(), strict=False, description="http or https; the last on top"
+    )
     bands: Bands | None = Field(default=None, description="null: palette, or first three of 8 bits")
     nodata: float | None = Field(
         default=None, allow_inf_nan=True, description="where a file does not say itself"

@@ -64,7 +64,7 @@ class Indicator(Section):
     transform: Literal["ln(1+x)", "identity"] = Field(description="what is fitted and scored")
     primary: bool = Field(description="whether it counts in the mean that is told first")
     label_provenance: Distinct[tuple[Input, ...]] = Field(
-        description="inputs that come from the same source as its values"
+        strict=False, description="inputs that come from the same source as its values"
     )
     minimum_value: float | None = Field(
         None,
