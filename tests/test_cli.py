@@ -60,7 +60,7 @@ def root(tmp_path: Path) -> Path:
     (package / "stages").mkdir(parents=True)
     for name in ("__init__", "__main__", "cli", "commands"):
         shutil.copy(REPOSITORY / f"workflow/musecl/{name}.py", package / f"{name}.py")
-    shutil.copytree(REPOSITORY / "workflow/musecl/runtime", package / "step")
+    shutil.copytree(REPOSITORY / "workflow/musecl/runtime", package / "runtime")
     for name in ("toy", "alone"):
         (package / f"stages/{name}.py").write_text(STAGE, encoding="utf-8")
     (tmp_path / "dvc.yaml").write_text(DVC, encoding="utf-8")

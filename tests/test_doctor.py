@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from closure import ROOT
-from musecl.doctor import command, environment, pois
+from musecl.doctor import command, environment, places
 from musecl.doctor.finding import Finding
 
 
@@ -45,19 +45,19 @@ def test_an_old_python_and_an_absent_engine_fail(monkeypatch):
 
 
 def test_a_full_disk_fails(monkeypatch, tmp_path):
-    assert pois.check_disk(tmp_path).state == "ok"
-    monkeypatch.setattr(pois, "NEEDED_GB", 10**9)
-    assert pois.check_disk(tmp_path).state == "fail"
+    assert places.check_disk(tmp_path).state == "ok"
+    monkeypatch.setattr(places, "NEEDED_GB", 10**9)
+    assert places.check_disk(tmp_path).state == "fail"
 
 
 def test_a_disk_without_links_is_told(monkeypatch, tmp_path):
-    assert pois.check_links(tmp_path / "cache", tmp_path / "data").state == "ok"
+    assert places.check_links(tmp_path / "cache", tmp_path / "data").state == "ok"
 
     def refuse(*_):
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    state, text = pois.check_links(tmp_path / "cache", tmp_path / "data")
+    state, text = places.check_links(tmp_path / "cache", tmp_path / "data")
     assert (state, "Invalid cross-device link" in text) == ("note", True)
     assert not list((tmp_path / "data").iterdir())
 
@@ -70,7 +70,7 @@ def test_a_registry_that_does_not_answer_fails(monkeypatch, tmp_path):
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    state, text = pois.check_registry()
+    state, text = places.check_registry()
     assert state == "fail"
     assert "see `pip config list`" in text
 
@@ -82,18 +82,18 @@ def dvc(root: Path, *lines: str) -> None:
 
 def test_the_remote_is_asked(tmp_path):
     dvc(tmp_path)
-    assert pois.check_remote(tmp_path).state == "note"
+    assert places.check_remote(tmp_path).state == "note"
     dvc(tmp_path, "remote = store", "['remote \"store\"']", f"url = {tmp_path}/store")
-    assert pois.check_remote(tmp_path).state == "fail"
+    assert places.check_remote(tmp_path).state == "fail"
     (tmp_path / "store/files/md5").mkdir(parents=True)
-    assert pois.check_remote(tmp_path) == ("ok", "the DVC remote 'store' answers")
+    assert places.check_remote(tmp_path) == ("ok", "the DVC remote 'store' answers")
     dvc(tmp_path, "[cache]", f"dir = {tmp_path}/elsewhere")
-    assert str(pois.cache_of(tmp_path)).startswith(f"{tmp_path}/elsewhere")
+    assert str(places.cache_of(tmp_path)).startswith(f"{tmp_path}/elsewhere")
 
 
 def test_params_are_checked(tmp_path):
-    assert pois.check_params(ROOT).text.startswith("params.yaml: ")
-    assert pois.check_params(tmp_path).state == "fail"
+    assert places.check_params(ROOT).text.startswith("params.yaml: ")
+    assert places.check_params(tmp_path).state == "fail"
 
 
 @pytest.mark.parametrize(("states", "ready"), [(["ok", "note"], True), (["ok", "fail"], False)])

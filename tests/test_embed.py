@@ -187,7 +187,7 @@ def test_a_view_that_the_city_lacks_has_no_vectors(tmp_path, view, encoder_folde
     shutil.rmtree(tmp_path / f"data/town/{view}_features")
     write_features(tmp_path / f"data/town/{view}_features", nothing, [])
     run_job(Job(job.declared, tmp_path), STAGES[view])
-    for table, columns in (("embeddings", ["region_id"]), ("view_embeddings", KEYS)):
+    for table, columns in (("embeddings", ["region_id"]), ("image_embeddings", KEYS)):
         for kind in ("pretrained", "embedding"):
             keys, vectors = read_vectors(tmp_path / f"data/town/{view}_{table}.parquet", kind)
             assert list(keys.columns) == columns

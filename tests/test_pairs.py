@@ -94,7 +94,7 @@ def test_without_any_place_a_region_is_paired_with_its_neighbours(tmp_path, caps
     assert set(by_pois["reason"]) == {"neighbours"}
     assert by_pois["similarity"].isna().all()
     assert set(by_mobility["reason"]) == {"mobility", "same region"}
-    assert "no POIs; positives are neighbours instead" in capsys.readouterr().out
+    assert "no pois; positives are neighbours instead" in capsys.readouterr().out
 
 
 def test_the_stage_writes_pairs_that_no_similarity_chose(tmp_path):

@@ -47,6 +47,6 @@ def test_a_curve_goes_from_the_first_loss_to_the_last():
             "street_view": pd.DataFrame({"step": [], "loss": []}),
         }
     )
-    assert trained.name == "Satellite view"
+    assert trained.name == "Satellite"
     assert 'points="0.0,0.0 160.0,120.0 320.0,60.0"' in trained.drawing
     assert (untrained.losses, untrained.drawing) == ([], "")

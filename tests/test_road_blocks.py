@@ -49,7 +49,7 @@ def test_a_chessboard():
     assert len(middle.neighbours) == 3
     assert middle.name in corner.neighbours
     assert by_place[True, False, True].name not in corner.neighbours  # only a corner in common
-    assert {len(cell.parent) for cell in cells} == {15}
+    assert {len(cell.spatial_block) for cell in cells} == {15}
 
 
 def test_the_order_of_the_roads_changes_nothing():

@@ -110,8 +110,8 @@ def _preparation(found: dict[str, Any], own: Any) -> Preparation:
         side, cropped = int(side / found["crop_pct"]), side
     if side is not None and not 1 <= side <= LARGEST_SIDE:
         raise InputError(
-            f"images are to be resized to {side} pixels, and 1 to {LARGEST_SIDE} can be; take the file "
-            "that belongs to the model"
+            f"images are to be resized to {side} pixels, and 1 to {LARGEST_SIDE} can be; take the "
+            "file that belongs to the model"
         )
     mean = _channels(found.get("image_mean"), IMAGENET_MEAN)
     deviation = _channels(found.get("image_std"), IMAGENET_DEVIATION)

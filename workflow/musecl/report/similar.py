@@ -1,6 +1,6 @@
 """Which regions are alike: by cosine of their own vectors, with and without their neighbourhood.
 
-As `musecl.similar_regions`, it takes the city's mean off first: what all regions share says nothing.
+As `musecl.similar_regions`, it takes the city's mean off: what all regions share says nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -72,10 +72,18 @@ def explain(error: ValidationError, section: type[Section], above: str = "") -> 
     errors = error.errors()
     unknown = [found for found in errors if found["type"] == "extra_forbidden"]
     known = {found["loc"]: _keys_of(section, found["loc"][:-1]) for found in unknown}
-    renamed = {place: RENAMED[place[-1]] for place in known if place[-1] in RENAMED}
-    meant = {place: nearest(str(place[-1]), keys) for place, keys in known.items()} | renamed
+    meant = {place: nearest(str(place[-1]), keys) for place, keys in known.items()}
+    # The new name of what was renamed is missing; an indicator hands the old one on to its source.
+    renamed = {
+        (*found["loc"][:-1], old): new
+        for found in errors
+        for old, new in RENAMED.items()
+        if found["type"] == "missing" and found["loc"][-1] == new
+        if old in found["input"] | found["input"].get("source", {})
+    }
     first = next((found for found in unknown if meant[found["loc"]]), errors[0])
-    where = first["loc"]
+    where = next(iter(renamed), first["loc"])
+    meant |= renamed
     # A misspelt key makes the one that was meant a missing one.
     others = sum(found["loc"] not in (where, (*where[:-1], meant.get(where))) for found in errors)
     if where in renamed:
