@@ -77,7 +77,7 @@ function pois(row) {
   const found = data.pois[row];
   if (!found) return element('p', { class: 'note' }, 'No POIs are known here.');
   return element('div', {},
-    element('h4', {}, 'Pois'),
+    element('h4', {}, 'Points of interest'),
     element('ul', { class: 'pois' }, ...found.counts.map(([category, words]) =>
       element('li', {}, `${category}: ${words}`))),
     found.names.length ? element('p', { class: 'note' }, `Among them: ${found.names.join('; ')}`) : '');
