@@ -210,7 +210,7 @@ def test_each_kind_of_table_is_written_as_dvc_reads_it(tmp_path: Path) -> None:
     toy.run("dvc", "init", "-q")
     listed = toy.run("dvc", "stage", "list", "--name-only", "tables/dvc.yaml").split()
     assert listed == [
-        f"tables/dvc.yaml:{name}" for name in ("upper_bound@synth", "transfer@synth-to-nyc")
+        f"tables/dvc.yaml:{name}" for name in ("transfer@synth-to-nyc", "upper_bound@synth")
     ]
 
 
