@@ -263,14 +263,11 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @invariant()
     def both_engines_want_the_same(self) -> None:
-        if hasattr(self, "toy_pipeline"):
-            # An absent target that is recorded costs Snakemake a job, which runs nothing.
-            targets = self.targets()
-            absent = {
-                name for name, path in targets.items() if not (self.toy.folder / path).exists()
-            }
-            wanted = self.dvc_wants() | absent | self.lost()
-            assert self.toy.snakemake_wants(*targets.values()) == wanted
+        # An absent target that is recorded costs Snakemake a job, which runs nothing.
+        targets = self.targets()
+        absent = {name for name, path in targets.items() if not (self.toy.folder / path).exists()}
+        wanted = self.dvc_wants() | absent | self.lost()
+        assert self.toy.snakemake_wants(*targets.values()) == wanted
 
     def lost(self) -> set[str]:
         """Stages below what DVC is told to take as there: recorded, and nowhere or overwritten."""
@@ -325,11 +322,10 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @invariant()
     def the_lock_is_true(self) -> None:
-        if hasattr(self, "toy_pipeline"):
-            for name, entry in self.toy.entries().items():
-                known = expected_outputs(self.toy, name, entry)
-                if known is not None:
-                    assert {out["path"]: out["md5"] for out in entry["outs"]} == known, name
+        for name, entry in self.toy.entries().items():
+            known = expected_outputs(self.toy, name, entry)
+            if known is not None:
+                assert {out["path"]: out["md5"] for out in entry["outs"]} == known, name
 
 
 def hash_of(path: Path) -> str:
