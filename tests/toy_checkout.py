@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RELAY = ROOT / "tests" / "toy_pipeline"
 CONTENT = runpy.run_path(str(RELAY / "workflow/musecl/shared/digest.py"))["content"]
 LONGEST = 1700  # seconds; what waits for a server that does not answer fails then
-IGNORED = "data/\nresults/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
+IGNORED = "data/\nresults/\nlogs/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
 
 
 class ToyPipeline:

@@ -19,7 +19,7 @@ from pathlib import Path  # noqa: E402
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from musecl.runtime.lifetime import end_with_parent  # noqa: E402
+from musecl.runtime.lifetime import end_interrupted, end_with_parent  # noqa: E402
 
 # Before the other libraries are imported, for that takes longer than many an engine has to live.
 end_with_parent()
@@ -33,3 +33,5 @@ if __name__ == "__main__":
         if (error.name or "musecl").partition(".")[0] == "musecl":
             raise
         sys.exit("musecl: " + sys.executable + " lacks " + str(error.name) + GO_ON)
+    except KeyboardInterrupt:  # as the libraries were imported
+        end_interrupted()

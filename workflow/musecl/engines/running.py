@@ -6,6 +6,7 @@ it ends. What it would do otherwise than is needed is changed here, in this proc
 
 import errno
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from dvc.rwlock import RWLockFileCorruptedError
 from dvc.stage import Stage
 from dvc.stage import run as dvc_run
 from dvc.stage.decorators import rwlocked
+from dvc.stage.exceptions import StageCmdFailedError
 from dvc_data.hashfile import checkout
 from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.meta import Meta
@@ -30,6 +32,7 @@ from musecl.engines.asked import ask
 from musecl.engines.environment import inherit_this_interpreter
 from musecl.engines.repository import kept_in_remote, one_line, open_repository, stages_of
 from musecl.runtime.errors import EngineError, MuseclError
+from musecl.runtime.lifetime import INTERRUPTED
 from musecl.runtime.pipeline import TABLES, asked_for, makers, read_stages, read_tables
 
 
@@ -49,6 +52,8 @@ def reproduce(root: Path, name: str) -> None:
     ------
     EngineError
         DVC could not, or a full disk cut its file of locks; one line with the reason.
+    KeyboardInterrupt, SystemExit
+        Ctrl-C reached the step; the second where that has said so.
     ParameterError
         What was asked for before cannot be.
     """
@@ -84,11 +89,21 @@ def reproduce(root: Path, name: str) -> None:
                         ) from error
                     if not isinstance(reason, LockError):
                         _restore_outputs(repo, name)
+                        _pass_an_interruption_on(reason)
                         raise EngineError(f"{name}: {one_line(reason)}") from error
             # Another process runs a stage that reads or writes the same paths: look again later.
             if waited_for != (waited_for := one_line(reason)):
                 print(f"musecl: {name} waits: {waited_for}", file=sys.stderr, flush=True)
             time.sleep(1)
+
+
+def _pass_an_interruption_on(reason: BaseException) -> None:
+    """End as the step did where Ctrl-C ended it, which DVC lets pass this process by."""
+    if isinstance(reason, StageCmdFailedError):
+        if str(reason).endswith(f" {INTERRUPTED}"):
+            sys.exit(INTERRUPTED)
+        if str(reason).endswith(f" -{signal.SIGINT:d}"):  # it had not come to its first line
+            raise KeyboardInterrupt
 
 
 @contextmanager
