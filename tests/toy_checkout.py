@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.utils.serialize import load_yaml
 
 import fork_server
 
@@ -58,7 +59,8 @@ class ToyPipeline:
     def entries(self) -> dict[str, Any]:
         """The stages of both dvc.lock by name; none where there is no such file."""
         locks = [self.folder / "dvc.lock", self.folder / "tables/dvc.lock"]
-        read = [yaml.safe_load(lock.read_text())["stages"] for lock in locks if lock.exists()]
+        # By DVC's own reader: of another dialect of YAML, it would be another record.
+        read = [load_yaml(str(lock))["stages"] for lock in locks if lock.exists()]
         return {name: entry for stages in read for name, entry in stages.items()}
 
     def asked(self) -> dict[str, list[str]]:
@@ -141,6 +143,13 @@ def edit_parameter(toy: ToyPipeline, key: str, value: object) -> None:
         section = section[part]
     section[last] = value
     path.write_text(yaml.safe_dump(params))
+
+
+def write_parameter(toy: ToyPipeline, key: str, word: str) -> None:
+    """Write a parameter as this word stands, and not as PyYAML would write what it means."""
+    edit_parameter(toy, key, "as it stands")
+    path = toy.folder / "params.yaml"
+    path.write_text(path.read_text().replace("as it stands", word))
 
 
 def run_program(
