@@ -15,7 +15,8 @@ with one_line_errors():
 CORES = workflow.resource_settings.cores or 8
 # The shell becomes the job: with one in between, a job would outlive a Snakemake that is killed.
 RUN = "MUSECL_WORKERS={threads} exec python workflow/musecl stage"
-LOGGED = "> >(tee {log}) 2>&1"
+# -i: Ctrl-C ends the job alone, and what it says then is still read.
+LOGGED = "> >(tee -i {log}) 2>&1"
 
 
 report: "workflow/report/workflow.rst"

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -157,8 +158,11 @@ def test_a_stage_depends_on_its_code(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_rule_has_a_log_a_benchmark_and_memory(stage: str, rules: dict[str, Any]) -> None:
     rule = rules[stage]
-    assert rule.log
-    assert rule.benchmark
+    # Where a job looks for them, to keep those of the run that built the stage.
+    place = Path("logs", declared(stage).city or "", stage)
+    assert resolved(rule.log) == [f"{place}.log"]
+    assert resolved([rule.benchmark]) == [f"{place}.tsv"]
+    assert "> >(tee -i {log}) 2>&1" in rule.shellcmd
     assert rule.resources["mem_mb"].value
 
 

@@ -1,7 +1,9 @@
 """The command line as it is called: `python workflow/musecl STAGE CITY` in a copy of the code."""
 
+import ast
 import gc
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -232,6 +234,17 @@ def test_a_python_without_the_libraries_says_how_to_get_them(root) -> None:
     assert done.stderr.startswith(f"musecl: {sys.executable} lacks ")
     assert "`source .venv/bin/activate`" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_older_python_says_so_before_it_meets_what_it_cannot_read() -> None:
+    path = REPOSITORY / "workflow/musecl/__main__.py"
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(SystemExit, match=r"is older than Python 3.11; `source .venv/bin/activate`"),
+    ):
+        patch.setattr(sys, "version_info", (3, 8, 18))
+        runpy.run_path(str(path), run_name="__main__")
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 5))  # nor f-strings
 
 
 def test_a_notebooks_backend_of_matplotlib_is_not_asked_for(root) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from musecl.timing import read_timings
 from toy_checkout import (
     ToyPipeline,
     assert_one_line,
@@ -415,6 +416,25 @@ def test_a_forced_run_says_that_it_restored_and_what_computes(toy: ToyPipeline) 
     assert "Running stage" in toy.run(*said[0].split())
     edit_parameter(toy, "fuse.dim", 64)
     assert "not computed" not in toy.snakemake("data/nyc/fused.txt")
+
+
+def test_log_and_timing_of_the_run_that_built_a_stage_stay(toy: ToyPipeline) -> None:
+    logs = toy.folder / "logs"
+    shutil.rmtree(logs)
+    toy.snakemake("-f", "data/nyc/fused.txt")  # built before, nobody knows in what time
+    assert read_timings(logs).empty
+    edit_parameter(toy, "fuse.dim", 64)
+    toy.snakemake("data/nyc/fused.txt")
+    built, timing = (logs / "nyc/fuse.log").read_text(), read_timings(logs)
+    assert "Running stage 'fuse@nyc'" in built
+    assert list(timing["rule"]) == ["fuse@nyc"]
+    for _ in range(2):
+        assert "not computed" in toy.snakemake("-f", "data/nyc/fused.txt")
+        assert (logs / "nyc/fuse.built.log").read_text() == built
+        assert read_timings(logs).equals(timing)
+    edit_code(toy, "fuse", "second")
+    toy.snakemake("data/nyc/fused.txt")
+    assert not read_timings(logs).equals(timing)
 
 
 def test_a_result_that_was_edited_by_hand_is_named_before_it_is_replaced(toy: ToyPipeline) -> None:

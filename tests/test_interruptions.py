@@ -229,11 +229,14 @@ def test_an_empty_folder_in_the_run_cache_is_passed_over(toy: ToyPipeline) -> No
 @pytest.mark.parametrize("engine", [["snakemake", "--cores", "2"], ["dvc", "repro"]])
 def test_after_control_c_the_same_command_goes_on(toy: ToyPipeline, engine: list[str]) -> None:
     edit_parameter(toy, "fuse.dim", 7)
+    before = data_of(toy)
     held = Held(toy, engine, anew=True)  # forked ones are not in its group of processes
     os.killpg(held.run.pid, signal.SIGINT)
     held.wait_for_its_end()
-    held.run.communicate()
+    text, _ = held.run.communicate()
     assert held.run.returncode != 0
+    assert_one_line(text, "fuse nyc: interrupted; nothing of it was recorded, run the same command")
+    assert engine[0] == "dvc" or data_of(toy) == before
     toy.run(*engine)
     assert_in_order(toy)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.utils.serialize import load_yaml
 
 import fork_server
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RELAY = ROOT / "tests" / "toy_pipeline"
 CONTENT = runpy.run_path(str(RELAY / "workflow/musecl/shared/digest.py"))["content"]
 LONGEST = 1700  # seconds; what waits for a server that does not answer fails then
-IGNORED = "data/\nresults/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
+IGNORED = "data/\nresults/\nlogs/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
 
 
 class ToyPipeline:
@@ -58,7 +59,8 @@ class ToyPipeline:
     def entries(self) -> dict[str, Any]:
         """The stages of both dvc.lock by name; none where there is no such file."""
         locks = [self.folder / "dvc.lock", self.folder / "tables/dvc.lock"]
-        read = [yaml.safe_load(lock.read_text())["stages"] for lock in locks if lock.exists()]
+        # By DVC's own reader: of another dialect of YAML, it would be another record.
+        read = [load_yaml(str(lock))["stages"] for lock in locks if lock.exists()]
         return {name: entry for stages in read for name, entry in stages.items()}
 
     def asked(self) -> dict[str, list[str]]:
@@ -141,6 +143,13 @@ def edit_parameter(toy: ToyPipeline, key: str, value: object) -> None:
         section = section[part]
     section[last] = value
     path.write_text(yaml.safe_dump(params))
+
+
+def write_parameter(toy: ToyPipeline, key: str, word: str) -> None:
+    """Write a parameter as this word stands, and not as PyYAML would write what it means."""
+    edit_parameter(toy, key, "as it stands")
+    path = toy.folder / "params.yaml"
+    path.write_text(path.read_text().replace("as it stands", word))
 
 
 def run_program(

@@ -13,6 +13,7 @@ from typing import Any
 
 from musecl.commands import OTHERS, ROOT, run_stage, stages_here
 from musecl.runtime.errors import MuseclError
+from musecl.runtime.lifetime import end_interrupted
 from musecl.runtime.pipeline import read_stages
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -30,6 +31,7 @@ exit codes:
   0  done
   1  a value, a file or the machine is not as it should be; one line says which, and what to do
   2  the command is called in a wrong way; the usage is shown
+  130  it was interrupted by Ctrl-C
 """
 
 
@@ -83,7 +85,10 @@ def read_command() -> Callable[[], None]:
 
 
 def main() -> None:
-    """Run the command line; an error that is meant for the user is one line and status 1."""
+    """Run the command line; an error that is meant for the user is one line and status 1.
+
+    So is Ctrl-C, whose status is 130.
+    """
     try:
         read_command()()
     except MuseclError as error:
@@ -94,3 +99,5 @@ def main() -> None:
             raise
         print(f"musecl: {error}; make room and run the same command again", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        end_interrupted()

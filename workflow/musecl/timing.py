@@ -6,26 +6,28 @@ import pandas as pd
 
 
 def read_timings(logs: Path) -> pd.DataFrame:
-    """Read what every rule that ran took, the longest first.
+    """Read what every rule took when it built its outputs, the longest first.
 
     Parameters
     ----------
     logs : Path
-        The folder of `{city}/{rule}.tsv`, as the rules' `benchmark` lines write them.
+        The folder of `{city}/{rule}.tsv`, as the rules' `benchmark` lines write them. Where the
+        last job restored what was built before, `{rule}.built.tsv` has the timing of that.
 
     Returns
     -------
     DataFrame
-        `rule` (`fuse@nyc`), `s` (seconds), `max_rss` (MiB); no row where nothing ran.
+        `rule` (`fuse@nyc`), `s` (seconds), `max_rss` (MiB); no row where nothing was built here.
     """
+    found = {_rule(file, logs): file for file in sorted(logs.rglob("*.tsv"), reverse=True)}
     # A kill or a full disk in the moment of writing leaves an empty one.
-    files = sorted(file for file in logs.rglob("*.tsv") if file.stat().st_size)
+    files = {rule: file for rule, file in found.items() if file.stat().st_size}
     if not files:
         return pd.DataFrame(columns=["rule", "s", "max_rss"])
     rows = pd.concat(
         [
-            pd.read_csv(file, sep="\t", na_values="-").assign(rule=_rule(file, logs))
-            for file in files
+            pd.read_csv(file, sep="\t", na_values="-").assign(rule=rule)
+            for rule, file in files.items()
         ]
     )
     return rows.sort_values(["s", "rule"], ascending=[False, True], ignore_index=True)
@@ -47,5 +49,5 @@ def timings(logs: Path) -> str:
 
 
 def _rule(file: Path, logs: Path) -> str:
-    *city, rule = file.relative_to(logs).with_suffix("").parts
-    return "@".join([rule, *city])
+    *city, name = file.relative_to(logs).parts
+    return "@".join([name.partition(".")[0], *city])

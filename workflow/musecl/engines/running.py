@@ -6,9 +6,10 @@ it ends. What it would do otherwise than is needed is changed here, in this proc
 
 import errno
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from dvc.rwlock import RWLockFileCorruptedError
 from dvc.stage import Stage
 from dvc.stage import run as dvc_run
 from dvc.stage.decorators import rwlocked
+from dvc.stage.exceptions import StageCmdFailedError
 from dvc_data.hashfile import checkout
 from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.meta import Meta
@@ -28,8 +30,10 @@ from dvc_objects.errors import ObjectFormatError
 
 from musecl.engines.asked import ask
 from musecl.engines.environment import inherit_this_interpreter
+from musecl.engines.logs import Logs
 from musecl.engines.repository import kept_in_remote, one_line, open_repository, stages_of
 from musecl.runtime.errors import EngineError, MuseclError
+from musecl.runtime.lifetime import INTERRUPTED
 from musecl.runtime.pipeline import TABLES, asked_for, makers, read_stages, read_tables
 
 
@@ -49,15 +53,18 @@ def reproduce(root: Path, name: str) -> None:
     ------
     EngineError
         DVC could not, or a full disk cut its file of locks; one line with the reason.
+    KeyboardInterrupt, SystemExit
+        Ctrl-C reached the step; the second where that has said so.
     ParameterError
         What was asked for before cannot be.
     """
     inherit_this_interpreter()
     stage, _, city = name.partition("@")
-    asked_for(root, stage, city or None)
+    place = root.resolve() / "logs" / city / stage
     waited_for = ""
-    address = f"{TABLES}:{name}" if stage in read_tables(root) else name
-    with _stages_as_the_engine_glue_needs_them():
+    with Logs(place) as logs, _stages_as_the_engine_glue_needs_them(logs.begin):
+        asked_for(root, stage, city or None)
+        address = f"{TABLES}:{name}" if stage in read_tables(root) else name
         while True:
             with open_repository(root) as repo:
                 _check_cache(repo, name)
@@ -66,9 +73,8 @@ def reproduce(root: Path, name: str) -> None:
                 _leave_no_empty_run(repo)
                 ask(repo, name)
                 try:
-                    with _steps_counted() as steps:
-                        repo.reproduce(address, single_item=True, pull=True)
-                    if not steps:
+                    repo.reproduce(address, single_item=True, pull=True)
+                    if not logs.computed:
                         print(
                             f"note: {name}: not computed, but as it was built before; "
                             f"`dvc repro -f -s {address}` computes it again",
@@ -84,6 +90,7 @@ def reproduce(root: Path, name: str) -> None:
                         ) from error
                     if not isinstance(reason, LockError):
                         _restore_outputs(repo, name)
+                        _pass_an_interruption_on(reason)
                         raise EngineError(f"{name}: {one_line(reason)}") from error
             # Another process runs a stage that reads or writes the same paths: look again later.
             if waited_for != (waited_for := one_line(reason)):
@@ -91,21 +98,13 @@ def reproduce(root: Path, name: str) -> None:
             time.sleep(1)
 
 
-@contextmanager
-def _steps_counted() -> Iterator[list[str]]:
-    """Collect the names of the stages whose step DVC runs, and does not restore."""
-    steps: list[str] = []
-    run = dvc_run.cmd_run
-
-    def counted(stage: Any, *arguments: Any, **options: Any) -> None:
-        steps.append(stage.addressing)
-        run(stage, *arguments, **options)
-
-    dvc_run.cmd_run = counted
-    try:
-        yield steps
-    finally:
-        dvc_run.cmd_run = run
+def _pass_an_interruption_on(reason: BaseException) -> None:
+    """End as the step did where Ctrl-C ended it, which DVC lets pass this process by."""
+    if isinstance(reason, StageCmdFailedError):
+        if str(reason).endswith(f" {INTERRUPTED}"):
+            sys.exit(INTERRUPTED)
+        if str(reason).endswith(f" -{signal.SIGINT:d}"):  # it had not come to its first line
+            raise KeyboardInterrupt
 
 
 def _check_cache(repo: Any, name: str) -> None:
@@ -274,9 +273,10 @@ def _stages(repo: Any) -> tuple[Mapping[str, Any], dict[str, str]]:
 
 
 @contextmanager
-def _stages_as_the_engine_glue_needs_them() -> Iterator[None]:
+def _stages_as_the_engine_glue_needs_them(begin: Callable[[], None]) -> Iterator[None]:
     """Change what DVC does with a stage while one is brought up to date.
 
+    `cmd_run` tells that a step begins, and nothing is restored.
     `save_deps` refuses to record a run whose dependencies changed in the middle: DVC hashes them
     after the command, and so records new code or parameters beside an output of the old ones.
     `changed_deps` compares an absent dependency with what the stage above recorded: for a single
@@ -285,7 +285,12 @@ def _stages_as_the_engine_glue_needs_them() -> Iterator[None]:
     keeps a folder's files twice.
     """
     save, changed, relink = Stage.save_deps, Stage.changed_deps, checkout._needs_relink
+    run_step = dvc_run.cmd_run
     first: dict[str, dict[str, Any]] = {}
+
+    def cmd_run(*arguments: Any, **options: Any) -> None:
+        begin()
+        run_step(*arguments, **options)
 
     def save_deps(stage: Any, **options: Any) -> None:
         save(stage, **options)
@@ -304,12 +309,12 @@ def _stages_as_the_engine_glue_needs_them() -> Iterator[None]:
         return copied or relink(path, cache, meta, cache_meta, oid)
 
     Stage.save_deps, Stage.changed_deps = save_deps, changed_deps
-    checkout._needs_relink = needs_relink
+    checkout._needs_relink, dvc_run.cmd_run = needs_relink, cmd_run
     try:
         yield
     finally:
         Stage.save_deps, Stage.changed_deps = save, changed
-        checkout._needs_relink = relink
+        checkout._needs_relink, dvc_run.cmd_run = relink, run_step
 
 
 def _reason(error: BaseException) -> BaseException:

@@ -134,7 +134,7 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
 def stage_times(logs: Path, city: str) -> pd.DataFrame:
     """Read seconds and peak memory of a city's stages, and of those for all cities.
 
-    Snakemake measures them; DVC does not. They are of the machine and the run that wrote them last.
+    Snakemake measures them; DVC does not. They are of the run that built the stage on this machine.
     """
     times = read_timings(logs)
     stage = times["rule"].astype(str).str.removesuffix(f"@{city}")

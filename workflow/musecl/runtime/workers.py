@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from musecl.runtime.lifetime import end_with_parent
+from musecl.runtime.lifetime import begin_worker
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -94,7 +94,7 @@ def in_processes(work: Callable[[Item], Result], pieces: Sequence[Item]) -> Iter
         return
     inherited[:] = [work, pieces]
     fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, fork, initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, fork, initializer=begin_worker) as pool:
         yield from pool.map(_work_on_inherited, range(len(pieces)))
 
 

@@ -4,14 +4,15 @@ import hashlib
 import json
 from pathlib import Path
 
+from musecl.runtime.leftovers import without_leftovers
+
 
 def digest_of(texts: list[str], values: dict[str, object], salt: str) -> str:
     return hashlib.sha256(json.dumps([texts, values, salt], sort_keys=True).encode()).hexdigest()
 
 
 def text_of(path: Path) -> str:
-    # Snakemake leaves a hidden file in folders.
-    files = sorted(path.glob("[!.]*")) if path.is_dir() else [path]
+    files = sorted(without_leftovers(path.iterdir(), path)) if path.is_dir() else [path]
     return "".join(f"{file.name}={file.read_text()}" for file in files)
 
 
