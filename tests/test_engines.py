@@ -413,13 +413,17 @@ def test_a_forced_run_says_that_it_restored_and_what_computes(relay: Relay) -> N
     assert "not computed" not in relay.snakemake("data/nyc/fused.txt")
 
 
-def test_a_result_that_was_edited_by_hand_is_named_before_it_is_replaced(relay: Relay) -> None:
-    before = results(relay)
-    (relay.folder / "results/nyc/r2.csv").unlink()
-    (relay.folder / "results/nyc/r2.csv").write_text("mine\n")
-    said = "note: results/nyc/r2.csv is not as it was built; a run replaces it"
+@pytest.mark.parametrize("edited", ["results/nyc/r2.csv", "data/nyc/fused.txt"])
+def test_what_was_edited_by_hand_is_named_before_it_is_replaced(relay: Relay, edited: str) -> None:
+    before, built = results(relay), (relay.folder / edited).read_text()
+    (relay.folder / edited).unlink()
+    (relay.folder / edited).write_text("mine\n")
+    said = f"note: {edited} is not as it was built; a run replaces it"
     assert said in relay.snakemake("-n")
-    assert said in relay.snakemake()
+    text = relay.snakemake()
+    assert said in text
+    assert "Running stage" not in text
+    assert (relay.folder / edited).read_text() == built
     assert results(relay) == before
 
 
