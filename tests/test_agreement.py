@@ -132,6 +132,23 @@ def test_rule_and_stage_read_and_write_the_same(stage: str, rules: dict[str, Any
     assert sorted(resolved(rule.params)) == sorted(entry.parameters)
 
 
+@pytest.mark.parametrize(
+    ("target", "stage"),
+    [
+        ("results/ncy/r2.csv", "evaluate"),
+        ("data/delft/regions.parquet", "regions"),
+        ("results/nyc-to-boston/r2.csv", "transfer"),
+        ("results/nyc-to-nyc/r2.csv", "transfer"),
+        ("data/models/text", "fetch_models"),
+    ],
+)
+def test_a_target_of_whatever_city_reaches_its_rule(
+    rules: dict[str, Any], target: str, stage: str
+) -> None:
+    """And so the engine glue says that there is none: Snakemake would name no rule at all."""
+    assert [name for name, rule in rules.items() if rule.is_producer(target)] == [stage]
+
+
 @pytest.mark.parametrize("stage", read_tables(ROOT))
 def test_a_table_runs_where_all_stages_run_and_is_asked_for_under_its_name(stage: str) -> None:
     entry = read_tables(ROOT)[stage]

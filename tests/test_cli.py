@@ -249,10 +249,25 @@ def test_an_older_python_says_so_before_it_meets_what_it_cannot_read() -> None:
 
 def test_a_notebooks_backend_of_matplotlib_is_not_asked_for(root) -> None:
     stage = root / "workflow/musecl/stages/alone.py"
-    stage.write_text("import matplotlib\n" + STAGE, encoding="utf-8")
-    backend = "module://no_such_package.backend_inline"
+    drawn = 'import matplotlib\nassert matplotlib.get_backend().lower() == "agg"\n'
+    stage.write_text(drawn + STAGE, encoding="utf-8")
+    # Jupyter's: of any other name of this form matplotlib finds out only when it draws.
+    backend = "module://matplotlib_inline.backend_inline"
     done = musecl(root, "alone", anew=True, MPLBACKEND=backend)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(root) -> None:
+    full = "OSError(28, 'No space left on device', '/disk/that/is/full')"
+    stage = root / "workflow/musecl/stages/toy.py"
+    stage.write_text(STAGE.replace("ZeroDivisionError", full), encoding="utf-8")
+    write(root, "data/bos/words.txt", "broken")
+    write(root, "data/bos/out.json", "of an earlier run")
+    done = musecl(root, "toy", "bos")
+    said = "[Errno 28] No space left on device: '/disk/that/is/full'"
+    line = f"musecl: {said}; make room and run the same command again\n"
+    assert (done.returncode, done.stderr) == (1, line)
+    assert (root / "data/bos/out.json").read_text(encoding="utf-8") == "of an earlier run"
 
 
 def test_a_mistake_in_the_code_shows_where_it_is(root) -> None:

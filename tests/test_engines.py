@@ -437,13 +437,19 @@ def test_log_and_timing_of_the_run_that_built_a_stage_stay(toy: ToyPipeline) -> 
     assert not read_timings(logs).equals(timing)
 
 
-def test_a_result_that_was_edited_by_hand_is_named_before_it_is_replaced(toy: ToyPipeline) -> None:
-    before = results(toy)
-    (toy.folder / "results/nyc/r2.csv").unlink()
-    (toy.folder / "results/nyc/r2.csv").write_text("mine\n")
-    said = "note: results/nyc/r2.csv is not as it was built; a run replaces it"
+@pytest.mark.parametrize("edited", ["results/nyc/r2.csv", "data/nyc/fused.txt"])
+def test_what_was_edited_by_hand_is_named_before_it_is_replaced(
+    toy: ToyPipeline, edited: str
+) -> None:
+    before, built = results(toy), (toy.folder / edited).read_text()
+    (toy.folder / edited).unlink()
+    (toy.folder / edited).write_text("mine\n")
+    said = f"note: {edited} is not as it was built; a run replaces it"
     assert said in toy.snakemake("-n")
-    assert said in toy.snakemake()
+    text = toy.snakemake()
+    assert said in text
+    assert "Running stage" not in text
+    assert (toy.folder / edited).read_text() == built
     assert results(toy) == before
 
 

@@ -209,10 +209,15 @@ def test_git_leaves_every_file_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "code.py").read_bytes() == b"a = 1\nb = 2\n"
 
 
-def test_the_front_door_lists_its_targets() -> None:
+def test_the_front_door_lists_its_targets(tmp_path: Path) -> None:
+    """Also by a sed of BSD's, as on a Mac, to which `\\t` is a t."""
+    bsd = '#!/bin/sh\nPATH=${PATH#*:} exec sed "$(printf %s "$1" | tr -d "\\\\")"\n'
+    (tmp_path / "sed").write_text(bsd, encoding="utf-8")
+    (tmp_path / "sed").chmod(0o755)
     # Within another make, as these tests are run, it would say where it is.
     command = ["make", "--no-print-directory", "help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    path = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=ROOT, env=path, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert "help                  list these targets" in lines
     assert any(line.startswith("results/%             build any result") for line in lines)

@@ -50,6 +50,15 @@ def test_what_can_be_judged_comes_with_its_folds_and_the_rest_with_a_reason(caps
     assert "rare is left out of split spatial: it has one value only in a training fold" in said
 
 
+@pytest.mark.parametrize("split", ["paper", "spatial_wide"])
+def test_a_split_that_a_small_city_does_not_suit_ends_no_other(split):
+    few = REGIONS.iloc[:5].assign(spatial_block=list("abcde"), wide_spatial_block="one")
+    wide = pd.DataFrame({"density": VALUES[:5]}, index=few["region_id"])
+    tasks, left_out = judgeable(few, group_indicators(wide), settings(split, "random"), seed=1)
+    assert [task.split for task in tasks] == ["random"]
+    assert [(one.indicator, one.split) for one in left_out] == [("density", split)]
+
+
 def test_folds_that_test_one_value_only_judge_nothing():
     fold = Fold(np.arange(6), np.arange(6, 9), np.arange(6) % 3)
     labels = np.array([1.0, 2, 3, 4, 5, 6, 7, 7, 7])

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from musecl.runtime.errors import DeclarationError
-from musecl.runtime.pipeline import Declaration, declaration, read_stages
+from musecl.runtime.errors import DeclarationError, ParameterError
+from musecl.runtime.pipeline import Declaration, check_target, declaration, read_stages
 
+ROOT = Path(__file__).parents[1]
+NAMED = {"cities": {"nyc": {}, "synth": {}}, "upper_bounds": ["synth"], "transfers": {}}
 DOCUMENT = """
 stages:
   models:
@@ -72,15 +74,38 @@ def test_what_is_no_stage(root, stage: str, city: str | None, message: str) -> N
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("stage", "city", "said"),
+    [
+        ("evaluate", "ncy", "cities has no 'ncy'; did you mean nyc?"),
+        ("evaluate", "delft", "cities has no 'delft'; there is nyc, synth"),
+        ("upper_bound", "nyc", "upper_bounds has no 'nyc'; there is synth"),
+        ("transfer", "nyc-to-nyc", "transfers has no 'nyc-to-nyc'; there is none"),
+    ],
+)
+def test_what_params_yaml_does_not_name(stage: str, city: str, said: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        check_target(NAMED, read_stages(ROOT), stage, city)
+    assert str(caught.value) == f"params.yaml: {said}"
+
+
+def test_a_transfer_that_there_is_not_comes_with_the_line_that_adds_it() -> None:
+    with pytest.raises(ParameterError, match="transfers has no 'nyc-to-synth'") as caught:
+        check_target(NAMED, read_stages(ROOT), "transfer", "nyc-to-synth")
+    *_, line, end = str(caught.value).split("`")
+    added = {**NAMED, "transfers": yaml.safe_load(line)}
+    assert (added["transfers"], end) == ({"nyc-to-synth": {"train": "nyc", "predict": "synth"}}, "")
+    check_target(added, read_stages(ROOT), "transfer", "nyc-to-synth")
+
+
 def test_every_stage_of_this_repository_can_be_looked_up() -> None:
-    root = Path(__file__).parents[1]
-    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     outputs = []
-    for stage, entry in read_stages(root).items():
+    for stage, entry in read_stages(ROOT).items():
         over = entry.get("foreach", "").strip("${}").partition(".")[0]
         cities = list(params[over]) if over else [None]
         for city in cities:
-            found = declaration(root, stage, city)
+            found = declaration(ROOT, stage, city)
             outputs += found.outputs
             assert found.outputs
             assert not any("$" in text for text in (found.command, *found.inputs, *found.outputs))
