@@ -4,6 +4,9 @@ import pytest
 
 from judged_city import lay_city, run_stage
 from musecl.evaluation.methods import RegionFeatures
+from musecl.evaluation.naive_baselines import NAIVE_BASELINES, STACKED, nearest, spatial_lag
+from musecl.evaluation.prediction import SeededFold
+from musecl.evaluation.splits import draw_folds
 from musecl.runtime.errors import InputError
 from musecl.stages import baselines
 
@@ -24,11 +27,7 @@ METHODS = {
     "concat",
     "concat_with_k_rings",
     "musecl",
-    "coordinates_nearest",
-    "coordinates_forest",
-    "coordinates_gaussian_process",
-    "spatial_lag",
-    "poi_counts",
+    *NAIVE_BASELINES,
     "stacked",
     "stacked_with_musecl",
 }
@@ -95,3 +94,42 @@ def test_a_view_that_is_absent_adds_nothing():
     both = baselines.add(here, away)
     assert both.values.tolist() == [[6, 8], [3, 4]]
     assert both.present.tolist() == [True, True]
+
+
+def test_every_row_is_described_where_the_stage_begins():
+    missing = [name for name in METHODS if f"`{name}`" not in baselines.__doc__]
+    assert not missing, f"say in the first lines of stages/baselines.py what these are: {missing}"
+
+
+def test_what_is_stacked_is_what_the_published_figures_were_made_of():
+    coordinates = ("nearest", "forest", "gaussian_process")
+    published = (*(f"coordinates_{name}" for name in coordinates), "spatial_lag", "poi_counts")
+    assert published == STACKED
+    assert set(STACKED) <= set(NAIVE_BASELINES)
+
+
+def test_one_more_baseline_is_a_row_and_changes_no_stack(monkeypatch):
+    generator = np.random.default_rng(5)
+    coordinates = generator.uniform(0, 9_000, size=(60, 2))
+    truth = np.sin(coordinates[:, :1] / 3_000) + 0.3 * generator.normal(size=(60, 1))
+    ours = RegionFeatures(generator.normal(size=(60, 4)), np.ones(60, dtype=bool))
+    folds = draw_folds(None, 60, 3, np.random.default_rng(0))
+    trials = [SeededFold(0, fold, (0, number)) for number, fold in enumerate(folds)]
+    few = {
+        "nearest": lambda known: nearest(known.coordinates),
+        "spatial_lag": lambda known: spatial_lag(known.coordinates),
+    }
+    # What knows every label would have all the weight of a stack.
+    more = {**few, "oracle": lambda known: [lambda values, fold: truth[fold.test]]}
+    monkeypatch.setattr(baselines, "STACKED", tuple(few))
+
+    def predicted(table):
+        monkeypatch.setattr(baselines, "NAIVE_BASELINES", table)
+        found = baselines.predict_naively(coordinates, np.ones((60, 2)), ours, truth, trials)
+        return {one.method: one.predictions[0] for one in found}
+
+    before, after = predicted(few), predicted(more)
+    assert list(after) == [*few, "oracle", "stacked", "stacked_with_musecl"]
+    np.testing.assert_array_equal(after["oracle"], truth)
+    for name, predictions in before.items():
+        np.testing.assert_array_equal(after[name], predictions)

@@ -409,6 +409,23 @@ def test_a_misspelt_key_is_named_with_the_nearest_and_alone(
 
 
 @pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("minimum", "minimum_value"), ("maximum", "maximum_value"), ("mesure", "measure")],
+)
+def test_a_misspelt_key_of_an_indicator_may_be_its_own_or_its_providers(
+    wrong: str, meant: str
+) -> None:
+    indicator = "cities.nyc.indicators.bachelor_share"
+    values = changed(f"{indicator}.{meant}", ABSENT)
+    reduce(lambda node, part: node[part], indicator.split("."), values)[wrong] = at(
+        f"{indicator}.{meant}"
+    )
+    with pytest.raises(ParameterError) as caught:
+        check_params(values, SHIPPED)
+    assert f": {wrong}: unknown key; did you mean {meant}?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("key", "old"),
     [
         ("upper_bounds", "answer_keys"),

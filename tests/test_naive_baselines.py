@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from musecl.evaluation.naive_baselines import (
-    forest,
-    gaussian_process,
-    nearest,
-    poi_counts,
-    spatial_lag,
-)
+from musecl.evaluation.naive_baselines import NAIVE_BASELINES, Known
 from musecl.evaluation.scoring import r2
 from musecl.evaluation.selection import choose, stack
 from musecl.evaluation.splits import draw_folds
@@ -18,13 +12,9 @@ GENERATOR = np.random.default_rng(3)
 COORDINATES = GENERATOR.uniform(0, 20_000, size=(300, 2))
 SMOOTH = np.sin(COORDINATES[:, :1] / 3000) + np.cos(COORDINATES[:, 1:] / 4000)
 COUNTS = GENERATOR.poisson(3, size=(300, 5)).astype(float)
-KINDS = {
-    "nearest": lambda: nearest(COORDINATES),
-    "forest": lambda: forest(COORDINATES, 1),
-    "gaussian process": lambda: gaussian_process(COORDINATES),
-    "spatial lag": lambda: spatial_lag(COORDINATES),
-    "POI counts": lambda: poi_counts(COUNTS, 1),
-}
+KNOWN = Known(COORDINATES, COUNTS, 1)
+# A baseline that does not know where a region lies: it must find what was counted instead.
+FROM_COUNTS = {"poi_counts"}
 FOLDS = draw_folds(None, 300, 3, np.random.default_rng(0))
 
 
@@ -32,26 +22,26 @@ def labels():
     return np.hstack([SMOOTH, COUNTS[:, :1] - COUNTS[:, 1:2], GENERATOR.normal(size=(300, 1))])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_finds_its_signal_and_no_other(kind):
+@pytest.mark.parametrize("name", NAIVE_BASELINES)
+def test_each_finds_its_signal_and_no_other(name):
     known = labels()
     answers = np.empty_like(known)
     for fold in FOLDS:
-        answers[fold.test] = choose(KINDS[kind](), known, fold).test
+        answers[fold.test] = choose(NAIVE_BASELINES[name](KNOWN), known, fold).test
     smooth, counted, noise = r2(known, answers)
-    if kind == "POI counts":
+    if name in FROM_COUNTS:
         assert counted > 0.7 and smooth < 0.1
     else:
         assert smooth > 0.5 and counted < 0.1
     assert noise < 0.1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_labels_of_the_test_fold_are_not_read(kind):
+@pytest.mark.parametrize("name", NAIVE_BASELINES)
+def test_labels_of_the_test_fold_are_not_read(name):
     known, fold = labels(), FOLDS[0]
-    before = choose(KINDS[kind](), known, fold)
+    before = choose(NAIVE_BASELINES[name](KNOWN), known, fold)
     known[fold.test] = 1e6
-    after = choose(KINDS[kind](), known, fold)
+    after = choose(NAIVE_BASELINES[name](KNOWN), known, fold)
     np.testing.assert_array_equal(before.test, after.test)
     np.testing.assert_array_equal(before.validation, after.validation)
 
@@ -74,7 +64,10 @@ def test_a_stack_is_no_worse_than_its_better_part_and_reads_no_test_label():
     known = np.hstack([SMOOTH + 0.5 * (COUNTS[:, :1] - 3), GENERATOR.normal(size=(300, 1))])
     answers, single = np.empty_like(known), np.empty_like(known)
     for fold in FOLDS:
-        parts = [choose(KINDS[kind](), known, fold) for kind in ("nearest", "POI counts")]
+        parts = [
+            choose(NAIVE_BASELINES[name](KNOWN), known, fold)
+            for name in ("coordinates_nearest", "poi_counts")
+        ]
         answers[fold.test] = stack(parts, known, fold)
         single[fold.test] = parts[0].test
         spoiled = known.copy()

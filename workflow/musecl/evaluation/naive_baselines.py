@@ -3,8 +3,12 @@
 Each function builds predictors with settings to choose from (`selection.choose`). The coordinates
 are information that the representations do not have: no rivals on equal terms, but the measure of
 how much a split lets neighbours answer for each other.
+
+`NAIVE_BASELINES` names them all: a new one is a function and a line there.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -146,3 +150,41 @@ def centre_and_spread(labels: Array) -> tuple[Array, Array]:
     """Mean and standard deviation (T,) of labels (n, T); 1 for a constant one."""
     spread = labels.std(axis=0)
     return labels.mean(axis=0), np.where(spread > 0, spread, 1)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a naive baseline may know of N regions beside the labels of its training rows.
+
+    Attributes
+    ----------
+    coordinates : array of shape (N, 2)
+        Metres, in a metric CRS.
+    poi_counts : array of shape (N, K)
+        ln(1 + POIs) of each category.
+    state : int
+        Seed of what is drawn at random.
+    """
+
+    coordinates: Array
+    poi_counts: Array
+    state: int
+
+
+# Rows of `baselines.csv`, in this order.
+NAIVE_BASELINES: dict[str, Callable[[Known], list[Predictor]]] = {
+    "coordinates_nearest": lambda known: nearest(known.coordinates),
+    "coordinates_forest": lambda known: forest(known.coordinates, known.state),
+    "coordinates_gaussian_process": lambda known: gaussian_process(known.coordinates),
+    "spatial_lag": lambda known: spatial_lag(known.coordinates),
+    "poi_counts": lambda known: poi_counts(known.poi_counts, known.state),
+}
+# What `stacked` weighs. A list of its own: a new baseline changes no figure of `stacked` that is
+# published already.
+STACKED = (
+    "coordinates_nearest",
+    "coordinates_forest",
+    "coordinates_gaussian_process",
+    "spatial_lag",
+    "poi_counts",
+)

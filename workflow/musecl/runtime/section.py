@@ -50,7 +50,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
-def explain(error: ValidationError, section: type[Section], above: str = "") -> str:
+def explain(
+    error: ValidationError, section: type[Section], above: str = "", beside: Sequence[str] = ()
+) -> str:
     """Say in one line which key is wrong and why.
 
     Parameters
@@ -62,6 +64,8 @@ def explain(error: ValidationError, section: type[Section], above: str = "") -> 
         What was read.
     above : str
         The dotted key of the section itself.
+    beside : sequence of str
+        Further keys that may stand beside those of the section, which another section reads.
 
     Returns
     -------
@@ -71,7 +75,13 @@ def explain(error: ValidationError, section: type[Section], above: str = "") -> 
     """
     errors = error.errors()
     unknown = [found for found in errors if found["type"] == "extra_forbidden"]
-    known = {found["loc"]: _keys_of(section, found["loc"][:-1]) for found in unknown}
+    known = {
+        found["loc"]: [
+            *_keys_of(section, found["loc"][:-1]),
+            *(beside if len(found["loc"]) == 1 else ()),
+        ]
+        for found in unknown
+    }
     meant = {place: nearest(str(place[-1]), keys) for place, keys in known.items()}
     # The new name of what was renamed is missing; an indicator hands the old one on to its source.
     renamed = {

@@ -4,6 +4,7 @@ Adding a provider is its module and a line here. A module is imported when param
 """
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -78,7 +79,9 @@ def provider_of(layer: str, name: Any) -> Provider:
     return found
 
 
-def chosen(layer: str, given: dict[str, Any]) -> tuple[Provider, Section]:
+def chosen(
+    layer: str, given: dict[str, Any], beside: Sequence[str] = ()
+) -> tuple[Provider, Section]:
     """Read what params.yaml says of a layer: the provider, and its settings.
 
     Parameters
@@ -87,6 +90,8 @@ def chosen(layer: str, given: dict[str, Any]) -> tuple[Provider, Section]:
         One of `LAYERS`.
     given : dict
         `provider`, and the settings of that provider.
+    beside : sequence of str
+        What else may stand beside these settings; a misspelt key may have meant it.
 
     Raises
     ------
@@ -97,5 +102,5 @@ def chosen(layer: str, given: dict[str, Any]) -> tuple[Provider, Section]:
     try:
         return provider, provider.settings.model_validate(given)
     except ValidationError as error:
-        reason = explain(error, provider.settings)
+        reason = explain(error, provider.settings, beside=beside)
         raise ParameterError(f"{layer}: {provider.name}: {reason}") from error

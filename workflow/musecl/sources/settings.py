@@ -1,6 +1,6 @@
 """`cities`: which cities there are, and where each layer of each city comes from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -97,14 +97,14 @@ class Indicator(Section):
     @field_validator("source")
     @classmethod
     def _known_provider(cls, source: dict[str, Any]) -> dict[str, Any]:
-        _checked("indicators", source)
+        _checked("indicators", source, [key for key in cls.model_fields if key != "source"])
         return source
 
 
-def _checked(layer: str, given: dict[str, Any]) -> Section:
+def _checked(layer: str, given: dict[str, Any], beside: Sequence[str] = ()) -> Section:
     """Check a provider's settings; pydantic says of a ValueError which key it belongs to."""
     try:
-        return chosen(layer, given)[1]
+        return chosen(layer, given, beside)[1]
     except ParameterError as error:
         raise ValueError(error) from error
 

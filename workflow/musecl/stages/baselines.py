@@ -15,8 +15,8 @@ Every representation predicts by ridge. Rows by column `method`:
   with as many rings of what is around as ours has; `musecl`: our representation.
 - `coordinates_nearest`, `coordinates_forest`, `coordinates_gaussian_process`, `spatial_lag`,
   `poi_counts`: see `evaluation.naive_baselines`. They know where a region lies, or what stands in
-  it, which no representation is told as such. `stacked` weighs these five, `stacked_with_musecl`
-  the six.
+  it, which no representation is told as such. `stacked` weighs these five (`STACKED`, whatever else
+  there is), `stacked_with_musecl` the six.
 """
 
 from collections.abc import Iterator
@@ -30,13 +30,7 @@ from musecl.evaluation.comparison import judge, lay_out, write_comparison
 from musecl.evaluation.judgeable import judgeable
 from musecl.evaluation.labels import IndicatorGroup, read_labelled
 from musecl.evaluation.methods import Method, RegionFeatures, align, read_blocks
-from musecl.evaluation.naive_baselines import (
-    forest,
-    gaussian_process,
-    nearest,
-    poi_counts,
-    spatial_lag,
-)
+from musecl.evaluation.naive_baselines import NAIVE_BASELINES, STACKED, Known
 from musecl.evaluation.prediction import (
     MethodPredictions,
     SeededFold,
@@ -45,7 +39,7 @@ from musecl.evaluation.prediction import (
     predict_from_vectors,
     state_of,
 )
-from musecl.evaluation.selection import Predictor, SelectedPredictions, choose, stack
+from musecl.evaluation.selection import choose, stack
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import Fold
 from musecl.fusion.columns import without_fused
@@ -67,13 +61,6 @@ from musecl.runtime.workers import in_processes
 
 Array = NDArray[np.float64]
 
-NAIVE_BASELINES = (
-    "coordinates_nearest",
-    "coordinates_forest",
-    "coordinates_gaussian_process",
-    "spatial_lag",
-    "poi_counts",
-)
 AS_PUBLISHED = {
     "mode": "scalar_attention",
     "text_as_input": False,
@@ -241,19 +228,15 @@ def predict_naively(
         return fit_ridge((representation,), values, fold).predictions
 
     def predict(trial: SeededFold) -> list[Array]:
-        kinds: list[list[Predictor]] = [
-            nearest(coordinates),
-            forest(coordinates, state_of(trial)),
-            gaussian_process(coordinates),
-            spatial_lag(coordinates),
-            poi_counts(counts, state_of(trial)),
-            [by_ridge],
-        ]
-        chosen: list[SelectedPredictions] = [
-            choose(candidates, labels, trial.fold) for candidates in kinds
-        ]
-        stacks = [stack(chosen[:-1], labels, trial.fold), stack(chosen, labels, trial.fold)]
-        return [*(one.test for one in chosen[:-1]), *stacks]
+        known = Known(coordinates, counts, state_of(trial))
+        chosen = {
+            name: choose(build(known), labels, trial.fold)
+            for name, build in NAIVE_BASELINES.items()
+        }
+        weighed = [chosen[name] for name in STACKED]
+        ours = choose([by_ridge], labels, trial.fold)
+        stacks = [stack(parts, labels, trial.fold) for parts in (weighed, [*weighed, ours])]
+        return [*(one.test for one in chosen.values()), *stacks]
 
     answers = list(in_processes(predict, trials))
     for place, name in enumerate((*NAIVE_BASELINES, "stacked", "stacked_with_musecl")):
