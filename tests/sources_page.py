@@ -43,8 +43,8 @@ with `snakemake --keep-going` the others are fetched, and the next run fetches t
 
 **A layer that a city lacks is `null`**, all but `boundary`. The run then has fewer tokens and fewer
 methods; one of `pois`, `satellite` and `street_view` must be there. Without `mobility`, pairs
-of street views fall back as `pairs.street_view.fallback` says, and without `pois` those of remote
-views as `pairs.satellite.fallback` does.
+of street views fall back as `pairs.street_view.fallback` says, and without `pois` those of
+satellite images as `pairs.satellite.fallback` does.
 
 **`data/CITY/raw/LAYER/provenance.json`** says of each layer who provided it, with which settings,
 under which licence and whom to name, and of each file its hash, its bytes and where it comes from.

@@ -13,12 +13,10 @@ from snakemake.settings.types import ResourceSettings, WorkflowSettings
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from closure import ROOT, code_of, imported_modules
-from musecl.runtime.pipeline import declaration, read_stages, read_tables
+from declared import STAGES, WILDCARDS, declared
+from musecl.runtime.pipeline import read_tables
 from toy_checkout import environment
 
-STAGES = sorted(read_stages(ROOT))
-# A transfer has two cities, all other stages one or none.
-WILDCARDS = {"city": "nyc", "source": "nyc", "target": "synth"}
 # The parts of the package, and what each may import: data flows one way, the engines stand apart.
 DOMAIN = {
     "runtime": set(),
@@ -75,12 +73,6 @@ BELOW = {
     },
     "cli": {"commands", "runtime"},
 }
-
-
-def declared(stage: str) -> Any:
-    over = read_stages(ROOT)[stage].get("foreach")
-    name = "{source}-to-{target}" if over == "${transfers.transfer}" else "{city}"
-    return declaration(ROOT, stage, name.format(**WILDCARDS) if over else None)
 
 
 @pytest.fixture(scope="module")
