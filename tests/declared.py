@@ -22,9 +22,11 @@ def declared(stage: str) -> Any:
 
 @cache
 def written() -> frozenset[str]:
-    """List every output, and every log that a rule writes, of one city and one transfer."""
+    """List every output, and every log of a rule or a job, of one city and one transfer."""
     rules = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("workflow/rules/*.smk"))
     logs = re.findall(r'"(logs/[^"]+)"', rules)
+    # What a job keeps of the run that built the stage: musecl.engines.logs.
+    logs += [re.sub(r"\.(log|tsv)$", r".built.\1", path) for path in logs]
     outputs = [path for stage in STAGES for path in declared(stage).outputs]
     return frozenset([*outputs, *(path.format(**WILDCARDS) for path in logs)])
 
