@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib import pyplot as plt
 import musecl
 from judged_city import EVALUATE
 from made_results import SPLITS, lay_results, vectors_by_region
+from pages import pages
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,21 @@ def test_results_are_keyed_by_region(results):
         ["bachelor_share", "noise", "population_density"], "people per km2"
     )
     assert results.imagery == "rendered"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_lines_of_a_page_run_as_they_stand(page, laid, tmp_path, monkeypatch):
+    for folder, name in zip(laid, ("results", "data"), strict=True):
+        shutil.copytree(folder, tmp_path / name / "nyc")
+    monkeypatch.chdir(tmp_path)
+    once = partial(musecl.evaluate_vectors, seeds=1)  # of five: a minute less
+    monkeypatch.setattr(musecl, "evaluate_vectors", once)
+    (found,) = (one for one in pages() if one.name == page)
+    names = {}
+    for block in found.blocks("python"):
+        exec(block, names)
+    assert isinstance(names["results"], musecl.Results)
+    assert list(tmp_path.glob("*.png"))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import networkx as nx
 import pytest
 import yaml
 from dvc.cli import DvcParserError
@@ -20,7 +21,7 @@ from dvc.config_schema import SCHEMA
 from snakemake.cli import get_argument_parser
 
 import musecl
-from declared import STAGES, is_written
+from declared import STAGES, declared, is_written, written
 from musecl.cli import read_command
 from musecl.commands import OTHERS
 from musecl.runtime.pipeline import read_stages, read_tables
@@ -196,6 +197,31 @@ def test_what_a_page_calls_a_result_is_declared(page: Page) -> None:
     words = [word for code in page.codes() for word in code.split()]
     named = [word for word in words if re.match(r"(results|data|logs)/.", word)]
     assert [word for word in named if not is_written(word)] == []
+
+
+@every_page
+def test_a_file_that_a_page_names_without_its_folder_is_written(page: Page) -> None:
+    """`r2.csv`: by a stage, or by the package beside another file, or by the reader."""
+    file = re.compile(r"\w+\.(?:csv|parquet|html|png|gpkg|json)")
+    named = {code for code in page.codes() if file.fullmatch(code)}
+    known = {path.rpartition("/")[2] for path in written()} | {"provenance.json", "settings.json"}
+    typed = {word for command in COMMANDS for word in command.words}
+    predicted = {word.replace(".parquet", "_predictions.csv") for word in typed}
+    assert sorted(named - known - typed - predicted) == []
+
+
+def test_the_tutorial_names_the_stages_that_its_change_runs() -> None:
+    stages = [declared(stage) for stage in STAGES]
+    made = {path: one.stage for one in stages for path in one.outputs}
+    graph = nx.DiGraph(
+        (made[path], one.stage) for one in stages for path in one.inputs if path in made
+    )
+    above = nx.ancestors(graph, "report") | {"report"}
+    reading = {one.stage for one in stages if "fuse" in one.parameters} & above
+    stale = reading.union(*(nx.descendants(graph, stage) & above for stage in reading))
+    (page,) = (page for page in PAGES if page.name == "docs/tutorial.md")
+    (text,) = re.findall(r"Only what reads the setting .+?\.", page.text, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", text)) == stale
 
 
 @every_page
