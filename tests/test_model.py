@@ -232,7 +232,7 @@ def test_files_are_named_by_region(tmp_path):
         {"region_id": ["a", "a"], "file": ["a.jpg", "b/first.png"], "viewpoint": [0, 0]}
     )
     table.to_csv(tmp_path / "twice.csv")
-    with pytest.raises(musecl.InputError, match="region 'a' has two images of view 0"):
+    with pytest.raises(musecl.InputError, match="region 'a' has two images of viewpoint 0"):
         find_images(tmp_path / "twice.csv")
     table.assign(orientation=[0, 90]).to_csv(tmp_path / "headings.csv")
     assert find_images(tmp_path / "headings.csv").files == [

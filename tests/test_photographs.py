@@ -158,4 +158,4 @@ def test_the_photograph_of_madrid_is_one_view(tmp_path: Path) -> None:
     path = shared("open_samples", "madrid", "iphone_hdr_NO.jpg")
     source = photographs_in(tmp_path, [0], path=str(path), heading=212.87)
     (row,) = cut_photographs(source, REGIONS, SETTINGS, 1).itertuples()
-    assert (row.view, row.orientation) == (0, 213)
+    assert (row.viewpoint, row.orientation) == (0, 213)

@@ -82,7 +82,9 @@ def find_images(given: str | Path) -> GivenImages:
         raise InputError(f"{path}: no such folder or table; name one that holds images")
     if found.duplicated(INDEX).any():
         twice = found[found.duplicated(INDEX)].iloc[0]
-        raise InputError(f"{path}: region {twice[KEY]!r} has two images of view {twice['view']}")
+        raise InputError(
+            f"{path}: region {twice[KEY]!r} has two images of viewpoint {twice['viewpoint']}"
+        )
     found = found.sort_values(INDEX, ignore_index=True)
     return GivenImages(found[INDEX], [Path(name) for name in found["file"]])
 
