@@ -21,7 +21,7 @@ from small_city import disk_of_regions
 CITY = "toy"
 # What a page must not take for its own.
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-HEADLINE, SIGNED = "population_density", "migration_balance"
+PRIMARY, SIGNED = "population_density", "migration_balance"
 SPLITS = ("random", "spatial")
 UNLABELLED = 5
 LAYERS = ("boundary", "roads", "pois", "mobility", "satellite", "street_view", "indicators")
@@ -32,7 +32,7 @@ def lay_city(
     k_rings: int = 3,
     lacking: tuple[str, ...] = (),
     districts: bool = True,
-    indicators: tuple[str, ...] = (HEADLINE, SIGNED),
+    indicators: tuple[str, ...] = (PRIMARY, SIGNED),
 ) -> gpd.GeoDataFrame:
     """Write what `report` reads; `lacking` names layers that the city has not."""
     data, results = root / "data" / CITY, root / "results" / CITY
@@ -130,12 +130,12 @@ def write_indicators(
                 "region_id": known,
                 "indicator": name,
                 "value": generator.normal(size=len(known)),
-                "unit": "people per km2" if name == HEADLINE else "people a year",
+                "unit": "people per km2" if name == PRIMARY else "people a year",
                 "year": 2024,
                 "source": "made",
-                "transform": "ln(1+x)" if name == HEADLINE else "identity",
-                "label_provenance": "text,pairs" if name == HEADLINE else "",
-                "primary": name == HEADLINE,
+                "transform": "ln(1+x)" if name == PRIMARY else "identity",
+                "label_provenance": "text,pairs" if name == PRIMARY else "",
+                "primary": name == PRIMARY,
             }
         )
         for name in names
@@ -156,7 +156,7 @@ def write_results(
         truth = generator.normal(8, 2, count)
         for split in SPLITS:
             guess = truth + generator.normal(0, 0.5, count)
-            own = np.expm1 if name == HEADLINE else (lambda values: 100 * (values - 8))
+            own = np.expm1 if name == PRIMARY else (lambda values: 100 * (values - 8))
             tables.append(
                 pd.DataFrame(
                     {
@@ -171,7 +171,7 @@ def write_results(
                         else None,
                         "lower_90": own(guess - 1),
                         "upper_90": own(guess + 1),
-                        "unit": "people per km2" if name == HEADLINE else "people a year",
+                        "unit": "people per km2" if name == PRIMARY else "people a year",
                     }
                 ).astype({"prediction_from_coordinates": float})
             )
@@ -215,7 +215,7 @@ def write_scores(results: Path, names: tuple[str, ...], generator: np.random.Gen
             **{score: abs(generator.normal()) for score in ("r2_std", "rmse_std")},
             "n_regions": 32,
             "n_seeds": 2 if predictor == "mlp" else 5,
-            "label_provenance": "text,pairs" if name == HEADLINE else "",
+            "label_provenance": "text,pairs" if name == PRIMARY else "",
             "imagery": "rendered",
         }
         for name in names

@@ -16,7 +16,7 @@ from musecl.report.data import describe_pois, rounded
 from musecl.report.page import as_json
 from musecl.report.provenance import SHIPPED
 from musecl.runtime.errors import InputError
-from reported_city import CITY, HEADLINE, HOSTILE, SIGNED, UNLABELLED, build, lay_city
+from reported_city import CITY, PRIMARY, HOSTILE, SIGNED, UNLABELLED, build, lay_city
 
 LEAFLET = ROOT / "workflow/musecl/report/leaflet"
 
@@ -79,7 +79,7 @@ def test_it_says_what_it_must_not_be_used_for_and_that_imagery_is_rendered(page:
 
 def test_predictions_stand_at_their_region(city: Path, data: dict) -> None:
     tables = pd.read_parquet(city / f"results/{CITY}/predictions.parquet")
-    assert [one["name"] for one in data["indicators"]] == [HEADLINE, SIGNED]
+    assert [one["name"] for one in data["indicators"]] == [PRIMARY, SIGNED]
     for indicator in data["indicators"]:
         for split, laid in indicator["splits"].items():
             rows = tables[(tables["indicator"] == indicator["name"]) & (tables["split"] == split)]
@@ -192,3 +192,18 @@ def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"part-000\.parquet: the image in row 0 is damaged"):
         build(tmp_path)
     assert not (tmp_path / f"results/{CITY}/report.html").exists()
+
+
+def test_a_city_without_indicators_has_no_section_that_stays_empty(tmp_path: Path) -> None:
+    lay_city(tmp_path)
+    results = tmp_path / f"results/{CITY}"
+    for path in (tmp_path / f"data/{CITY}/indicators.parquet", results / "predictions.parquet"):
+        pd.read_parquet(path).iloc[:0].to_parquet(path)
+    for path in results.glob("*.csv"):
+        table = pd.read_csv(path)
+        if "indicator" in table or "split" in table:
+            table.iloc[:0].to_csv(path, index=False)
+    page = build(tmp_path)
+    assert 'id="map-section"' in page
+    assert 'id="pairs"' not in page
+    assert 'href="#pairs"' not in page

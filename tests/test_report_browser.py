@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reported_city import CITY, HEADLINE, HOSTILE, SIGNED, UNLABELLED, build, lay_city
+from reported_city import CITY, PRIMARY, HOSTILE, SIGNED, UNLABELLED, build, lay_city
 
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
 BROWSER = Path("/usr/bin/chromium")
@@ -206,7 +206,7 @@ def test_the_table_of_methods_is_r2_csv(page: Page, city: Path) -> None:
         rows = list(csv.DictReader(file))
     headings = {"regions held out at random": "random", "whole spatial blocks held out": "spatial"}
     told = {}
-    for name in (HEADLINE, SIGNED):
+    for name in (PRIMARY, SIGNED):
         page.tab.select_option("#methods-of", name)
         shown = page.tab.locator(f'[data-indicator="{name}"]')
         assert shown.is_visible()

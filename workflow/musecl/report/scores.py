@@ -7,7 +7,7 @@ import pandas as pd
 
 from musecl.report.data import SPLIT_NAMES, title_of
 
-HEADLINE = "mean of the primary indicators"
+PRIMARY = "mean of the primary indicators"
 
 
 class Score(NamedTuple):
@@ -67,7 +67,7 @@ def tabulate_methods(scores: pd.DataFrame, primary: Sequence[str]) -> list[Metho
         means = means.rename(columns={"mean": "r2_mean"}).assign(r2_std=float("nan"))
         names = ", ".join(title_of(name).lower() for name in chosen["indicator"].unique())
         note = f"{names}; {_seeds(chosen)}"
-        tables.append(MethodTable("", title_of(HEADLINE), note, splits, _lines(means, splits)))
+        tables.append(MethodTable("", title_of(PRIMARY), note, splits, _lines(means, splits)))
     for indicator in dict.fromkeys(scores["indicator"]):
         rows = scores[scores["indicator"] == indicator]
         note = f"{rows['n_regions'].max():,} regions with a value; {_seeds(rows)}"
