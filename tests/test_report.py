@@ -16,7 +16,7 @@ from musecl.report.data import describe_pois, rounded
 from musecl.report.page import as_json
 from musecl.report.provenance import SHIPPED
 from musecl.runtime.errors import InputError
-from reported_city import CITY, PRIMARY, HOSTILE, SIGNED, UNLABELLED, build, lay_city
+from reported_city import CITY, HOSTILE, PRIMARY, SIGNED, UNLABELLED, build, lay_city
 
 LEAFLET = ROOT / "workflow/musecl/report/leaflet"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reported_city import CITY, PRIMARY, HOSTILE, SIGNED, UNLABELLED, build, lay_city
+from reported_city import CITY, HOSTILE, PRIMARY, SIGNED, UNLABELLED, build, lay_city
 
 MINUS, NONE = "\N{MINUS SIGN}", "\N{EN DASH}"
 BROWSER = Path("/usr/bin/chromium")

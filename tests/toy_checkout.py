@@ -18,8 +18,8 @@ from dvc.utils.serialize import load_yaml
 import fork_server
 
 ROOT = Path(__file__).resolve().parents[1]
-RELAY = ROOT / "tests" / "toy_pipeline"
-CONTENT = runpy.run_path(str(RELAY / "workflow/musecl/shared/digest.py"))["content"]
+TOY = ROOT / "tests" / "toy_pipeline"
+CONTENT = runpy.run_path(str(TOY / "workflow/musecl/shared/digest.py"))["content"]
 LONGEST = 1700  # seconds; what waits for a server that does not answer fails then
 IGNORED = "data/\nresults/\nlogs/\n.snakemake/\n.musecl/\n__pycache__/\ndvc_plots/\n"
 
@@ -34,7 +34,7 @@ class ToyPipeline:
     @classmethod
     def lay(cls, folder: Path) -> "ToyPipeline":
         """Copy it and the code that the engine glue consists of, and start git and DVC."""
-        shutil.copytree(RELAY, folder)
+        shutil.copytree(TOY, folder)
         package = ROOT / "workflow" / "musecl"
         for name in ("__init__", "__main__", "cli", "commands"):
             shutil.copy(package / f"{name}.py", folder / "workflow" / "musecl")
@@ -222,7 +222,7 @@ def expected_outputs(toy: ToyPipeline, name: str, entry: dict[str, Any]) -> dict
     stage = name.partition("@")[0]
     deps = {dep["path"]: dep["md5"] for dep in entry["deps"]}
     module = f"workflow/musecl/stages/{stage}.py"
-    written = (RELAY / module).read_text()
+    written = (TOY / module).read_text()
     salts = {md5(written.replace("first", salt)): salt for salt in ("first", "second")}
     texts = [text_of(toy, path, deps[path]) for path in in_declared_order(stage, deps)]
     if None in texts:
