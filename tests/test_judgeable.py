@@ -75,7 +75,9 @@ def test_leaving_one_out_changes_nothing_of_the_others():
 
 
 def test_a_city_that_none_of_the_splits_suits_is_one_line():
-    with pytest.raises(InputError, match=r"none of evaluate\.splits \(district\).*add `random`"):
+    with pytest.raises(
+        InputError, match=r"none of evaluate\.splits \(district\).*choose other splits"
+    ):
         judged({"density": VALUES}, "district")
 
 

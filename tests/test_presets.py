@@ -55,6 +55,13 @@ def test_a_preset_changes_what_it_says_and_nothing_else(root: Path, name: str) -
     assert {line.partition(":")[0] for line in changes} == {".".join(key) for key in changed}
 
 
+def test_line_ends_of_windows_are_not_mixed_with_others(root: Path) -> None:
+    path = root / "params.yaml"
+    path.write_bytes(SHIPPED.replace("\n", "\r\n").encode())
+    apply_preset(root, "paper")
+    assert b"\r" not in path.read_bytes()
+
+
 def test_ours_is_what_is_shipped(root: Path) -> None:
     assert apply_preset(root, "ours") == []
     assert (root / "params.yaml").read_text(encoding="utf-8") == SHIPPED

@@ -81,7 +81,8 @@ def _load(yaml: YAML, path: Path) -> Any:
     if not isinstance(read_yaml(path), dict):
         raise ParameterError(f"{path}: holds no keys")
     try:
-        return yaml.load(path)
+        # As text: line ends of Windows would stay in comments, and the others become those of Unix.
+        return yaml.load(path.read_text(encoding="utf-8"))
     except YAMLError as error:
         reason = str(error).splitlines()[0]
         raise ParameterError(f"{path}: not readable as YAML ({reason})") from error

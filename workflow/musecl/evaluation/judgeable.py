@@ -94,8 +94,8 @@ def judgeable(
     if left_out and not found:
         raise InputError(
             f"none of evaluate.splits ({', '.join(settings.splits)}) suits this city, for its "
-            f"{left_out[0].indicator}: {left_out[0].reason}; add `random`, or widen the extent of "
-            "the city"
+            f"{left_out[0].indicator}: {left_out[0].reason}; choose other splits, or widen the "
+            "extent of the city"
         )
     return found, sorted(left_out)
 

@@ -166,7 +166,7 @@ def check_target(params: Any, stages: dict[str, Any], stage: str, city: str | No
     said = f"params.yaml: {section} has no {city!r}; {instead_of(city, named)}"
     source, between, target = city.partition(BETWEEN)
     if section == "transfers" and between and source != target:
-        said += f" To add it: `{city}: {{train: {source}, predict: {target}}}`"
+        said += f". To add it: `{city}: {{train: {source}, predict: {target}}}`"
     raise ParameterError(said)
 
 
