@@ -37,7 +37,7 @@ TABLES = [
     "satellite_pairs",
     "text_embeddings",
 ]
-OF_A_VIEW = ["embeddings.parquet", "view_embeddings.parquet", "features"]
+OF_A_VIEW = ["embeddings.parquet", "image_embeddings.parquet", "features"]
 
 
 def lay_images_and_trips(root: Path) -> None:

@@ -183,7 +183,7 @@ def test_the_command_writes_vectors_and_predictions(root, copied, tmp_path, caps
     ]
     (tmp_path / "file").touch()
     with pytest.raises(musecl.InputError, match=r"^--output .*; name a file in a folder that can"):
-        run_embed(str(copied.folder), str(tmp_path / "file/a.parquet"), None, None, None)
+        run_embed(str(copied.folder), str(tmp_path / "file/a.parquet"), None, None, None, None)
     with pytest.raises(musecl.InputError, match=r"name a file that ends in \.parquet"):
         run_embed(str(copied.folder), "out.csv", None, None, None, None)
 

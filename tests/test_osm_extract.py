@@ -244,7 +244,7 @@ def test_roads_are_cut_out_and_reach_beyond_the_city(tmp_path, capsys):
 
 def test_a_town_without_roads_is_one_line(tmp_path):
     write_town(tmp_path / "inputs", *pois())
-    with pytest.raises(InputError, match="no road of it lies in the city"):
+    with pytest.raises(InputError, match="none of its roads lie in the city"):
         asked(tmp_path, ROADS, AREA)
 
 
@@ -296,7 +296,7 @@ def test_an_extract_cut_short_is_one_line(tmp_path):
 
 def test_an_extract_of_elsewhere_is_one_line(tmp_path):
     write_town(tmp_path / "inputs", *pois())
-    with pytest.raises(InputError, match="no place of it lies in the city; take an extract"):
+    with pytest.raises(InputError, match="none of its pois lie in the city; take an extract"):
         asked(tmp_path, POIS, box(20, 50, 21, 51))
 
 

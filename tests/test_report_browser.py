@@ -219,7 +219,7 @@ def test_the_table_of_methods_is_r2_csv(page: Page, city: Path) -> None:
                 if cell != NONE:
                     told[name, method, predictor, split] = cell
     assert told == {
-        (row["indicator"], row["method"], row["predictor"], row["split"]): (
+        (row["indicator"], row["method"].replace("_", " "), row["predictor"], row["split"]): (
             f"{float(row['r2_mean']):.3f} ± {float(row['r2_std']):.3f}"
         )
         for row in rows

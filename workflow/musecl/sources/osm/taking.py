@@ -105,8 +105,7 @@ def cut_out(request: Request, collector: "Pois | Roads", what: str) -> None:
         )
     if table.empty:
         raise InputError(
-            f"{source}: no {what.removesuffix('s')} of it lies in the city; take an extract that "
-            "covers the city"
+            f"{source}: none of its {what} lie in the city; take an extract that covers the city"
         )
     cut(source, request.folder / CUT, table["osm_id"].to_list())
     record_cut(request, source, known.timestamp)
