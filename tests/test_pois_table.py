@@ -197,7 +197,7 @@ def test_foursquare(tmp_path):
     pois = provide_sample(
         tmp_path,
         "foursquare",
-        "pois_test.parquet",
+        "places_test.parquet",
         area=box(-1, 9.7, 1.5, 12.4),
         name="name",
         one_category="place",
