@@ -233,9 +233,9 @@ def _shares(start: float, end: float, count: int, size: int) -> sparse.csr_array
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     overlap = np.where((pixel >= 0) & (pixel < size) & (overlap > ROUNDING), overlap, 0)
     shares = overlap / overlap.sum(axis=1, keepdims=True)
-    pois = np.arange(0, shares.size + 1, touched)
+    starts = np.arange(0, shares.size + 1, touched)
     return sparse.csr_array(
-        (shares.ravel(), pixel.clip(0, size - 1).ravel(), pois), shape=(count, size)
+        (shares.ravel(), pixel.clip(0, size - 1).ravel(), starts), shape=(count, size)
     )
 
 

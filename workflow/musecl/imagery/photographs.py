@@ -69,8 +69,8 @@ def cut_photographs(
             views = [(orientation, cut_flat(image, settings.pixels))]
         return [(orientation, encode_image(view)) for orientation, view in views]
 
-    pois = list(chosen[["path", "heading", "panorama"]].itertuples(index=False, name=None))
-    cuts = progress("photographs", in_pieces(cut, pois), len(pois))
+    photographs = list(chosen[["path", "heading", "panorama"]].itertuples(index=False, name=None))
+    cuts = progress("photographs", in_pieces(cut, photographs), len(photographs))
     viewpoints = chosen[[KEY, "viewpoint", "longitude", "latitude"]].itertuples(
         index=False, name=None
     )
