@@ -120,7 +120,7 @@ def test_one_more_baseline_is_a_row_and_changes_no_stack(monkeypatch):
         "spatial_lag": lambda known: spatial_lag(known.coordinates),
     }
     # What knows every label would have all the weight of a stack.
-    more = {**few, "oracle": lambda known: [lambda values, fold: truth[fold.test]]}
+    more = {**few, "known": lambda known: [lambda values, fold: truth[fold.test]]}
     monkeypatch.setattr(baselines, "STACKED", tuple(few))
 
     def predicted(table):
@@ -129,7 +129,7 @@ def test_one_more_baseline_is_a_row_and_changes_no_stack(monkeypatch):
         return {one.method: one.predictions[0] for one in found}
 
     before, after = predicted(few), predicted(more)
-    assert list(after) == [*few, "oracle", "stacked", "stacked_with_musecl"]
-    np.testing.assert_array_equal(after["oracle"], truth)
+    assert list(after) == [*few, "known", "stacked", "stacked_with_musecl"]
+    np.testing.assert_array_equal(after["known"], truth)
     for name, predictions in before.items():
         np.testing.assert_array_equal(after[name], predictions)

@@ -100,10 +100,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @few_trees
 def run_city(root: Path, models: Path, having: frozenset[str]) -> Path:
     """Run every stage of the city `synth` that has these layers."""
-    pairing = {view: SHIPPED["pairs"][view] | {"top": 2, "k_rings": 1} for view in ("satellite",)}
-    pairing["street_view"] = SHIPPED["pairs"]["street_view"] | {"top": 2}
+    pairs = {view: SHIPPED["pairs"][view] | {"top": 2, "k_rings": 1} for view in ("satellite",)}
+    pairs["street_view"] = SHIPPED["pairs"]["street_view"] | {"top": 2}
     city = entry(generated(CELLS), lacking=set(LAYERS) - having)
-    lay_pipeline(root, cities={"synth": city}, pairs=pairing, **SMALL)
+    lay_pipeline(root, cities={"synth": city}, pairs=pairs, **SMALL)
     (root / "data").mkdir()
     (root / "data/models").symlink_to(models)
     for stage in STAGES:

@@ -170,7 +170,7 @@ def test_an_extent_keeps_the_centres_that_lie_in_it(grid):
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-def test_wide_parents_hold_whole_parents_or_more_cells(grid: str) -> None:
+def test_wide_spatial_blocks_hold_whole_ones_or_more_cells(grid: str) -> None:
     regions = build_regions(boundary(square(half=0.2)), wanted(grid))
     assert (
         regions["wide_spatial_block"].nunique() < regions["spatial_block"].nunique() < len(regions)
