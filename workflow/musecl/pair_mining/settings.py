@@ -27,8 +27,8 @@ TOP = "positives of a region at most; the published code: 1"
 class PoiPairSettings(Section):
     """Satellite view pairs, by similarity of POIs."""
 
-    positives: Positives = Field(description=POSITIVES.format("pois"))
-    fallback: Fallback = Field(description=FALLBACK.format("pois"))
+    positives: Positives = Field(description=POSITIVES.format("POIs"))
+    fallback: Fallback = Field(description=FALLBACK.format("POIs"))
     negatives: Negatives = Field(description=NEGATIVES)
     top: Top = Field(description=TOP)
     k_rings: int = Field(
