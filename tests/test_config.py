@@ -425,6 +425,14 @@ def test_a_misspelt_key_of_an_indicator_may_be_its_own_or_its_providers(
     assert f": {wrong}: unknown key; did you mean {meant}?" in str(caught.value)
 
 
+@pytest.mark.parametrize("stray", ["text", 3, None])
+def test_a_missing_key_beside_a_stray_source_is_one_line(stray: Any) -> None:
+    values = changed("fuse.k_rings", ABSENT)
+    values["fuse"]["source"] = stray
+    with pytest.raises(ParameterError, match=r"fuse\.k_rings: missing; add it \(and 1 more\)$"):
+        check_params(values, SHIPPED)
+
+
 @pytest.mark.parametrize(
     ("key", "old"),
     [

@@ -83,13 +83,13 @@ def explain(
         for found in unknown
     }
     meant = {place: nearest(str(place[-1]), keys) for place, keys in known.items()}
-    # The new name of what was renamed is missing; an indicator hands the old one on to its source.
+    # The new name of what was renamed is missing.
     renamed = {
         (*found["loc"][:-1], old): new
         for found in errors
         for old, new in RENAMED.items()
         if found["type"] == "missing" and found["loc"][-1] == new
-        if old in found["input"] | found["input"].get("source", {})
+        if old in _written(found["input"])
     }
     first = next((found for found in unknown if meant[found["loc"]]), errors[0])
     where = next(iter(renamed), first["loc"])
@@ -107,6 +107,12 @@ def explain(
         reason = first["msg"] if whole else f"{first['msg']}, got {first['input']!r}"
     key = ".".join([above] * bool(above) + [str(part) for part in where]) or "the file"
     return f"{key}: {reason}" + (f" (and {others} more)" if others else "")
+
+
+def _written(values: dict[str, Any]) -> list[str]:
+    """List the keys of a section as they were written; an indicator hands some on to its source."""
+    source = values.get("source")
+    return [*values, *(source if isinstance(source, dict) else ())]
 
 
 def _keys_of(section: type[Section], where: tuple[int | str, ...]) -> list[str]:
