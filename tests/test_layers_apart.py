@@ -11,7 +11,7 @@ from made_city import make_city
 from miniature import lay_miniature
 from musecl.cities.adding import Given, add_city
 from osm_town import Services, answer, node, serve
-from toy_checkout import ToyPipeline, environment, run_program
+from toy_checkout import ToyPipeline, environment, lines_told, run_program
 
 LAYERS = ("boundary", "roads", "mobility", "satellite", "street_view", "indicators")
 TARGETS = [f"data/delft/raw/{layer}" for layer in (*LAYERS, "pois")]
@@ -61,7 +61,7 @@ def test_the_other_layers_are_recorded_and_the_failed_one_is_fetched_next(
     services.interpreter = [(400, PAGE)]
     status, said = snakemake(miniature)
     assert status != 0
-    lines = [line for line in said.splitlines() if line.startswith("musecl: ")]
+    lines = lines_told(said)
     # What the provider met, and which stage that ended.
     assert len(lines) == 2, said
     assert "sent a page, no answer (HTTP 400): Error: line 1: parse error" in lines[0]

@@ -19,7 +19,7 @@ from musecl.runtime.job import Job
 from musecl.runtime.pipeline import declaration, read_stages
 from musecl.runtime.workers import GIVEN
 from registry import only, serve
-from toy_checkout import ToyPipeline, environment
+from toy_checkout import ToyPipeline, environment, lines_told
 
 TARGET = "results/nyc/r2.csv"
 EVERYTHING = ("all", "tables")
@@ -167,7 +167,7 @@ def test_a_wrong_parameter_is_one_line(miniature: ToyPipeline) -> None:
     path.write_text(before.replace("resolution: 8", "resolution: 11"))
     text = miniature.snakemake("-n", TARGET, check=False)
     path.write_text(before)
-    lines = [line for line in text.splitlines() if line.startswith("musecl: ")]
+    lines = lines_told(text)
     assert len(lines) == 1
     assert "regions.resolution" in lines[0]
     assert "Traceback" not in text
