@@ -30,6 +30,7 @@ from dvc_objects.errors import ObjectFormatError
 
 from musecl.engines.asked import ask
 from musecl.engines.environment import inherit_this_interpreter
+from musecl.engines.locks import locks_renamed_into_place
 from musecl.engines.logs import Logs
 from musecl.engines.repository import kept_in_remote, one_line, open_repository, stages_of
 from musecl.runtime.errors import EngineError, MuseclError
@@ -62,7 +63,8 @@ def reproduce(root: Path, name: str) -> None:
     stage, _, city = name.partition("@")
     place = root.resolve() / "logs" / city / stage
     waited_for = ""
-    with Logs(place) as logs, _stages_as_the_engine_glue_needs_them(logs.begin):
+    glue = _stages_as_the_engine_glue_needs_them
+    with Logs(place) as logs, glue(logs.begin), locks_renamed_into_place():
         asked_for(root, stage, city or None)
         address = f"{TABLES}:{name}" if stage in read_tables(root) else name
         while True:
