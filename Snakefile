@@ -3,10 +3,12 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
-from musecl.config import load_params
 from musecl.engines.planning import Recorded, one_line_errors
 
 with one_line_errors():
+    # Here, so that a Snakemake of another environment says what it lacks.
+    from musecl.config import load_params
+
     PARAMS = load_params(Path("params.yaml"))
     # Answers, per rule, which inputs count as new: DVC knows, modification times do not.
     RECORDED = Recorded(workflow, config, ancient)

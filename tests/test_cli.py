@@ -63,6 +63,8 @@ def root(tmp_path: Path) -> Path:
     for name in ("__init__", "__main__", "cli", "commands"):
         shutil.copy(REPOSITORY / f"workflow/musecl/{name}.py", package / f"{name}.py")
     shutil.copytree(REPOSITORY / "workflow/musecl/runtime", package / "runtime")
+    # Any value may stand in this params.yaml.
+    (package / "config.py").write_text("def load_params(path): ...\n", encoding="utf-8")
     for name in ("toy", "alone"):
         (package / f"stages/{name}.py").write_text(STAGE, encoding="utf-8")
     (tmp_path / "dvc.yaml").write_text(DVC, encoding="utf-8")

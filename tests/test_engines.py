@@ -324,6 +324,28 @@ def test_a_misspelt_section_is_one_line_in_both_engines(toy: ToyPipeline, engine
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_a_misspelt_key_stops_the_stages_that_do_not_read_it(toy: ToyPipeline, engine: str) -> None:
+    edit_parameter(toy, "fuse.dims", 64)
+    edit_parameter(toy, "tile.pixels", 5)
+    command = ["snakemake", "--cores", "1"] if engine == "snakemake" else ["dvc", "repro"]
+    text = toy.run(*command, check=False)
+    assert "musecl: params.yaml: fuse.dims: unknown key; did you mean fuse.dim?" in text
+    assert "Traceback" not in text
+    assert {"tile@nyc", "tile@bos"} <= toy.dvc_wants()
+
+
+def test_a_snakemake_that_lacks_a_library_says_how_to_get_it(toy: ToyPipeline) -> None:
+    """As one of another environment does; `None` in sys.modules is Python's mark of no module."""
+    without = toy.folder.parent / "without"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text("import sys\nsys.modules['dvc'] = None\n")
+    variables = {**environment(anew=True), "PYTHONPATH": str(without)}
+    status, text = run_program(("snakemake", "-n", "--cores", "1"), toy.folder, variables)
+    assert status == 1
+    assert_one_line(text, "which runs Snakemake, lacks dvc", "`source .venv/bin/activate`")
+
+
 def test_a_key_that_stands_twice_is_one_line(toy: ToyPipeline) -> None:
     with (toy.folder / "params.yaml").open("a") as file:
         file.write("fuse:\n  dim: 64\n")

@@ -5,6 +5,7 @@ What a command takes is imported when it runs, so that no command waits for anot
 
 import argparse
 import gc
+import hashlib
 import importlib
 import os
 import sys
@@ -41,10 +42,33 @@ def run_stage(stage: str, city: str | None = None) -> None:
     # A notebook names a backend of its own here, which matplotlib has not without its kernel.
     os.environ["MPLBACKEND"] = "Agg"
     job = Job(asked_for(ROOT, stage, city), ROOT)
+    check_parameters()
     hold_libraries_to_one_thread()
     with importing():
         module = importlib.import_module(f"musecl.stages.{stage}")
     run_job(job, module)
+
+
+def check_parameters() -> None:
+    """Check the whole of params.yaml before anything is computed, once for each state of it.
+
+    Plain DVC plans without a check, and a stage reads its own sections alone.
+
+    Raises
+    ------
+    ParameterError
+        A key is unknown, missing or wrong; the message names it.
+    """
+    path = ROOT / "params.yaml"
+    checked = ROOT / ".musecl/checked" / hashlib.sha256(path.read_bytes()).hexdigest()
+    if checked.exists():  # what the check imports takes longer than many a stage
+        return
+    with importing():
+        from musecl.config import load_params
+
+    load_params(path)
+    checked.parent.mkdir(parents=True, exist_ok=True)
+    checked.touch()
 
 
 def reproduce_stage(name: str) -> None:

@@ -243,15 +243,24 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        from dvc.exceptions import DvcException
-
-        if not isinstance(error, (MuseclError, DvcException, OSError)):
-            raise
-        from musecl.engines.repository import one_line
-
-        print(f"musecl: {one_line(error)}", file=sys.stderr)
+        print(f"musecl: {_line_of(error)}", file=sys.stderr)
         # Snakemake would print a traceback for SystemExit's relatives, and hold nothing open yet.
         os._exit(1)
+
+
+def _line_of(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "musecl").startswith("musecl"):
+        return (
+            f"{sys.executable}, which runs Snakemake, lacks {error.name}; `source "
+            ".venv/bin/activate`, which `make environment` makes, and run the same command again"
+        )
+    from dvc.exceptions import DvcException
+
+    from musecl.engines.repository import one_line
+
+    if not isinstance(error, (MuseclError, DvcException, OSError)):
+        raise error
+    return one_line(error)
 
 
 def check_settings(workflow: Any, overrides: dict[str, Any]) -> None:
