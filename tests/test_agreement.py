@@ -62,6 +62,7 @@ BELOW = {
     "completion": {"runtime"},
     "doctor": {"config", "runtime"},
     "commands": {
+        "config",
         "engines",
         "cities",
         "completion",

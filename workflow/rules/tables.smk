@@ -109,7 +109,7 @@ rule ablations:
         "../../environment.yml"
     threads: CORES
     resources:
-        mem_mb=4000,
+        mem_mb=5000,
     params:
         "seed",
         "fuse",
@@ -153,7 +153,7 @@ rule inductive:
         "../../environment.yml"
     threads: CORES
     resources:
-        mem_mb=4000,
+        mem_mb=8000,
     params:
         "seed",
         "pairs",
