@@ -17,7 +17,7 @@ Values = NDArray[np.float64]
 def nearest_rows(vectors: Values, top: int) -> tuple[Rows, Values]:
     """Find the nearest other rows of each row, exactly, ties in the order of the rows.
 
-    Rows that are the same are looked at once: of a fine grid, most regions have no place and no
+    Rows that are the same are looked at once: of a fine grid, most regions have no POI and no
     trip. FAISS proposes candidates in single precision; they are ranked again in double precision,
     and a row whose last place is not certain after that gets more of them. A row is told from
     itself by its number, not by a distance of zero.
