@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from musecl.runtime.errors import InputError
 
 SPARE_CANDIDATES = 16
-MORE = 8  # times as many candidates for those whose neighbours are not certain yet
+CANDIDATES_FACTOR = 8  # times as many candidates for those whose neighbours are not certain yet
 FLOAT32_ERROR = 1e-5
 
 Rows = NDArray[np.int64]
@@ -92,7 +92,7 @@ def _nearest_of_groups(distinct: Values, members: list[Rows], top: int) -> tuple
                     uncertain.append(group)
                     continue
             found[group], distances[group] = rows, far
-        waiting, wanted = np.array(uncertain, dtype=np.int64), MORE * wanted
+        waiting, wanted = np.array(uncertain, dtype=np.int64), CANDIDATES_FACTOR * wanted
     return found, distances
 
 
