@@ -45,13 +45,13 @@ SPLITS = ("random", "spatial")
 # Every choice that docs/experiments.md tells of, one at a time, from the shipped settings.
 VARIANTS = {
     "shipped": {},
-    "rings 0": {"k_rings": 0},
-    "rings 1": {"k_rings": 1},
-    "rings 3": {"k_rings": 3},
+    "k_rings 0": {"k_rings": 0},
+    "k_rings 1": {"k_rings": 1},
+    "k_rings 3": {"k_rings": 3},
     "scalar_attention": {"mode": "scalar_attention"},
     "add": {"mode": "add"},
     "concat": {"mode": "concat"},
-    "no text token": {"text_as_input": False},
+    "no text as input": {"text_as_input": False},
     "mse": {"alignment": "mse"},
     "no residual": {"residual": False},
     "600 steps": {"steps": 600},

@@ -1,4 +1,4 @@
-"""One step, four places: rule, DVC stage, CLI command and module say the same."""
+"""One stage, four places: rule, DVC stage, CLI command and module say the same."""
 
 import re
 import subprocess

@@ -1,8 +1,12 @@
 """What a notebook does with results: read, map, compare, judge."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +16,7 @@ from matplotlib import pyplot as plt
 import musecl
 from judged_city import EVALUATE
 from made_results import SPLITS, lay_results, vectors_by_region
-from pages import pages
+from pages import ROOT, pages, tracked
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,54 @@ def test_the_lines_of_a_page_run_as_they_stand(page, laid, tmp_path, monkeypatch
         exec(block, names)
     assert isinstance(names["results"], musecl.Results)
     assert list(tmp_path.glob("*.png"))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder that holds the package as pip installs it, from a copy: a build leaves files."""
+    pytest.importorskip("setuptools", "77")
+    root = tmp_path_factory.mktemp("installed")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, root / name)
+    compiled = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "workflow/musecl", root / "workflow/musecl", ignore=compiled)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-index", "--quiet"]
+    building = [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", "wheels", "."]
+    subprocess.run(building, cwd=root, check=True)
+    (wheel,) = root.glob("wheels/*.whl")
+    subprocess.run([*pip, "install", *offline, "--target", root / "target", wheel], check=True)
+    return root / "target"
+
+
+def test_the_lines_of_the_readme_run_on_the_installed_package(installed, laid, tmp_path):
+    for folder, name in zip(laid, ("results", "data"), strict=True):
+        shutil.copytree(folder, tmp_path / name / "nyc")
+    (found,) = (one for one in pages() if one.name == "README.md")
+    lines = [
+        "import functools, musecl",
+        "musecl.evaluate_vectors = functools.partial(musecl.evaluate_vectors, seeds=1)",
+        *found.blocks("python"),
+        "print(musecl.__file__)",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.splitlines()[-1]).is_relative_to(installed)
+    assert (tmp_path / "map.png").exists()
+    command = [installed / "bin/musecl", "--help"]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(installed)}, check=True)
+
+
+def test_the_installed_package_holds_every_file_of_the_package(installed):
+    named = [name.removeprefix("workflow/") for name in tracked()]
+    held = [name for name in named if name.startswith("musecl/")]
+    assert [name for name in held if not (installed / name).exists()] == []
 
 
 @pytest.mark.parametrize(

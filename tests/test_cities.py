@@ -651,7 +651,7 @@ def test_a_damaged_raster_is_found(tmp_path: Path, area: Area) -> None:
 def test_of_a_large_table_the_first_rows_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("musecl.cities.sampling.LARGE", 1000)
+    monkeypatch.setattr("musecl.cities.sampling.LARGE_BYTES", 1000)
     folder, part = tmp_path / "all", tmp_path / "part"
     folder.mkdir()
     part.mkdir()

@@ -465,6 +465,42 @@ def test_an_old_name_is_refused_with_the_new_one(key: str, old: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("threads", 2, "threads: left; each job uses the cores that it is given"),
+        ("scene", {}, "scene: left; a layer of the sample holds metres_per_pixel"),
+        ("cities.synth.generated", {}, "generated: left; the layers of the provider synth hold"),
+        ("cities.nyc", {"sources": {}}, "cities.nyc.sources: left; each layer of a city names its"),
+    ],
+)
+def test_an_old_key_without_a_successor_says_what_stands_for_it(
+    key: str, value: Any, message: str
+) -> None:
+    with pytest.raises(ParameterError, match=re.escape(message)):
+        check_params(changed(key, value), SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new"),
+    [
+        ("cities.nyc.indicators.number_of_pois.measure", "number_of_places", "number_of_pois"),
+        ("cities.nyc.indicators.number_of_pois.label_provenance", ["places"], "pois"),
+        ("evaluate.mlp.methods", ["remote_view"], "satellite"),
+        ("evaluate.mlp.methods", ["remote_view_pretrained"], "satellite_pretrained"),
+    ],
+)
+def test_an_old_value_is_refused_with_the_new_one(key: str, old: Any, new: str) -> None:
+    value = old if isinstance(old, str) else old[0]
+    with pytest.raises(ParameterError, match=rf": {value} was renamed; write {new}$"):
+        check_params(changed(key, old), SHIPPED)
+
+
+def test_an_old_value_is_a_wrong_one_where_the_new_may_not_stand() -> None:
+    with pytest.raises(ParameterError, match=r"alignment: Input should be .*, got 'places'$"):
+        check_params(changed("fuse.alignment", "places"), SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
         ("seed", 2**63, "seed: Input should be less than 9223372036854775808"),
         (
             "evaluate.splits",

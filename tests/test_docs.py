@@ -263,6 +263,33 @@ def known_words() -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text + "\n".join(FILES)))
 
 
+# Files that name old words on purpose.
+OF_OLD_WORDS = {"CHANGELOG.md", "workflow/musecl/runtime/section.py", "tests/test_config.py"}
+
+
+def test_no_old_name_of_the_change_log_stands_in_another_file() -> None:
+    """Those with an underscore; the others are words of everyday English, too."""
+    (table,) = re.findall(
+        r"^\| old \| new \|\n(.+?)\n\n",
+        (ROOT / "CHANGELOG.md").read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    old = {
+        name
+        for row in table.splitlines()
+        for name in re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", row.split("|")[1])
+    }
+    assert len(old) > 10
+    word = re.compile("|".join(sorted(old)))
+    found = {
+        f"{name}: {match.group()}"
+        for name in FILES
+        if name not in OF_OLD_WORDS and (ROOT / name).is_file()
+        for match in word.finditer((ROOT / name).read_text("utf-8", errors="ignore"))
+    }
+    assert sorted(found) == []
+
+
 @cache
 def columns() -> dict[str, frozenset[str]]:
     """Columns by the name of their file, as docs/output.md has them from the schemas."""

@@ -67,9 +67,9 @@ few_trees = mock.patch.object(naive_baselines, "TREES", 10)
 
 
 def build_regions():
-    """7 parents with 12 cells each."""
-    parents = h3.grid_disk(h3.latlng_to_cell(40.72, -73.95, 6), 1)
-    cells = sorted(cell for parent in parents for cell in h3.cell_to_children(parent, 8)[:12])
+    """7 spatial blocks with 12 cells each."""
+    blocks = h3.grid_disk(h3.latlng_to_cell(40.72, -73.95, 6), 1)
+    cells = sorted(cell for block in blocks for cell in h3.cell_to_children(block, 8)[:12])
     outlines = [[(y, x) for x, y in h3.cell_to_boundary(cell)] for cell in cells]
     centres = np.array([h3.cell_to_latlng(cell) for cell in cells])
     return gpd.GeoDataFrame(
@@ -264,8 +264,8 @@ def test_shuffled_rows_give_the_same_bytes(city, results, tmp_path):
 def test_a_feature_that_is_the_label_only_where_it_is_tested_gains_nothing(split):
     generator = np.random.default_rng(5)
     labels = generator.normal(size=(300, 1))
-    parents = np.repeat([f"p{number}" for number in range(30)], 10)
-    trials = draw_trials(split, parents if split == "spatial" else None, 300, SETTINGS, seed=1)
+    blocks = np.repeat([f"block-{number}" for number in range(30)], 10)
+    trials = draw_trials(split, blocks if split == "spatial" else None, 300, SETTINGS, seed=1)
     predictions = np.empty_like(labels)
     for trial in trials[:3]:
         feature = generator.normal(size=(300, 1))

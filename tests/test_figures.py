@@ -50,7 +50,7 @@ def test_figure_says_what_the_imagery_is_and_shows_every_panel(table, tmp_path, 
     assert "rendered sample imagery" in figure.get_suptitle()
     titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
     assert [title.split(" (")[0] for title in titles] == list(table["indicator"].unique())
-    assert "shares source with text, pairs" in titles[1]
+    assert "label provenance: text, pairs" in titles[1]
 
 
 def test_figure_draws_the_values_of_the_table(table, tmp_path, drawn):

@@ -118,7 +118,7 @@ def test_corners_are_shared_to_the_bit(build):
 
 @pytest.mark.parametrize("grid", ["hexagon", "square"])
 @pytest.mark.parametrize("middle", MIDDLES)
-def test_the_parent_of_a_lattice_cell_contains_its_centre(grid, middle):
+def test_the_spatial_block_of_a_lattice_cell_contains_its_centre(grid, middle):
     land, around = (
         land_of(box(*(np.array(middle) - size), *(np.array(middle) + size))) for size in (0.1, 0.2)
     )
@@ -129,15 +129,15 @@ def test_the_parent_of_a_lattice_cell_contains_its_centre(grid, middle):
     for cell in cells:
         kind, index = cell.spatial_block.split("_", 1)
         assert kind.endswith(str(COARSER))
-        parent = wide[f"{kind.removesuffix(str(COARSER))}_{index}"]
+        block = wide[f"{kind.removesuffix(str(COARSER))}_{index}"]
         centre = shapely.Point(to_metric.transform(cell.longitude, cell.latitude))
-        # A side of the parent is an arc in the plane of the cells: a few centimetres at most.
-        assert parent.distance(centre) < 0.5
+        # A side of the block is an arc in the plane of the cells: a few centimetres at most.
+        assert block.distance(centre) < 0.5
     within = {cell.spatial_block for cell in cells}
     assert 10 < len(within) < len(cells) / 10
 
 
-def test_the_parent_of_an_h3_cell_is_two_resolutions_coarser():
+def test_the_spatial_block_of_an_h3_cell_is_two_resolutions_coarser():
     for cell in cover("h3", land_of(box(*MIDDLES[0], -73.9, 40.8))):
         assert h3.get_resolution(cell.spatial_block) == 6
         assert cell.name in h3.cell_to_children(cell.spatial_block, 8)

@@ -125,14 +125,14 @@ def folds_of(job: Job) -> list[list[tuple[list[str], list[str]]]]:
     regions, groups, *_ = read_labelled(job)
     group = max(groups, key=lambda one: len(one.rows))
     settings = EvaluateSettings(**EVALUATE | {"seeds": 1})
-    parents = regions["spatial_block"].to_numpy(dtype=str)[group.rows]
+    blocks = regions["spatial_block"].to_numpy(dtype=str)[group.rows]
     ids = regions[KEY].to_numpy()[group.rows]
     return [
         [
             (list(ids[trial.fold.train]), list(ids[trial.fold.test]))
             for trial in draw_trials(split, units, len(group.rows), settings, seed=1)
         ]
-        for split, units in (("random", None), ("spatial", parents))
+        for split, units in (("random", None), ("spatial", blocks))
     ]
 
 

@@ -68,7 +68,7 @@ def test_fields_are_uncorrelated_of_unit_variance_and_alike_nearby() -> None:
     assert 0.5 < (here * there).mean() < 0.9
 
 
-def test_the_closed_form_agrees_with_an_oracle_on_a_large_draw() -> None:
+def test_the_closed_form_agrees_with_the_known_signal_of_a_large_draw() -> None:
     settings = city(3000, satellite=2.0, street_view=0.7)
     table = known_signal_of(draw_latents(settings))
     three = ("satellite", "street_view", "pois")
@@ -100,9 +100,9 @@ def test_shuffled_labels_cannot_be_predicted(split: str) -> None:
     shuffled = np.random.default_rng(4).permutation(labels)
     vectors = np.hstack([latents.observed[name] for name in MODALITIES])
     method = Method("all", (RegionFeatures(vectors, np.ones(600, bool)),), perceptron=False)
-    parents = np.array([h3.cell_to_parent(cell, 6) for cell in latents.cells])
+    blocks = np.array([h3.cell_to_parent(cell, 6) for cell in latents.cells])
     settings = EvaluateSettings(seeds=1, folds=5, splits=[split], mlp=MLP)
-    units = None if split in ("random", "paper") else parents
+    units = None if split in ("random", "paper") else blocks
     trials = draw_trials(split, units, 600, settings, seed=1)
     both = np.hstack([labels, shuffled])
     answer = next(iter(predict_from_vectors([method], both, trials, MLP)))

@@ -82,7 +82,7 @@ def test_equals_a_full_sort_where_many_rows_are_the_same(seed, count, top, empty
 
 
 def test_rows_that_are_the_same_are_compared_once(monkeypatch):
-    """Of a fine grid most regions have no place: each would be compared with all others."""
+    """Of a fine grid most regions have no POI: each would be compared with all others."""
     ranked = []
     rank = nearest._rank
 

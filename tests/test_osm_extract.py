@@ -122,7 +122,7 @@ def test_a_large_file_keeps_its_nodes_on_disk(tmp_path, monkeypatch):
     made = []
     create = osmium.index.create_map
     monkeypatch.setattr("osmium.index.create_map", lambda kind: made.append(kind) or create(kind))
-    monkeypatch.setattr("musecl.sources.osm.extract.LARGE", 10)
+    monkeypatch.setattr("musecl.sources.osm.extract.LARGE_BYTES", 10)
     path = write_town(tmp_path, *pois())
     wanted = Pois(AREA)
     scan(path, wanted)

@@ -289,5 +289,5 @@ def test_a_stage_that_failed_goes_on_in_its_next_run(tmp_path: Path, held: Shelf
     for name in ("000-a.tif", "001-b.tif"):
         assert (tmp_path / "data/toy/raw/satellite" / name).read_bytes() == held.content
     # But for the first bytes of each, which are looked at.
-    assert held.sent - before == len(held.content) - 2 * PIECE + 2 * remote_files.FIRST
+    assert held.sent - before == len(held.content) - 2 * PIECE + 2 * remote_files.FIRST_BYTES
     assert not list((tmp_path / ".musecl").rglob("*.tif*"))

@@ -85,7 +85,7 @@ def test_rasters_elsewhere_are_left_out_and_counted(
 def test_of_a_large_file_the_part_around_the_city_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(satellite_raster, "LARGE", 1000)
+    monkeypatch.setattr(satellite_raster, "LARGE_BYTES", 1000)
     request = request_in(tmp_path, path="*.tif", margin_m=300)
     palette = {value: (value, 255 - value, 7, 255) for value in range(256)}
     classes = np.random.default_rng(0).integers(0, 256, (1, 2000, 2000)).astype(np.uint8)
@@ -109,7 +109,7 @@ def test_of_a_large_file_the_part_around_the_city_is_kept(
 def test_a_part_keeps_alpha_mask_and_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(satellite_raster, "LARGE", 1000)
+    monkeypatch.setattr(satellite_raster, "LARGE_BYTES", 1000)
     bands = {"gray": 1} if kind == "uint16" else None
     request = request_in(tmp_path, path="*.tif", margin_m=0, bands=bands)
     held = noise(4 if kind == "alpha" else 3, 300, "uint16" if kind == "uint16" else "uint8")
@@ -292,7 +292,7 @@ def test_a_small_file_behind_a_url_is_taken_whole(
 def test_of_a_large_file_behind_a_url_only_parts_are_read(
     tmp_path: Path, server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(satellite_raster, "LARGE", 1000)
+    monkeypatch.setattr(satellite_raster, "LARGE_BYTES", 1000)
     bands = noise(3, 1500)
     more = {"tiled": True, "blockxsize": 256, "blockysize": 256}
     whole = write(server.folder / "big.tif", bands, **more)
@@ -312,7 +312,7 @@ def test_of_a_large_file_behind_a_url_only_parts_are_read(
 def test_without_parts_the_whole_file_is_taken_up_to_a_limit(
     tmp_path: Path, server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(satellite_raster, "LARGE", 1000)
+    monkeypatch.setattr(satellite_raster, "LARGE_BYTES", 1000)
     write(server.folder / "big.tif", noise())
     server.ways["/big.tif"] = way
     (path,) = fetched(request_in(tmp_path, urls=[at(server, "big.tif")])).paths

@@ -17,51 +17,51 @@ from musecl.evaluation.splits import (
 )
 from musecl.runtime.errors import InputError
 
-# No parent holds more than a third: half of the regions then lie in two or more.
+# No spatial block holds more than a third: half of the regions then lie in two or more.
 CITIES = st.lists(st.integers(0, 12), min_size=40, max_size=120).filter(
-    lambda parents: len(set(parents)) >= 6 and max(map(parents.count, parents)) * 3 <= len(parents)
+    lambda blocks: len(set(blocks)) >= 6 and max(map(blocks.count, blocks)) * 3 <= len(blocks)
 )
 
 
-def named(parents):
-    return np.array([f"parent-{number:02d}" for number in parents])
+def named(blocks):
+    return np.array([f"block-{number:02d}" for number in blocks])
 
 
-def drawn_by(split, parents, folds, seed):
-    units = named(parents) if split == "spatial" else None
-    return draw_folds(units, len(parents), folds, np.random.default_rng(seed))
+def drawn_by(split, blocks, folds, seed):
+    units = named(blocks) if split == "spatial" else None
+    return draw_folds(units, len(blocks), folds, np.random.default_rng(seed))
 
 
-@given(parents=CITIES, folds=st.integers(2, 5), seed=st.integers(0, 99))
+@given(blocks=CITIES, folds=st.integers(2, 5), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize("split", ["random", "spatial"])
-def test_every_region_is_tested_once_and_never_trained_on(split, parents, folds, seed):
-    drawn = drawn_by(split, parents, folds, seed)
+def test_every_region_is_tested_once_and_never_trained_on(split, blocks, folds, seed):
+    drawn = drawn_by(split, blocks, folds, seed)
     assert len(drawn) == folds
     tested = np.concatenate([fold.test for fold in drawn])
-    assert sorted(tested) == list(range(len(parents)))
+    assert sorted(tested) == list(range(len(blocks)))
     for fold in drawn:
-        assert sorted([*fold.train, *fold.test]) == list(range(len(parents)))
+        assert sorted([*fold.train, *fold.test]) == list(range(len(blocks)))
         assert sorted([*fold.fitting, *fold.validation]) == list(fold.train)
         assert len(fold.fitting) > 0 and len(fold.validation) > 0
 
 
-@given(parents=CITIES, folds=st.integers(2, 5), seed=st.integers(0, 99))
+@given(blocks=CITIES, folds=st.integers(2, 5), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_a_parent_is_held_out_whole_also_inside_a_training_fold(parents, folds, seed):
-    names = named(parents)
-    for fold in drawn_by("spatial", parents, folds, seed):
+def test_a_spatial_block_is_held_out_whole_also_inside_a_training_fold(blocks, folds, seed):
+    names = named(blocks)
+    for fold in drawn_by("spatial", blocks, folds, seed):
         assert not set(names[fold.train]) & set(names[fold.test])
-        for parent in set(names[fold.train]):
-            assert len(set(fold.parts[names[fold.train] == parent])) == 1
+        for block in set(names[fold.train]):
+            assert len(set(fold.parts[names[fold.train] == block])) == 1
 
 
-@given(parents=CITIES, folds=st.integers(2, 6), seed=st.integers(0, 99))
+@given(blocks=CITIES, folds=st.integers(2, 6), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_spatial_folds_differ_by_the_largest_parent_at_most(parents, folds, seed):
-    sizes = np.bincount(unit_folds(named(parents), folds, np.random.default_rng(seed)))
+def test_spatial_folds_differ_by_the_largest_spatial_block_at_most(blocks, folds, seed):
+    sizes = np.bincount(unit_folds(named(blocks), folds, np.random.default_rng(seed)))
     assert len(sizes) == folds
-    assert sizes.max() - sizes.min() <= np.bincount(parents).max()
+    assert sizes.max() - sizes.min() <= np.bincount(blocks).max()
 
 
 @given(rows=st.integers(6, 200), folds=st.integers(2, 6), seed=st.integers(0, 99))
@@ -75,20 +75,20 @@ def test_random_folds_differ_by_one_at_most(rows, folds, seed):
 
 @pytest.mark.parametrize("split", ["random", "spatial"])
 def test_a_seed_decides_the_folds(split):
-    parents = np.arange(200) // 8
+    blocks = np.arange(200) // 8
 
     def tests(seed):
-        drawn = drawn_by(split, parents, 5, seed)
+        drawn = drawn_by(split, blocks, 5, seed)
         return [fold.test.tolist() for fold in drawn], [fold.parts.tolist() for fold in drawn]
 
     assert tests(3) == tests(3)
     assert tests(3) != tests(4)
 
 
-def test_random_folds_cut_through_parents():
-    parents = named(np.arange(200) // 8)
+def test_random_folds_cut_through_spatial_blocks():
+    blocks = named(np.arange(200) // 8)
     fold = draw_folds(None, 200, 5, np.random.default_rng(0))[0]
-    assert set(parents[fold.train]) & set(parents[fold.test])
+    assert set(blocks[fold.train]) & set(blocks[fold.test])
 
 
 def test_fewer_units_than_folds_give_a_fold_each():
@@ -97,15 +97,15 @@ def test_fewer_units_than_folds_give_a_fold_each():
 
 
 @pytest.mark.parametrize(
-    ("split", "parents", "message"),
+    ("split", "blocks", "message"),
     [
         ("random", [1, 2, 3, 4], r"4 regions have a value, fewer than evaluate\.folds \(5\)"),
         ("spatial", [1, 1, 1, 2, 2, 2], "its regions lie in 2 of the units .* takes 3 or more"),
     ],
 )
-def test_too_few_to_divide_is_refused(split, parents, message):
+def test_too_few_to_divide_is_refused(split, blocks, message):
     with pytest.raises(InputError, match=message):
-        drawn_by(split, parents, 5, 0)
+        drawn_by(split, blocks, 5, 0)
 
 
 def test_a_training_fold_of_one_larger_cell_is_refused():

@@ -77,7 +77,7 @@ def _draw_indicator(axis: Axes, table: pd.DataFrame, methods: list[str]) -> None
     first = table.iloc[0]
     shared = first["label_provenance"]
     title = f"{first['indicator']} ({table['n_regions'].max()} regions)"
-    axis.set_title(title + (f"\nshares source with {shared}" if shared else ""), fontsize=9)
+    axis.set_title(title + (f"\nlabel provenance: {shared}" if shared else ""), fontsize=9)
     axis.axvline(0, color=LINE_COLOUR, linewidth=0.8)
     axis.set_yticks(range(len(methods)), methods, fontsize=8)
     axis.set_ylim(len(methods) - 0.4, -0.6)

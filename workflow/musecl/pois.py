@@ -1,4 +1,4 @@
-"""POIs of the regions: from points and areas to one row per place and region."""
+"""POIs of the regions: from points and areas to one row per POI and region."""
 
 import geopandas as gpd
 import numpy as np
@@ -12,7 +12,7 @@ SMALLEST_SHARE = 0.01
 
 
 def locate_pois(pois: gpd.GeoDataFrame, regions: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Give each place the region it lies in, or every region that it overlaps.
+    """Give each POI the region it lies in, or every region that it overlaps.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def count_categories(pois: pd.DataFrame, region_ids: list[str]) -> pd.DataFrame:
     -------
     DataFrame
         N rows sorted by `region_id`, a float column per category, names sorted; zero where a
-        region has no such place.
+        region has no such POI.
     """
     ordered = pois.sort_values(["region_id", "category", "weight"])
     counts = ordered.pivot_table(

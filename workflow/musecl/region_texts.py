@@ -124,7 +124,7 @@ def split_texts(pois: pd.DataFrame) -> pd.DataFrame:
 def _in_order(pois: pd.DataFrame) -> pd.DataFrame:
     """Sort the rows: a sum's last bit depends on its order, so they take one that is their own."""
     if not (pois["weight"] > 0).all():
-        raise InputError("pois.parquet: a place has no weight above 0; run pois again")
+        raise InputError("pois.parquet: a POI has no weight above 0; run pois again")
     columns = ["region_id", "text", "weight"]
     return pois[columns].sort_values(columns)
 

@@ -21,8 +21,8 @@ TITLES = {
     "from_coordinates": "{}, predicted from coordinates alone",
 }
 # The few largest values of a skewed indicator would leave one colour to all others.
-SHOWN = (2, 98)
-NOTHING = "#dddddd"
+COLOUR_PERCENTILES = (2, 98)
+NO_VALUE_COLOUR = "#dddddd"
 
 
 def plot_map(
@@ -65,7 +65,7 @@ def plot_map(
     shown = results.regions[column].replace([np.inf, -np.inf], np.nan)
     if shown.isna().all():
         raise InputError(f"{indicator}: no region has a finite value of {what}; draw another")
-    low, high = np.nanpercentile(shown, SHOWN)
+    low, high = np.nanpercentile(shown, COLOUR_PERCENTILES)
     if what == "error":
         high = max(abs(low), abs(high))
         low = -high
@@ -79,10 +79,10 @@ def plot_map(
         vmax=high,
         legend=True,
         legend_kwds={"label": results.units[indicator], "shrink": 0.6, "extend": "both"},
-        missing_kwds={"color": NOTHING},
+        missing_kwds={"color": NO_VALUE_COLOUR},
     )
     if shown.isna().any():
-        axes.legend(handles=[Patch(color=NOTHING, label="no value")], loc="upper left")
+        axes.legend(handles=[Patch(color=NO_VALUE_COLOUR, label="no value")], loc="upper left")
     title = TITLES[what].format(indicator.replace("_", " "))
     axes.set_title(f"{results.city}: {title}\n{results.imagery} imagery", fontsize=11)
     axes.set_axis_off()

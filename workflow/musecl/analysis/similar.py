@@ -9,7 +9,7 @@ from musecl.runtime.errors import InputError
 from musecl.runtime.tables import KEY
 
 # Outlines of adjacent regions may differ by rounding; a metre, in degrees.
-TOUCHING = 1e-5
+TOUCHING_DEGREES = 1e-5
 
 
 def similar_regions(
@@ -75,6 +75,6 @@ def around(regions: gpd.GeoDataFrame, region_id: str, k_rings: int) -> set[str]:
     """
     reached = {region_id}
     for _ in range(k_rings):
-        outline = regions.geometry.loc[sorted(reached)].union_all().buffer(TOUCHING)
+        outline = regions.geometry.loc[sorted(reached)].union_all().buffer(TOUCHING_DEGREES)
         reached |= set(regions.index[regions.geometry.intersects(outline)])
     return reached

@@ -14,7 +14,7 @@ from typing import Any
 from musecl.cities.contents import look_at_indicator, look_at_mobility, look_at_pois
 from musecl.cities.imagery import look_at_photographs, look_at_rasters
 from musecl.cities.network import find_outline, look_at_urls
-from musecl.cities.report import FEW, Area, Report
+from musecl.cities.report import FEW_REGIONS, Area, Report
 from musecl.cities.sampling import ROWS, sample_files
 from musecl.config import Params, load_params
 from musecl.runtime.errors import MuseclError, ParameterError
@@ -91,8 +91,10 @@ def _check_boundary(root: Path, name: str, params: Params) -> tuple[Report, Area
         return report, None
     km2 = (regions["area_km2"] * regions["land_share"]).sum()
     report.what += f"; {len(regions)} regions, {km2:.0f} km2"
-    if len(regions) < FEW:
-        report.doubts.append(f"fewer than {FEW} regions; choose a finer grid, or a larger city")
+    if len(regions) < FEW_REGIONS:
+        report.doubts.append(
+            f"fewer than {FEW_REGIONS} regions; choose a finer grid, or a larger city"
+        )
     return report, Area(land, regions)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from musecl.cities.report import FEW, Area, Report
+from musecl.cities.report import FEW_REGIONS, Area, Report
 from musecl.geography.geo import DEGREES, cells_of_points
 from musecl.indicators.aggregation import values_by_region
 from musecl.pois import locate_pois
@@ -87,8 +87,10 @@ def look_at_indicator(
         return report
     low, middle, high = labels.min(), labels.median(), labels.max()
     report.what += f" from {low:.4g} to {high:.4g}, median {middle:.4g}"
-    if len(labels) < FEW:
-        report.doubts.append(f"labels in fewer than {FEW} regions: no score will mean anything")
+    if len(labels) < FEW_REGIONS:
+        report.doubts.append(
+            f"labels in fewer than {FEW_REGIONS} regions: no score will mean anything"
+        )
     if labels.nunique() == 1:
         report.doubts.append("every region has the same value: there is nothing to predict")
     return report

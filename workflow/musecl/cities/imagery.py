@@ -18,7 +18,7 @@ from shapely.geometry.base import BaseGeometry
 
 from musecl.cities.contents import check_positions
 from musecl.cities.pictures import about_raster, opened
-from musecl.cities.report import FEW, Area, Report
+from musecl.cities.report import FEW_REGIONS, Area, Report
 from musecl.cities.sampling import sample_pictures
 from musecl.geography.geo import DEGREES, cells_of_points, metric_crs
 from musecl.imagery.settings import SatelliteSettings
@@ -27,10 +27,10 @@ from musecl.runtime.leftovers import without_leftovers
 from musecl.sources.provider import Request
 from musecl.sources.providers import chosen
 
-MOST = 500
+MOST_FILES = 500
 WINDOW = 256
 # A chip of fewer pixels of the raster than this shows little, however large it is drawn.
-COARSE = 32
+MINIMUM_PIXELS = 32
 
 
 def look_at_rasters(
@@ -64,7 +64,7 @@ def look_at_rasters(
     report = Report("")
     boxes: list[BaseGeometry] = []
     sizes: list[float] = []
-    for number, path in enumerate(paths[:MOST]):
+    for number, path in enumerate(paths[:MOST_FILES]):
         with opened(path) as raster:
             if number == 0:
                 report.what = f"files: {len(paths)}; {about_raster(raster)}"
@@ -80,8 +80,8 @@ def look_at_rasters(
             boxes.append(box)
             if area is not None:
                 sizes.append(_metres(raster, CRS.from_user_input(crs), area))
-    if len(paths) > MOST:
-        report.doubts.append(f"only the first {MOST} files were looked at")
+    if len(paths) > MOST_FILES:
+        report.doubts.append(f"only the first {MOST_FILES} files were looked at")
     if area is None or report.problems:
         return report
     if not boxes:
@@ -92,9 +92,9 @@ def look_at_rasters(
     report.what += f"; covers {covered} of {len(area.regions)} regions"
     pixels = chip.ground_m / max(sizes)
     report.what += f"; a chip of {chip.ground_m:g} m has {pixels:.0f} pixels"
-    if covered < FEW:
-        report.doubts.append(f"fewer than {FEW} regions are seen")
-    if pixels < COARSE:
+    if covered < FEW_REGIONS:
+        report.doubts.append(f"fewer than {FEW_REGIONS} regions are seen")
+    if pixels < MINIMUM_PIXELS:
         report.doubts.append(
             f"the raster is coarse: {pixels:.0f} pixels are drawn as {chip.pixels}; take a finer "
             "one, or a larger satellite.ground_m"

@@ -26,9 +26,9 @@ from musecl.sources.numbers import as_number
 RASTER = {".tif", ".tiff"}
 SEPARATORS = ",;\t|"
 ROWS = 1000
-SHOWN = 30
+SHOWN_COLUMNS = 30
 BYTES = 1 << 18
-MOSTLY = 0.9
+MINIMUM_SHARE = 0.9
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 AXES = [
     ("longitude", "latitude"),
@@ -75,8 +75,12 @@ class FileSample:
         parts = [] if self.count is None else [f"{self.count} rows"]
         parts += [self.kind] if self.kind else []
         parts += [crs_name(self.crs)] if self.crs else []
-        more = f" and {len(self.columns) - SHOWN} more" if len(self.columns) > SHOWN else ""
-        named = f"columns: {', '.join(self.columns[:SHOWN])}{more}"
+        more = (
+            f" and {len(self.columns) - SHOWN_COLUMNS} more"
+            if len(self.columns) > SHOWN_COLUMNS
+            else ""
+        )
+        named = f"columns: {', '.join(self.columns[:SHOWN_COLUMNS])}{more}"
         return " ".join("; ".join([*parts, named]).split())
 
     def numbers(self, column: str) -> NDArray[np.float64]:
@@ -88,7 +92,7 @@ class FileSample:
         """Whether nearly all of a column's first rows are numbers, or empty."""
         filled = int((self.rows[column].fill_null("").str.strip_chars() != "").sum())
         found = int(np.isfinite(self.numbers(column)).sum())
-        return found > 0 and found >= MOSTLY * filled
+        return found > 0 and found >= MINIMUM_SHARE * filled
 
 
 def crs_name(crs: CRS) -> str:

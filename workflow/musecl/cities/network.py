@@ -12,13 +12,13 @@ from musecl.geography.geo import DEGREES
 from musecl.runtime.errors import InputError
 
 TIMEOUT_S = 10
-LOOKED_AT = 3
+SAMPLED_URLS = 3
 HEADERS = {"User-Agent": "musecl (region embeddings of cities)"}
 
 
 def look_at_urls(urls: Sequence[str]) -> Report:
     """Ask for the first bytes of the files behind some URLs."""
-    asked = urls[:LOOKED_AT]
+    asked = urls[:SAMPLED_URLS]
     report = Report(f"{len(urls)} URLs")
     for url in asked:
         parts = urlsplit(url)

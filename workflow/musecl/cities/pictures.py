@@ -17,7 +17,7 @@ from musecl.runtime.errors import InputError
 
 EIGHT_BITS = "uint8"
 COLOURS = ("red", "green", "blue")
-LOOKED_AT = 20
+SAMPLED_PHOTOGRAPHS = 20
 GPS, LATITUDE, LONGITUDE = 0x8825, 2, 4
 NEEDED = ["file", "longitude", "latitude"]
 
@@ -78,7 +78,7 @@ def guess_street_view(paths: list[Path], pattern: str, root: Path) -> tuple[Entr
         There is a CSV, and it cannot be read.
     """
     settings: dict[str, Any] = {"provider": "folder", "path": pattern}
-    looked = paths[:: -(-len(paths) // LOOKED_AT)]
+    looked = paths[:: -(-len(paths) // SAMPLED_PHOTOGRAPHS)]
     located = sum(_has_position(path) for path in looked)
     about = f"files: {len(paths)}; {located} of {len(looked)} looked at have a position in them"
     tables = [path for path in sorted(root.glob("*.csv")) if set(NEEDED) <= set(look(path).columns)]

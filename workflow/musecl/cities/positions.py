@@ -12,8 +12,8 @@ from musecl.cities.looking import crs_name
 from musecl.geography.geo import DEGREES, metric_crs
 
 # Of the box around the city, on each side: a file may reach a little beyond it.
-BESIDE = 0.1
-HALF = 0.5
+MARGIN_SHARE = 0.1
+MINIMUM_SHARE_INSIDE = 0.5
 WEB = "EPSG:3857"
 
 
@@ -50,7 +50,7 @@ def fit_positions(
     for swapped in (False, True):
         for crs in candidates:
             east, north = (y, x) if swapped else (x, y)
-            if share_in_box(east[known], north[known], crs, land) >= HALF:
+            if share_in_box(east[known], north[known], crs, land) >= MINIMUM_SHARE_INSIDE:
                 return Fit(crs_name(crs), swapped)
     return None
 
@@ -63,7 +63,7 @@ def share_in_box(
     0 where they cannot be brought to degrees.
     """
     west, south, east, north = land.to_crs(DEGREES).total_bounds
-    beside, above = BESIDE * (east - west), BESIDE * (north - south)
+    beside, above = MARGIN_SHARE * (east - west), MARGIN_SHARE * (north - south)
     try:
         to_degrees = Transformer.from_crs(crs, DEGREES, always_xy=True)
         longitude, latitude = to_degrees.transform(x, y)

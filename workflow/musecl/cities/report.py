@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import geopandas as gpd
 
 # With fewer regions nothing can be learnt, and with fewer labels nothing told.
-FEW = 30
+FEW_REGIONS = 30
 
 
 @dataclass

@@ -12,7 +12,7 @@ from musecl.runtime.leftovers import without_leftovers
 from musecl.sources.files import CSV, JSON, PARQUET
 
 ROWS = 100_000
-LARGE = 64 << 20
+LARGE_BYTES = 64 << 20
 PHOTOGRAPHS = 50
 
 
@@ -42,7 +42,7 @@ def sample_files(folder: Path, to: Path) -> list[str]:
             continue
         part = to / path.relative_to(folder)
         part.parent.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_size > LARGE and _cut(path, part):
+        if path.stat().st_size > LARGE_BYTES and _cut(path, part):
             cut.append(path.name)
         else:
             part.symlink_to(path.absolute())

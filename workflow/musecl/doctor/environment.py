@@ -12,7 +12,7 @@ from musecl.doctor.finding import Finding
 
 OLDEST = (3, 11)
 ENGINES = ("snakemake", "dvc")
-SHOWN = 5
+SHOWN_PACKAGES = 5
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;\s*([^\\\n]+))?", re.M)
 INSTALL = "run `make environment`"
 
@@ -38,8 +38,8 @@ def check_packages(lock: Path) -> Finding:
         if found != pinned:
             differ.append(f"{name} {found or 'absent'}, not {pinned}")
     if differ:
-        more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
-        named = ", ".join(differ[:SHOWN])
+        more = f" and {len(differ) - SHOWN_PACKAGES} more" if len(differ) > SHOWN_PACKAGES else ""
+        named = ", ".join(differ[:SHOWN_PACKAGES])
         return Finding("fail", f"packages differ from {lock.name}: {named}{more}; {INSTALL}")
     return Finding("ok", f"{count} packages as {lock.name} pins them")
 

@@ -11,7 +11,7 @@ from musecl.runtime.errors import InputError, first_line
 
 PIXELS = 160
 # Of a channel's deviation, on average over an image: Pillow rounds each pixel to one of 256 values.
-UNLIKE = 0.1
+MAXIMUM_DIFFERENCE = 0.1
 
 
 def check_vision_model(folder: Path, said: str) -> None:
@@ -67,7 +67,7 @@ def _check_preparation(folder: Path, prepare: Preparation, images: Tensor, said:
         return
     prepared = prepare(images)
     alike = prepared.shape == expected.shape
-    if not alike or float((prepared - expected).abs().mean()) > UNLIKE:
+    if not alike or float((prepared - expected).abs().mean()) > MAXIMUM_DIFFERENCE:
         raise InputError(
             f"{said}: its preprocessor_config.json prepares images in a way that is not known here "
             f"({type(processor).__name__}); choose another model"

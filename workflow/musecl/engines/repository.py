@@ -23,7 +23,7 @@ WAYS_OUT = {
     "not inside of a DVC repository": "; `git checkout .dvc` gives it back, or `dvc init`",
 }
 FOLDERS = ("local", "ssh")
-LOOKS = 20  # a second, for a lock
+POLLS_PER_SECOND = 20  # for a lock
 
 
 def _lock(self: Any) -> None:
@@ -39,7 +39,7 @@ def _lock(self: Any) -> None:
         except LockError:
             if time.monotonic() > until:
                 raise
-            time.sleep(1 / LOOKS)
+            time.sleep(1 / POLLS_PER_SECOND)
 
 
 Lock.lock = _lock

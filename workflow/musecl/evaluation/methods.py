@@ -1,6 +1,6 @@
 """Which vectors each method predicts from, and how they are made ready inside a training fold.
 
-A region that a modality does not know (no street, no place) is not left out: its vector is the
+A region that a modality does not know (no street, no POI) is not left out: its vector is the
 mean of the training regions that have one, and a further column says 1 where there is a vector
 and 0 where there is none. Counts of both are in coverage.csv.
 """

@@ -20,7 +20,7 @@ from musecl.runtime.tables import KEY
 
 Array = NDArray[np.float64]
 DRAW_PARTS = 61
-PREDICTS = "musecl"
+PREDICTING_METHOD = "musecl"
 
 SCORES = pa.DataFrameSchema(
     {
@@ -159,7 +159,7 @@ def carry_over(
     units = regions["spatial_block"].to_numpy(dtype=str)[train]
     fold = Fold(train, test, parts_of(units, folds, generator))
     fits = {name: fit_ridge(blocks, labels[:, None], fold) for name, blocks in methods.items()}
-    estimated = estimate(fits[PREDICTS], [carried.scale], land_of(regions))[:, :, 0]
+    estimated = estimate(fits[PREDICTING_METHOD], [carried.scale], land_of(regions))[:, :, 0]
     ids = regions[KEY].to_numpy()[test]
     predictions = tabulate(ids, carried.scale, estimated, carried.observed[test])
     predictions["indicator"] = carried.name

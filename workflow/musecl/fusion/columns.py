@@ -9,7 +9,7 @@ not each to variance 1.
 
 A region that lacks a modality holds, in that part, the mean of the regions that have it, and the
 last columns of the residual, one per modality, say which are present (1) or absent (0). Where
-`rings` is set, the mean of each ring of neighbours' columns stands beside a region's own: what a
+`k_rings` is set, the mean of each ring of neighbours' columns stands beside a region's own: what a
 place is like depends on what is around it.
 """
 
@@ -69,7 +69,7 @@ def beside_residual(fused: Vectors, inputs: FusionInputs, parts: dict[str, Reduc
 def without_fused(embedding: Vectors, settings: FuseSettings) -> Vectors:
     """Drop the fused vector from `embedding` (N, E), of a region itself and of each ring around it.
 
-    What is left is the residual of a transductive run, with what is around where `rings` is set.
+    What is left is the residual of a transductive run, with what is around where `k_rings` is set.
 
     Raises
     ------

@@ -148,10 +148,10 @@ def _lattice_cells(lattice: Lattice, bounds: NDArray[np.float64], crs: CRS) -> I
         np.stack(to_degrees.transform(corners[..., 0], corners[..., 1]), axis=-1)
     )
     around = indices[:, None] + lattice.steps
-    parents = zip(
+    blocks = zip(
         _coarser(lattice, indices, COARSER), _coarser(lattice, indices, WIDER), strict=True
     )
-    for row, (spatial_block, wide_spatial_block) in enumerate(parents):
+    for row, (spatial_block, wide_spatial_block) in enumerate(blocks):
         yield Cell(
             name=_name(lattice.kind, indices[row]),
             outline=outlines[row],

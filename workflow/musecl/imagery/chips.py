@@ -43,7 +43,7 @@ DEGREE_M = 111_320
 # Pixels; by less than that, positions differ after a projection.
 ROUNDING = 1e-7
 # An overview is read where it still has so many pixels along one of the chip's.
-FINER = 2
+MINIMUM_OVERSAMPLING = 2
 Bounds = tuple[float, float, float, float]
 Chip = NDArray[np.uint8]
 
@@ -369,7 +369,7 @@ def _overview(raster: DatasetReader, crs: rasterio.CRS, pixel_m: float) -> int |
     fine = [
         number
         for number, factor in enumerate(raster.overviews(1))
-        if side_m * factor * FINER <= pixel_m
+        if side_m * factor * MINIMUM_OVERSAMPLING <= pixel_m
     ]
     return fine[-1] if fine else None
 

@@ -16,4 +16,4 @@ class StreetViewSettings(Section):
     """Viewpoints on the streets, each a photograph or a panorama of four headings."""
 
     viewpoints: int = Field(ge=1, le=64, description="at most so many per region")
-    pixels: int = Field(ge=32, le=1024, description="side of a view")
+    pixels: int = Field(ge=32, le=1024, description="side of an image")

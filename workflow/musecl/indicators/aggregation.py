@@ -11,7 +11,7 @@ from musecl.runtime.errors import InputError
 from musecl.runtime.tables import KEY, require_same_regions
 from musecl.sources.contract import OfRegions, Points, Raster, Values, Zones
 
-HALF = 0.5
+MINIMUM_KNOWN_SHARE = 0.5
 # The boundaries of two sources differ by so much of a region or a zone.
 SMALLEST_SHARE = 0.01
 
@@ -106,13 +106,13 @@ def _carry_over_zones(given: Zones, regions: gpd.GeoDataFrame) -> pd.Series:
         covered = met.groupby(KEY)["area"].sum().reindex(known_area.index)
         whole = 1e6 * table["area_km2"].reindex(known_area.index)
         largest = np.maximum(covered / whole, known.groupby(KEY)["share"].max())
-        enough = (known_area >= HALF * covered) & (largest >= SMALLEST_SHARE)
+        enough = (known_area >= MINIMUM_KNOWN_SHARE * covered) & (largest >= SMALLEST_SHARE)
     else:
         parts = _sum_by_region(known.assign(piece=known["part"]))
         pieces = known.assign(piece=known["value"] * known["part"])
         values = _sum_by_region(pieces) / parts.where(parts > 0)
         land = 1e6 * (table["area_km2"] * table["land_share"]).reindex(known_area.index)
-        enough = known_area >= HALF * land
+        enough = known_area >= MINIMUM_KNOWN_SHARE * land
     carried: pd.Series = values[enough]
     return carried
 
@@ -133,9 +133,12 @@ def _read_pixels(given: Raster, regions: gpd.GeoDataFrame) -> pd.Series:
     found = measure_raster(given, regions)
     land = regions.set_index(KEY)["land_share"].reindex(found.index)
     if given.statistic == "sum":
-        values, enough = found["sum"], found["within"] >= HALF * land
+        values, enough = found["sum"], found["within"] >= MINIMUM_KNOWN_SHARE * land
     else:
-        values, enough = found["sum"] / found["pixels"], found["known"] >= HALF * land
+        values, enough = (
+            found["sum"] / found["pixels"],
+            found["known"] >= MINIMUM_KNOWN_SHARE * land,
+        )
     known: pd.Series = values[enough & (found["known"] > 0)]
     return known
 

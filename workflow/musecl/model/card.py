@@ -88,8 +88,8 @@ Pretrained weights, under the licences of their makers: {weights(said)}.
 
 R2 out of fold in {city}, from `r2.csv`: regions held out at random, by whole larger cells
 (`spatial`, `spatial_wide`) or by district. `dummy_mean` is the mean of the training fold,
-`coordinates` what position alone tells. An indicator that shares its source with an input is
-easier than it looks.
+`coordinates` what position alone tells. The label provenance names the inputs that share a source
+with the label: such an indicator is easier than it looks.
 
 {figures(scores)}
 
@@ -123,7 +123,7 @@ def weights(said: Mapping[str, Any]) -> str:
 
 def figures(scores: pd.DataFrame) -> str:
     """Lay out R2 of the method beside the naive baselines, a row per indicator and split."""
-    head = "| indicator | split | dummy_mean | coordinates | musecl | shares source with |"
+    head = "| indicator | split | dummy_mean | coordinates | musecl | label provenance |"
     lines = [head, "|---|---|---|---|---|---|"]
     chosen = scores[scores["predictor"] != "mlp"]
     for (indicator, split), rows in chosen.groupby(["indicator", "split"], sort=True):

@@ -126,7 +126,7 @@ def read_pois(given: str | Path | pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The table lacks a column, holds no place, or a weight that is no number.
+        The table lacks a column, holds no POI, or a weight that is no number.
     """
     what = "pois" if isinstance(given, pd.DataFrame) else str(given)
     table = given if isinstance(given, pd.DataFrame) else read_given(Path(given), [KEY])
@@ -142,7 +142,7 @@ def read_pois(given: str | Path | pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"{what}: a weight is no number; correct it, or leave the column out")
     found = pd.DataFrame({KEY: table[KEY], "text": text}).assign(weight=weight).dropna()
     if found.empty:
-        raise InputError(f"{what}: holds no place; leave it out")
+        raise InputError(f"{what}: holds no POI; leave it out")
     return found.astype({KEY: str, "text": str})
 
 

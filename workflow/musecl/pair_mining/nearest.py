@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from musecl.runtime.errors import InputError
 
 SPARE_CANDIDATES = 16
-MORE = 8  # times as many candidates for those whose neighbours are not certain yet
+CANDIDATES_FACTOR = 8  # times as many candidates for those whose neighbours are not certain yet
 FLOAT32_ERROR = 1e-5
 
 Rows = NDArray[np.int64]
@@ -17,7 +17,7 @@ Values = NDArray[np.float64]
 def nearest_rows(vectors: Values, top: int) -> tuple[Rows, Values]:
     """Find the nearest other rows of each row, exactly, ties in the order of the rows.
 
-    Rows that are the same are looked at once: of a fine grid, most regions have no place and no
+    Rows that are the same are looked at once: of a fine grid, most regions have no POI and no
     trip. FAISS proposes candidates in single precision; they are ranked again in double precision,
     and a row whose last place is not certain after that gets more of them. A row is told from
     itself by its number, not by a distance of zero.
@@ -92,7 +92,7 @@ def _nearest_of_groups(distinct: Values, members: list[Rows], top: int) -> tuple
                     uncertain.append(group)
                     continue
             found[group], distances[group] = rows, far
-        waiting, wanted = np.array(uncertain, dtype=np.int64), MORE * wanted
+        waiting, wanted = np.array(uncertain, dtype=np.int64), CANDIDATES_FACTOR * wanted
     return found, distances
 
 

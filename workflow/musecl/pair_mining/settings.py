@@ -53,7 +53,7 @@ class MobilityPairSettings(Section):
         "region (ours), or inflow and outflow by hour (the paper's m_in and m_out)"
     )
     minimum_trips: Count = Field(
-        description="a region with fewer trips is its own positive (another view of it)"
+        description="a region with fewer trips is its own positive (another image of it)"
     )
 
 

@@ -9,7 +9,7 @@ lambda^POI_ij = -|p_i - p_j|
     other neighbours; each of the 3K entries is standardised over the regions. POIs are sparse:
     by h alone, every second region of New York is as like the tenth as the eleventh region, and
     one region is a positive of 300. With the two rings 1% are, and no region is of more than 30.
-    `rings` says how many of them enter; with 0, p_i is of h_i alone, as the paper's words have it.
+    `k_rings` says how many of them enter; with 0, p_i is of h_i alone, as in the paper's words.
 lambda^PM_ij = cos(m_i, m_j)
     m_i holds ln(1 + trips) from region i to each larger cell (`spatial_block` in the region table)
     and to anywhere outside the regions, and the same from there to i; hours are added up. It says

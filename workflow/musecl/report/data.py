@@ -187,7 +187,7 @@ def describe_pois(pois: pd.DataFrame, regions: pd.Series) -> list[dict[str, Any]
     Returns
     -------
     list of dict or None
-        `counts`: pairs of a category and its words; `names`. None without a place.
+        `counts`: pairs of a category and its words; `names`. None without a POI.
     """
     areas = set(pois.loc[pois["weight"] < 1, "category"])
     found = {}

@@ -16,7 +16,7 @@ from musecl.runtime.tables import KEY
 MOST_BYTES = 8_000_000
 # Pixels on a side and WebP quality, the best first.
 QUALITIES = ((96, 75), (96, 50), (72, 40), (48, 30))
-TRIED = 64
+SAMPLED_IMAGES = 64
 
 
 def choose_views(index: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def read_thumbnails(folders: Sequence[tuple[Path, int]]) -> list[dict[str, list[
     first = [
         image
         for (folder, _), rows in zip(folders, chosen, strict=True)
-        for image in _read_rows(folder, rows.iloc[:: max(1, len(rows) // TRIED)])
+        for image in _read_rows(folder, rows.iloc[:: max(1, len(rows) // SAMPLED_IMAGES)])
     ]
     pixels, quality = _fitting(first, total)
     found: list[dict[str, list[str]]] = []

@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from musecl.report.data import SPLIT_NAMES
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 # Concatenated in this order: each uses what stands before it.
 SCRIPTS = ("numbers", "classes", "map", "scatter", "explorer", "page")
 
 
-SEEN_FROM = {"satellite": "from above", "street_view": "from the street"}
+PERSPECTIVES = {"satellite": "from above", "street_view": "from the street"}
 # By their names in map.js.
 LAYERS = (
     ("observed", "Observed"),
@@ -49,7 +49,7 @@ def render_report(
         What else page.html names.
     """
     seen = [
-        f"{'rendered imagery' if kind == 'rendered' else 'imagery'} {SEEN_FROM[view]}"
+        f"{'rendered imagery' if kind == 'rendered' else 'imagery'} {PERSPECTIVES[view]}"
         for view, kind in imagery.items()
         if kind
     ]
@@ -58,7 +58,9 @@ def render_report(
         city=city,
         seen=_listed([*seen, *(["pois"] if has_pois else [])]),
         rendered=[
-            f"the images {SEEN_FROM[view]}" for view, kind in imagery.items() if kind == "rendered"
+            f"the images {PERSPECTIVES[view]}"
+            for view, kind in imagery.items()
+            if kind == "rendered"
         ],
         regions=len(data["regions"]["id"]),
         indicators=data["indicators"],
@@ -88,7 +90,7 @@ def render(template: str, **values: Any) -> str:
         What the template names; a missing one is an error.
     """
     environment = Environment(
-        loader=FileSystemLoader(HERE),
+        loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -100,21 +102,21 @@ def render(template: str, **values: Any) -> str:
 
 def read_style() -> Markup:
     """Read the style sheet of both pages."""
-    return Markup((HERE / "page.css").read_text(encoding="utf-8"))  # ours, no data
+    return Markup((FOLDER / "page.css").read_text(encoding="utf-8"))  # ours, no data
 
 
 def read_map_style() -> Markup:
     """Read Leaflet's style sheet, less the images that it names: nothing may be loaded."""
-    css = (HERE / "leaflet/leaflet.css").read_text(encoding="utf-8")
+    css = (FOLDER / "leaflet/leaflet.css").read_text(encoding="utf-8")
     return Markup(re.sub(r"[\w-]+: url\([^)]*\);", "", css))
 
 
 def read_scripts() -> Markup:
     """Read Leaflet and the page's own scripts, as one."""
-    leaflet = (HERE / "leaflet/leaflet.js").read_text(encoding="utf-8")
+    leaflet = (FOLDER / "leaflet/leaflet.js").read_text(encoding="utf-8")
     # A browser's tools would look for the map of its source.
     leaflet = re.sub(r"//# sourceMappingURL=\S+", "", leaflet)
-    ours = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    ours = [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     joined = "\n".join(ours)
     return Markup(f"{leaflet}\n(() => {{\n'use strict';\n{joined}\n}})();")
 

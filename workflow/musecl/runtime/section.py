@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from musecl.runtime.errors import instead_of, nearest
 
@@ -39,6 +40,20 @@ RENAMED = {
     "shares_source_with": "label_provenance",
     "text_token": "text_as_input",
 }
+# Keys of earlier versions without a successor, and what stands for them.
+RETIRED = {
+    "generated": "the layers of the provider synth hold its settings",
+    "scene": "a layer of the sample holds metres_per_pixel",
+    "sources": "each layer of a city names its provider",
+    "threads": "each job uses the cores that it is given",
+}
+# Values of earlier versions, where the new one may stand.
+RENAMED_VALUES = {
+    "number_of_places": "number_of_pois",
+    "places": "pois",
+    "remote_view": "satellite",
+    "remote_view_pretrained": "satellite_pretrained",
+}
 
 
 class Section(BaseModel):
@@ -58,8 +73,8 @@ def explain(
     Parameters
     ----------
     error : ValidationError
-        Of `section`. A renamed or misspelt key comes first, else the first error; the others
-        are counted.
+        Of `section`. What was renamed or left comes first, then a misspelt key, else the first
+        error; the others are counted.
     section : type
         What was read.
     above : str
@@ -91,22 +106,35 @@ def explain(
         if found["type"] == "missing" and found["loc"][-1] == new
         if old in _written(found["input"])
     }
-    first = next((found for found in unknown if meant[found["loc"]]), errors[0])
+    retired = [found for found in unknown if found["loc"][-1] in RETIRED]
+    misspelt = [found for found in unknown if meant[found["loc"]]]
+    first = next(iter([*retired, *misspelt, *filter(_new_value, errors), *errors]))
     where = next(iter(renamed), first["loc"])
     meant |= renamed
     # A misspelt key makes the one that was meant a missing one.
     others = sum(found["loc"] not in (where, (*where[:-1], meant.get(where))) for found in errors)
     if where in renamed:
         reason = f"was renamed; write {renamed[where]}"
+    elif first in retired:
+        reason = f"left; {RETIRED[str(where[-1])]}"
     elif where in known:
         reason = f"unknown key; {instead_of(str(where[-1]), known[where])}"
     elif first["type"] == "missing":
         reason = "missing; add it"
+    elif new := _new_value(first):
+        reason = f"{first['input']} was renamed; write {new}"
     else:
         whole = isinstance(first["input"], dict)
         reason = first["msg"] if whole else f"{first['msg']}, got {first['input']!r}"
     key = ".".join([above] * bool(above) + [str(part) for part in where]) or "the file"
     return f"{key}: {reason}" + (f" (and {others} more)" if others else "")
+
+
+def _new_value(found: ErrorDetails) -> str | None:
+    """Say what a choice of an earlier version is called now; None where it was none."""
+    given = found["input"]
+    new = RENAMED_VALUES.get(given) if isinstance(given, str) else None
+    return new if new and f"'{new}'" in found.get("ctx", {}).get("expected", "") else None
 
 
 def _written(values: dict[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ EIGHT_BITS = "uint8"
 # Longest side of what percentiles are computed of: four million pixels say enough of a city.
 SAMPLED = 2048
 # Share of an alpha that may lie between none and all: the edges of what it cuts out.
-PARTLY = 0.05
+MAXIMUM_PARTIAL_SHARE = 0.05
 BLOCK = 512
 
 
@@ -143,7 +143,7 @@ def mask_counts(raster: DatasetReader, bands: tuple[int, ...]) -> bool:
     middle = Window((raster.width - width) // 2, (raster.height - height) // 2, width, height)
     values = raster.read(alpha, window=middle)
     between = (values > 0) & (values < values.max())
-    return alpha not in bands and bool(between.mean() < PARTLY)
+    return alpha not in bands and bool(between.mean() < MAXIMUM_PARTIAL_SHARE)
 
 
 def read_valid(

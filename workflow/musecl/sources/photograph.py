@@ -18,7 +18,7 @@ MOST_PIXELS = 1_000_000_000
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 # A panorama of the whole sphere is twice as wide as high; some are a few pixels short of it.
 WHOLE_SPHERE = 2.0
-NEARLY = 0.02
+RATIO_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _is_panorama(xmp: str, width: int, height: int) -> bool:
     projection = _gpano(xmp, "ProjectionType")
     if projection is not None:
         return projection.lower() == "equirectangular"
-    return abs(width / height - WHOLE_SPHERE) < NEARLY
+    return abs(width / height - WHOLE_SPHERE) < RATIO_TOLERANCE
 
 
 def _xmp(image: Image.Image) -> str:

@@ -60,7 +60,7 @@ def read(folder: Path, settings: PoisTable) -> gpd.GeoDataFrame:
     -------
     GeoDataFrame
         `name` (str, empty where it has none), `category`, `text` (str) and points or polygons, in
-        the CRS of the file. A place without a category is of the category `other`; one without
+        the CRS of the file. A POI without a category is of the category `other`; one without
         text is told by its category and name. Rows without position are left out and counted.
 
     Raises

@@ -11,7 +11,7 @@ from musecl.runtime.errors import InputError
 DEGREES = "EPSG:4326"
 # Of the rows of a file as many lie in the city, or so many in all: it may be a whole country's.
 LEAST_SHARE = 1e-3
-ENOUGH = 30
+MINIMUM_ROWS = 30
 
 
 def known_positions(
@@ -85,7 +85,7 @@ def share_inside(
             f"only {said}, swapped {int(swapped.sum())} would: exchange the columns of longitude "
             "and latitude in params.yaml"
         )
-    if number < ENOUGH and number < LEAST_SHARE * total:
+    if number < MINIMUM_ROWS and number < LEAST_SHARE * total:
         return said, f"only {said}; check the columns, their CRS, and the boundary"
     return said, None
 

@@ -24,7 +24,7 @@ PAUSE_S = 1.0  # before it is asked again, doubled each time; its own wish is mo
 # So often in a row a server is asked that cannot be reached, or that is too busy for parts alone.
 TRIES = 3
 CHUNK = 1 << 20
-FIRST = 64
+FIRST_BYTES = 64
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 Answer = TypeVar("Answer")
@@ -86,11 +86,11 @@ def look_at_tiff(url: str) -> Found:
             size, parts = _length(answer), answer.status_code == requests.codes.partial_content
             if parts:
                 size = _total(answer)
-            _require_tiff(url, next(answer.iter_content(FIRST), b""))
+            _require_tiff(url, next(answer.iter_content(FIRST_BYTES), b""))
             return Found(size, parts)
 
     try:
-        part = {"Range": f"bytes=0-{FIRST - 1}"}
+        part = {"Range": f"bytes=0-{FIRST_BYTES - 1}"}
         found = _patiently(lambda _: look(part), tries=TRIES)
     except AgainError:
         found = None
@@ -220,7 +220,7 @@ def _refused(url: str, answer: requests.Response, advice: str) -> InputError:
 
 def _require_tiff(url: str, start: bytes) -> None:
     if not start.startswith(TIFF):
-        said = " ".join(start[:FIRST].decode("utf-8", "replace").split())
+        said = " ".join(start[:FIRST_BYTES].decode("utf-8", "replace").split())
         raise InputError(
             f"{without_secrets(url)}: is no GeoTIFF, it begins with {said!r}; give the address of "
             "the file itself"

@@ -35,7 +35,7 @@ from musecl.sources.shapes import CrsName
 
 RECORD = "rasters.json"
 # Of a file of more bytes only the part around the city is taken.
-LARGE = 64 << 20
+LARGE_BYTES = 64 << 20
 # So much is downloaded whole where the server gives no parts.
 LARGEST = 4 << 30
 REMOTE = {
@@ -172,7 +172,7 @@ def _take_files(request: Request) -> list[Path]:
             window = _checked_window(request, raster, str(path))
             if window is None:
                 continue
-            if path.stat().st_size > LARGE:
+            if path.stat().st_size > LARGE_BYTES:
                 (request.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 taken.append(_take_part(request, raster, window, name, path.name))
                 continue
@@ -187,7 +187,7 @@ def _take_urls(request: Request) -> list[Path]:
         shown = without_secrets(url)
         name = Path(f"{number:03d}-{Path(shown).stem}.tif")
         found = look_at_tiff(url)
-        if found.ranges and (found.size is None or found.size > LARGE):
+        if found.ranges and (found.size is None or found.size > LARGE_BYTES):
             with (
                 rasterio.Env(**REMOTE),
                 open_geotiff(f"/vsicurl/{url}", request.settings.crs, shown) as raster,

@@ -24,7 +24,7 @@ RECORD = "photographs.csv"
 COLUMNS = ["path", "longitude", "latitude", "heading", "taken", "panorama"]
 HEIC = (".heic", ".heif")
 YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-BROKEN, LARGE, NOWHERE = "broken or no photograph", "too large", "without a position"
+BROKEN, TOO_LARGE, NOWHERE = "broken or no photograph", "too large", "without a position"
 
 
 class FolderSettings(Section):
@@ -111,7 +111,7 @@ def _header(path: Path, megapixels: float) -> Header | str:
         header = read_header(path, megapixels * 1e6)
     # Pillow's readers have no common error for what is broken.
     except Exception as error:
-        return LARGE if isinstance(error, Image.DecompressionBombError) else BROKEN
+        return TOO_LARGE if isinstance(error, Image.DecompressionBombError) else BROKEN
     return header if can_be_decoded(path) else BROKEN
 
 

@@ -21,7 +21,7 @@ from musecl.runtime.job import Job
 from musecl.runtime.tables import KEY, read_vectors
 
 LAYERS = ("boundary", "roads", "pois", "mobility", *VIEWS, "indicators")
-SAID = ("encoders", "satellite", "street_view", "embed_satellite", "embed_street_view")
+RECORDED_SECTIONS = ("encoders", "satellite", "street_view", "embed_satellite", "embed_street_view")
 
 
 def run(job: Job) -> None:
@@ -37,7 +37,7 @@ def run(job: Job) -> None:
         fit_head(labelled, block, task, settings, seed) for task in tasks if task.split == split
     ]
     said = {"city": job.city, "seed": seed}
-    said |= {name: job.value(name) for name in (*SAID, "embed_text")}
+    said |= {name: job.value(name) for name in (*RECORDED_SECTIONS, "embed_text")}
     said["images"] = {view: [job.value(view)["pixels"]] * 2 for view in VIEWS}
     folder = job.output("model")
     write_model(

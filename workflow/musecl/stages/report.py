@@ -20,14 +20,14 @@ from musecl.runtime.job import Job
 from musecl.runtime.tables import KEY, read_table, read_vectors
 
 # Images of each region that the page shows.
-SHOWN = {"satellite": 1, "street_view": 2}
+IMAGES_SHOWN = {"satellite": 1, "street_view": 2}
 
 
 def run(job: Job) -> None:
     """Write `report.html` and `map.png`."""
     results = read_results(job)
     keys = results.regions[KEY]
-    folders = {view: job.input(f"{job.city}/{view}") for view in SHOWN}
+    folders = {view: job.input(f"{job.city}/{view}") for view in IMAGES_SHOWN}
     imagery = {view: imagery_of(folder) for view, folder in folders.items()}
     found, vectors = read_vectors(job.input("embeddings.parquet"), "fused")
     similar = find_similar(
@@ -36,10 +36,12 @@ def run(job: Job) -> None:
         keys.to_list(),
         dict(zip(keys, results.regions["neighbours"], strict=True)),
     )
-    images = read_thumbnails([(folders[view], count) for view, count in SHOWN.items()])
+    images = read_thumbnails([(folders[view], count) for view, count in IMAGES_SHOWN.items()])
     pois = read_table(job.input("pois.parquet"))
     losses = {
-        **{view: pd.read_csv(job.input(f"{view}_encoder") / "history.csv") for view in SHOWN},
+        **{
+            view: pd.read_csv(job.input(f"{view}_encoder") / "history.csv") for view in IMAGES_SHOWN
+        },
         "fusion": pd.read_csv(job.input("fuse_losses.csv")),
     }
     primary = results.indicators.loc[results.indicators["primary"], "indicator"].to_list()
@@ -47,7 +49,7 @@ def run(job: Job) -> None:
         city=job.city,
         imagery=imagery,
         has_pois=not pois.empty,
-        data=page_data(results, pois, similar, dict(zip(SHOWN, images, strict=True))),
+        data=page_data(results, pois, similar, dict(zip(IMAGES_SHOWN, images, strict=True))),
         tables=tabulate_methods(results.scores, primary),
         districts=tabulate_districts(results.districts, results.indicators["indicator"]),
         intervals=group_intervals(results.intervals),

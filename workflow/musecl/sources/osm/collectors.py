@@ -27,7 +27,7 @@ class Pois:
         self.rows = Rows(("name", "category", "text"), area)
 
     def take(self, thing: Any, tags: Tags) -> None:
-        """Keep the object if it is a place."""
+        """Keep the object if it is a POI."""
         described = describe(tags)
         if described is not None:
             self.rows.add(thing, *described)

@@ -25,7 +25,7 @@ from shapely.geometry.base import BaseGeometry
 from musecl.runtime.errors import InputError
 
 # About 12 million nodes, whose places take 200 MB of memory; those of larger files lie on disk.
-LARGE = 100_000_000  # bytes
+LARGE_BYTES = 100_000_000
 BATCH = 20_000  # objects that wait to be looked at together
 TYPES = {"n": bits.NODE, "w": bits.WAY, "r": bits.RELATION, "a": bits.AREA}
 POLYGONS = {"multipolygon", "boundary"}
@@ -151,7 +151,7 @@ def scan(path: Path, *collectors: Collector) -> Scan:
     takers = {kind: [c for c in collectors if kind in c.keys] for kind in "nwa"}
     broken, found = set[int](), Scan()
     with readable(path), tempfile.TemporaryDirectory(prefix="musecl-") as folder:
-        large = path.stat().st_size > LARGE
+        large = path.stat().st_size > LARGE_BYTES
         storage = f"sparse_file_array,{folder}/nodes" if large else "flex_mem"
         reader = osmium.FileProcessor(path).with_locations(storage)
         header = reader.header

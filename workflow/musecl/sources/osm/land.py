@@ -16,8 +16,8 @@ from musecl.runtime.errors import InputError
 from musecl.sources.osm.collectors import Boundaries, Coast
 from musecl.sources.osm.extract import Scan, scan
 
-LISTED = 8
-ASIDE = 1e-6  # degrees, about 0.1 m: how far beside a coastline there is land, or water
+LISTED_AREAS = 8
+OFFSET_DEGREES = 1e-6  # about 0.1 m: how far beside a coastline there is land, or water
 SLIVER = 1e-4  # of the boundary: less than this outside of all districts is a rounding error
 
 
@@ -60,8 +60,8 @@ def find_boundary(
             "take a larger extract"
         )
     others = sorted(wanted.others.items(), key=lambda item: (item[1], item[0]))
-    listed = "; ".join(f"{number}: {called}" for number, called in others[:LISTED])
-    more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
+    listed = "; ".join(f"{number}: {called}" for number, called in others[:LISTED_AREAS])
+    more = f" and {len(others) - LISTED_AREAS} more" if len(others) > LISTED_AREAS else ""
     raise InputError(f"{path}: no area is {asked}; there is {listed or 'none at all'}{more}")
 
 
@@ -140,7 +140,11 @@ def on_land(boundary: BaseGeometry, coast: NDArray[np.object_]) -> BaseGeometry:
     along = end - start
     length = np.linalg.norm(along, axis=1, keepdims=True)
     # Of a longer stretch, two lines may meet in a node, but hardly in its middle.
-    aside = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(length, ASIDE) * ASIDE
+    aside = (
+        np.stack([-along[:, 1], along[:, 0]], axis=1)
+        / np.maximum(length, OFFSET_DEGREES)
+        * OFFSET_DEGREES
+    )
     middle = (start + end) / 2
     tree = shapely.STRtree(faces)
     dry = tree.query(shapely.points(middle + aside), predicate="within")[1]

@@ -16,13 +16,13 @@ from musecl.sources.osm.taking import (
 )
 from musecl.sources.provider import Request
 
-# Degrees, some hundred metres: a road that ends at the edge of the land would divide nothing.
-BEYOND = 0.005
+# Some hundred metres: a road that ends at the edge of the land would divide nothing.
+MARGIN_DEGREES = 0.005
 
 
 def _around(request: Request) -> BaseGeometry:
     assert request.area is not None
-    return request.area.buffer(BEYOND)
+    return request.area.buffer(MARGIN_DEGREES)
 
 
 def fetch_online(request: Request) -> None:

@@ -1,6 +1,6 @@
-"""Which OpenStreetMap objects are POIs or roads, and what a place is called.
+"""Which OpenStreetMap objects are POIs or roads, and what a POI is called.
 
-A place is somewhere that people go to, so its keys are those of
+A POI is somewhere that people go to, so its keys are those of
 https://wiki.openstreetmap.org/wiki/Map_features that name a purpose: amenity to sport in `POIS`.
 Stations are POIs, while the tracks, platforms and stop positions under the same two keys are
 parts of one. Street furniture is left out: a bench or a waste basket tells how eagerly a street was
@@ -30,7 +30,7 @@ FURNITURE = {
     "leisure": {"picnic_table"},
     "tourism": {"information"},
 }
-# Categories that are ground, told by how much of a region they cover. Of any other place it is
+# Categories that are ground, told by how much of a region they cover. Of any other POI it is
 # chance whether it is mapped as a node or as an outline: it counts once, wherever it is.
 GROUND = {"park", "garden", "nature reserve", "golf course", "common", "recreation ground"}
 NOTHING = {"no", "vacant", "none"}
@@ -49,7 +49,7 @@ def asked_pois() -> dict[str, bool | list[str]]:
 
 
 def describe(tags: Mapping[str, str]) -> tuple[str, str, str] | None:
-    """Say what a place is called.
+    """Say what a POI is called.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def describe(tags: Mapping[str, str]) -> tuple[str, str, str] | None:
     tuple of (str, str, str) or None
         Name, category and phrase, such as `Da Mario`, `restaurant`, `Restaurant Da Mario`. Without
         a name the category stands for it; a name that holds its category is a phrase already. None
-        where the tags are those of no place.
+        where the tags are those of no POI.
     """
     carried = (_category(key, tags[key]) for key in POIS if key in tags)
     category = next(filter(None, carried), None)
@@ -75,7 +75,7 @@ def describe(tags: Mapping[str, str]) -> tuple[str, str, str] | None:
 
 
 def _category(key: str, value: str) -> str | None:
-    """Put a tag into words; None where it is that of no place."""
+    """Put a tag into words; None where it is that of no POI."""
     # Of several values, as in `bakery;cafe`, the first is the main one.
     first = value.split(";")[0].strip()
     if not first or first in NOTHING or first in FURNITURE.get(key, ()):

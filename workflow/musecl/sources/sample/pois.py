@@ -57,7 +57,7 @@ def fetch(request: Request) -> None:
 
 
 def read(folder: Path, settings: SamplePois) -> gpd.GeoDataFrame:
-    """Read every kind of place, EPSG:4326."""
+    """Read every kind of POI, EPSG:4326."""
     trips = read_trips(folder)
     areas = describe_areas(read_neighbourhoods(folder), read_open_areas(folder))
     parts = [

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 VIEWPOINTS = 4
 NEAR_DEGREES = 0.0025  # 280 m: inside a cell, whose sides are 380 m or more from its middle
 POIS_PER_CATEGORY, TRIPS_PER_REGION, GAIN = 20.0, 300.0, 0.5
-# The text encoder reads passages of 800 characters: a place fills one, so that a region's vector is
+# The text encoder reads passages of 800 characters: a POI fills one, so that a region's vector is
 # the mean of its POIs' vectors and none is read in the light of the one beside it by chance.
 TEXT_CHARACTERS = 800
 # By field: more of the first four and fewer of the next where it is high; the rest by their mix.
