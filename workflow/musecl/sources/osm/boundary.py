@@ -32,9 +32,7 @@ class OnlineBoundary(Section):
     osm_id: str | None = Field(
         default=None, pattern=NUMBER, description="in its stead: R and the relation's number"
     )
-    district_level: int | None = Field(
-        default=None, ge=1, le=15, description=DISTRICTS
-    )
+    district_level: int | None = Field(default=None, ge=1, le=15, description=DISTRICTS)
     nominatim_url: str = Field(default=NOMINATIM, description="of the Nominatim that is asked")
     overpass_url: str = Field(default=OVERPASS, description="of the Overpass API that is asked")
 
@@ -57,9 +55,7 @@ class ExtractBoundary(Section):
     admin_level: int | None = Field(
         default=None, ge=1, le=15, description="of the city, where areas share the name"
     )
-    district_level: int | None = Field(
-        default=None, ge=1, le=15, description=DISTRICTS
-    )
+    district_level: int | None = Field(default=None, ge=1, le=15, description=DISTRICTS)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "ExtractBoundary":
