@@ -1,6 +1,7 @@
 """docs/sources.md and schemas/params.schema.json say what the table of providers says."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import jsonschema
@@ -86,7 +87,7 @@ def test_a_layer_that_a_city_lacks_fits_the_schema() -> None:
 def test_a_section_stands_only_for_what_has_keys_within() -> None:
     lines = sources_page.page().splitlines()
     sections = 0
-    for row, below in zip(lines, lines[1:], strict=False):
+    for row, below in pairwise(lines):
         if not row.startswith("| `") or row.count(" | ") < 3:
             continue
         key, _, allowed = row.split(" | ")[:3]
