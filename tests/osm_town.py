@@ -11,6 +11,7 @@ from shapely import box, geometry
 
 from musecl.sources.osm.answers import write_file
 
+BREAK = (0, b"")  # the line breaks before an answer comes
 STAMP = "2026-01-02T03:04:05Z"
 AREA = box(10.0, 50.0, 10.02, 50.01)
 HOLE = box(10.015, 50.002, 10.016, 50.003)
@@ -121,7 +122,7 @@ class Services:
     Attributes
     ----------
     interpreter, search, status : list of (status, bytes) or (status, bytes, headers)
-        The last one is given again and again.
+        The last one is given again and again; `BREAK` is none, and stands once.
     asked : list of (path, User-Agent, body)
     """
 
@@ -152,6 +153,10 @@ def serve() -> Iterator[Services]:
             services.asked.append((self.path, self.headers["User-Agent"], body))
             kind = self.path.split("?")[0].removeprefix("/")
             replies = getattr(services, "search" if kind == "lookup" else kind)
+            if replies[0] is BREAK:
+                replies.pop(0)
+                self.connection.close()
+                return
             status, data, *headers = replies.pop(0) if len(replies) > 1 else replies[0]
             self.send_response(status)
             for name, value in (headers[0] if headers else {}).items():

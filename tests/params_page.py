@@ -133,7 +133,8 @@ def shown(value: Any) -> str:
 
 def allowed(field: FieldInfo) -> str:
     """Type and limits in words."""
-    return ", ".join([kind_of(field.annotation), *bounds_of(field.metadata)])
+    bounds = [*bounds_of(field.metadata), *limits_within(field.annotation)]
+    return ", ".join([kind_of(field.annotation), *bounds])
 
 
 def bounds_of(metadata: Iterable[Any]) -> list[str]:
@@ -148,17 +149,37 @@ def bounds_of(metadata: Iterable[Any]) -> list[str]:
     return bounds
 
 
-def kind_of(annotation: Any) -> str:
-    """Name a type as a reader of YAML would."""
+def limits_within(annotation: Any) -> list[str]:
+    """Limits that an annotation itself holds, as of the entries of a list."""
+    found = []
     if typing.get_origin(annotation) is typing.Annotated:
-        kind, about = typing.get_args(annotation)
-        return ", ".join([f"{kind_of(kind)}s", *bounds_of(about.metadata)])
-    if typing.get_origin(annotation) is typing.Literal:
-        return one_of(typing.get_args(annotation))
-    if typing.get_origin(annotation) in (list, tuple):
-        return f"list of {kind_of(typing.get_args(annotation)[0])}"
-    if isinstance(annotation, types.UnionType):
-        return " or ".join(kind_of(part) for part in typing.get_args(annotation))
+        for about in typing.get_args(annotation)[1:]:
+            found += bounds_of(getattr(about, "metadata", [about]))
+    elif typing.get_origin(annotation) is not typing.Literal:
+        for part in typing.get_args(annotation):
+            found += limits_within(part)
+    return found
+
+
+def kind_of(annotation: Any) -> str:
+    """Name a type as a reader of YAML would.
+
+    Raises
+    ------
+    TypeError
+        It is none that is known here.
+    """
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return kind_of(parts[0])
+    if origin is typing.Literal:
+        return one_of(parts)
+    if origin in (list, tuple):
+        many = "s" if typing.get_origin(parts[0]) is typing.Annotated else ""
+        return f"list of {kind_of(parts[0])}{many}"
+    # Python makes a `typing.Union` of a choice with something annotated.
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(kind_of(part) for part in parts)
     names = {
         bool: "true or false",
         int: "whole number",
@@ -166,7 +187,11 @@ def kind_of(annotation: Any) -> str:
         str: "text",
         type(None): "null",
     }
-    return names.get(annotation, "section")
+    if annotation in names:
+        return names[annotation]
+    if origin is dict or section_of(annotation) is annotation:
+        return "section"
+    raise TypeError(f"no word for {annotation}")
 
 
 if __name__ == "__main__":

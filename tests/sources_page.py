@@ -52,7 +52,8 @@ Of a layer that is `null` it says `{"provider": null}`. Whoever publishes a resu
 to name.
 """
 MEANINGS = {
-    "boundary": "Polygons of the city's land, from which the regions are made.",
+    "boundary": "Polygons of the city's land, from which the regions are made. A city on both "
+    "sides of 180 degrees east is refused in one line: give the part on one side of it.",
     "roads": "Lines that regions are divided along, where `regions.grid` is `blocks`.",
     "pois": "Points of interest: a name, a category, a point or a polygon.",
     "mobility": "Trips between points, or counts of trips between zones.",

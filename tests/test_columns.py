@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from musecl.runtime.errors import InputError
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.files import find_file, find_files
+from musecl.sources.shapes import read_shapes
 from shared_data import shared
 
 
@@ -170,3 +171,27 @@ def test_a_spreadsheet_of_citi_bike_keeps_its_ids():
     assert len(found) == 10_000
     assert found[0] == ("6170.02",)
     assert any(row[0] is not None and row[0].endswith("0") and "." in row[0] for row in found)
+
+
+LINK = zipfile.ZipInfo("a.csv")
+LINK.external_attr = 0o120777 << 16
+
+
+@pytest.mark.parametrize(
+    ("member", "times", "reason"),
+    [
+        ("../a.csv", 1, "a path out of it"),
+        ("x\\..\\..\\a.csv", 1, "a path out of it"),
+        ("/a.csv", 1, "a path out of it"),
+        (LINK, 1, "holds the link 'a.csv'"),
+        ("a.csv", 17 << 20, "unpacks to 68 MiB, [0-9]{3,} times its bytes; unpack it yourself"),
+    ],
+)
+def test_an_archive_that_may_do_harm_is_refused(tmp_path, member, times, reason):
+    path = tmp_path / "a.csv.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(member, "0,0\n" * times)
+    with pytest.raises(InputError, match=reason):
+        rows_of(path, ["id", "name"])
+    with pytest.raises(InputError, match=reason):
+        read_shapes(path, [])

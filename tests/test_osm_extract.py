@@ -185,6 +185,18 @@ def test_fetching_a_boundary_cuts_it_out_with_its_districts(tmp_path):
     assert not ids & {"n30", "w54", "r17"}
 
 
+def test_districts_can_be_the_regions(tmp_path):
+    write_town(tmp_path / "inputs", *boundary())
+    land, _ = asked(tmp_path, BOUNDARY, name="Toytown", district_level=9)
+    wanted = RegionSettings(
+        grid="polygons", resolution=8, spacing_m=1000, minimum_block_m2=0, minimum_land_share=0.25
+    )
+    regions = build_regions(land, wanted)
+    assert regions["region_id"].tolist() == ["East", "West"]
+    assert regions["neighbours"].tolist() == [["West"], ["East"]]
+    assert regions["district"].tolist() == ["East", "West"]
+
+
 def test_land_outside_of_all_districts_bears_the_name_of_the_town(tmp_path):
     elements = [element for element in boundary() if element["id"] != 15]
     write_town(tmp_path / "inputs", *elements)

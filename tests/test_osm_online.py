@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import geopandas as gpd
@@ -25,6 +26,7 @@ from musecl.sources.provider import Request
 from musecl.sources.providers import chosen
 from osm_town import (
     AREA,
+    BREAK,
     HOLE,
     SLOTS,
     STAMP,
@@ -194,7 +196,9 @@ def test_a_remark_is_a_failure_and_is_not_kept(tmp_path, services, name):
     else:
         path = shared("open_samples", "overpass", f"{name}.json")
         services.interpreter = [(200, path.read_bytes())]
-    with pytest.raises(InputError, match=r"^127.* broke off: runtime (error|remark): .*extract"):
+    with pytest.raises(
+        InputError, match=r"^http://127.* broke off: runtime (error|remark): .*extract"
+    ):
         asked(tmp_path, POIS, services, AREA)
     assert not list((tmp_path / "raw" / "overpass").iterdir())
     services.interpreter = [answer(pois())]
@@ -231,8 +235,41 @@ def test_a_recorded_page_is_one_line(tmp_path, services, name):
 def test_nobody_answers(tmp_path, waits):
     with serve() as gone:
         pass
-    with pytest.raises(InputError, match=r"^127\S+ does not answer \(ConnectionError\); try again"):
+    with pytest.raises(
+        InputError, match=r"^http://127\S+ does not answer \(ConnectionError\); try"
+    ):
         asked(tmp_path, POIS, gone, AREA)
+    assert waits == [30, 60]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_line_that_breaks_is_taken_up_again(tmp_path, services, waits, capsys, times):
+    services.interpreter = [*[BREAK] * times, answer(pois())]
+    table, _ = asked(tmp_path, POIS, services, AREA)
+    assert len(table) == 7
+    assert waits == [30, 60][:times]
+    said = capsys.readouterr().out
+    assert f"{services.url}/interpreter does not answer (ConnectionError); asking again" in said
+
+
+def test_a_line_that_always_breaks_is_left(tmp_path, services, waits):
+    services.interpreter = [*[BREAK] * 3, answer(pois())]
+    with pytest.raises(InputError, match=r"/interpreter does not answer \(\w+\); try again later"):
+        asked(tmp_path, POIS, services, AREA)
+    assert waits == [30, 60]
+
+
+def test_an_address_that_is_none_is_not_asked_again(tmp_path, waits):
+    nowhere = SimpleNamespace(url="nowhere")
+    with pytest.raises(InputError, match=r"does not answer \(MissingSchema\)"):
+        asked(tmp_path, POIS, nowhere, AREA)
+    assert waits == []
+
+
+def test_a_message_names_the_url_without_its_query(tmp_path, services):
+    services.search = [(400, PAGE)]
+    with pytest.raises(InputError, match=rf"^{services.url}/search sent a page"):
+        asked(tmp_path, BOUNDARY, services, place="Toytown")
 
 
 def test_the_boundary_of_a_place(tmp_path, services, capsys):

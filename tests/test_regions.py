@@ -328,7 +328,7 @@ def test_polygons_of_one_name_are_one_region():
 
 
 def test_polygons_without_names_are_refused():
-    with pytest.raises(InputError, match="have no names; set `name`"):
+    with pytest.raises(InputError, match=r"have no names; set, .*`name` .*`district_level`"):
         build_regions(tracts(), wanted("polygons"))
 
 

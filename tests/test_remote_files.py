@@ -264,12 +264,16 @@ def test_a_file_that_is_larger_than_told_stops(tmp_path: Path, held: Shelf) -> N
     assert (tmp_path / "a.tif").stat().st_size <= 2 * PIECE
 
 
-def test_a_stage_that_failed_goes_on_in_its_next_run(tmp_path: Path, held: Shelf) -> None:
+def test_a_stage_that_failed_goes_on_in_its_next_run(
+    tmp_path: Path, held: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held.content = write(tmp_path / "whole.tif", noise()).read_bytes()
     regions = as_regions(["all"], [square(200)])
     (tmp_path / "data/toy").mkdir(parents=True)
     regions.to_parquet(tmp_path / "data/toy/regions.parquet")
-    given = {"provider": "raster", "urls": [held.url, held.url.replace("a.tif", "b.tif")]}
+    url, _, query = held.url.partition("?")
+    monkeypatch.setenv("MUSECL_URL_QUERY", query)
+    given = {"provider": "raster", "urls": [url, url.replace("a.tif", "b.tif")]}
 
     def job():
         inputs, outputs = ["regions.parquet"], ["raw/satellite"]
@@ -291,3 +295,6 @@ def test_a_stage_that_failed_goes_on_in_its_next_run(tmp_path: Path, held: Shelf
     # But for the first bytes of each, which are looked at.
     assert held.sent - before == len(held.content) - 2 * PIECE + 2 * remote_files.FIRST_BYTES
     assert not list((tmp_path / ".musecl").rglob("*.tif*"))
+    written = [path for path in tmp_path.rglob("*") if path.suffix in (".json", ".yaml", ".lock")]
+    assert written
+    assert not any(b"SECRET" in path.read_bytes() for path in written)

@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from rasterio.enums import ColorInterp
 from shapely.geometry import box
 
-from musecl.runtime.errors import InputError
+from musecl.runtime.errors import InputError, ParameterError
 from musecl.sources import remote_files, satellite_raster
+from musecl.sources.addresses import with_query
 from musecl.sources.provider import Request, write_provenance
+from musecl.sources.providers import chosen
 from musecl.sources.satellite_raster import PROVIDER, RasterSettings
 from own_files import as_regions
 from shared_data import shared
@@ -215,11 +217,49 @@ def test_settings_that_cannot_be_are_refused(settings: dict, said: str) -> None:
         RasterSettings(provider="raster", **settings)
 
 
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("https://SECRET@x.org/a.tif", "a user or password"),
+        ("https://me:SECRET@x.org/a.tif", "a user or password"),
+        ("https://x.org/a.tif?year=2024&access_token=SECRET", "the secret access_token"),
+        ("https://x.org/a.tif?token=SECRET", "the secret token"),
+        ("https://x.org/a.tif?api_key=SECRET", "the secret api_key"),
+        ("https://x.org/a.tif?apikey=SECRET", "the secret apikey"),
+        ("https://x.org/a.tif?key=SECRET", "the secret key"),
+        ("https://x.org/a.tif?X-Amz-Credential=SECRET&X-Amz-Date=1", "the secret X-Amz-Credential"),
+        ("https://x.org/a.tif?Expires=1&Signature=SECRET", "the secret Signature"),
+        ("https://x.org/a.tif?sv=2024&se=2025&sp=r&sig=SECRET", "the secret sig"),
+    ],
+)
+def test_a_secret_in_a_url_is_refused_and_not_shown(url: str, what: str) -> None:
+    given = {"provider": "raster", "urls": [url]}
+    with pytest.raises(ParameterError, match=f"holds {what}, .*MUSECL_URL_QUERY") as caught:
+        chosen("satellite", given)
+    assert "SECRET" not in str(caught.value)
+    assert "x.org/a.tif" in str(caught.value)
+    # Not a list: the message shows what was given.
+    with pytest.raises(ParameterError) as caught:
+        chosen("satellite", {**given, "urls": url})
+    assert "SECRET" not in str(caught.value)
+
+
+def test_what_is_no_secret_may_stand_in_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "https://x.org/get?file=a.tif&year=2024&monkey=1"
+    _, settings = chosen("satellite", {"provider": "raster", "urls": [url]})
+    assert settings.urls == (url,)  # type: ignore[attr-defined]
+    monkeypatch.setenv("MUSECL_URL_QUERY", "?sig=1")
+    assert with_query(url) == f"{url}&sig=1"
+    monkeypatch.delenv("MUSECL_URL_QUERY")
+    assert with_query(url) == url
+
+
 class Handler(BaseHTTPRequestHandler):
     """Serves files of a folder; what a test asks of it stands in `server.ways`."""
 
     def do_GET(self) -> None:
-        name = self.path.partition("?")[0]
+        name, _, query = self.path.partition("?")
+        self.server.queries.add(query)
         way = self.server.ways.get(name, "ranges")
         asked = self.headers.get("Range")
         self.server.asked.append((name, asked, self.headers.get("User-Agent")))
@@ -256,8 +296,10 @@ class Handler(BaseHTTPRequestHandler):
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
     monkeypatch.setattr(remote_files, "PAUSE_S", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("MUSECL_URL_QUERY", "sig=SECRET")
     held = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     held.folder, held.ways, held.asked = tmp_path / "served", {}, []
+    held.queries = set()
     held.folder.mkdir()
     thread = threading.Thread(target=held.serve_forever, args=(0.01,))
     thread.start()
@@ -268,7 +310,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Threadin
 
 
 def at(server: ThreadingHTTPServer, name: str) -> str:
-    return f"http://127.0.0.1:{server.server_port}/{name}?sig=SECRET"
+    return f"http://127.0.0.1:{server.server_port}/{name}"
 
 
 def test_a_small_file_behind_a_url_is_taken_whole(
@@ -306,6 +348,8 @@ def test_of_a_large_file_behind_a_url_only_parts_are_read(
     parts = [asked for _, asked, _ in server.asked]
     assert sum(asked is None for asked in parts) <= 1 < len(parts)
     assert "SECRET" not in json.dumps(request.records)
+    assert "SECRET" not in request.settings.model_dump_json()  # what params.yaml and a lock hold
+    assert server.queries == {"sig=SECRET"}
 
 
 @pytest.mark.parametrize("way", ["whole", "busy for parts"])

@@ -1,6 +1,7 @@
 """docs/sources.md and schemas/params.schema.json say what the table of providers says."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import jsonschema
@@ -81,3 +82,16 @@ def test_a_layer_that_a_city_lacks_fits_the_schema() -> None:
     given = values()
     given["cities"]["nyc"]["street_view"] = None
     assert refused(given) == []
+
+
+def test_a_section_stands_only_for_what_has_keys_within() -> None:
+    lines = sources_page.page().splitlines()
+    sections = 0
+    for row, below in pairwise(lines):
+        if not row.startswith("| `") or row.count(" | ") < 3:
+            continue
+        key, _, allowed = row.split(" | ")[:3]
+        if "section" in allowed:
+            sections += 1
+            assert below.startswith(f"{key.removesuffix('`')}."), row
+    assert sections

@@ -4,11 +4,13 @@ import json
 import zlib
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
+from shapely import Polygon, box
 
 from musecl.runtime.errors import InputError
 from musecl.sources.photograph import read_header, read_spanned
@@ -40,12 +42,15 @@ def photograph(
     return path
 
 
-def request_in(root: Path, path: str = "*.jpg", **settings: object) -> Request:
+def request_in(
+    root: Path, path: str = "*.jpg", area: Polygon | None = None, **settings: object
+) -> Request:
     folder, inputs = root / "fetched", root / "inputs"
     folder.mkdir(exist_ok=True)
     inputs.mkdir(exist_ok=True)
     chosen = FolderSettings(provider="folder", path=path, **settings)  # type: ignore[arg-type]
-    return Request(chosen, inputs, None, folder)
+    regions = None if area is None else gpd.GeoDataFrame(geometry=[area], crs=4326)
+    return Request(chosen, inputs, regions, folder)
 
 
 def fetched(request: Request) -> pd.DataFrame:
@@ -219,6 +224,44 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path: Path, text: str, said:
     (request.inputs / "where.csv").write_text(text)
     with pytest.raises(InputError, match=said):
         fetched(request)
+
+
+@pytest.mark.parametrize(
+    ("longitude", "latitude", "said"),
+    [
+        (48.85, 2.35, "only 0 of 2 .* swapped 2 would: exchange the columns of longitude"),
+        (13.4, 52.5, "only 0 of 2 .* lie inside the city; check the columns, their CRS"),
+        (2.35, 139.7, "2 of 2 positions are no longitude and latitude in degrees; exchange"),
+    ],
+)
+def test_photographs_that_all_lie_elsewhere_are_refused(
+    tmp_path: Path, longitude: float, latitude: float, said: str
+) -> None:
+    request = request_in(tmp_path, area=box(2.3, 48.8, 2.4, 48.9), table="where.csv")
+    for name in ("a.jpg", "b.jpg"):
+        photograph(request.inputs / name)
+    text = f"file,longitude,latitude\na.jpg,{longitude},{latitude}\nb.jpg,{longitude},{latitude}\n"
+    (request.inputs / "where.csv").write_text(text)
+    with pytest.raises(InputError, match=rf"where\.csv: {said}"):
+        fetched(request)
+
+
+def test_photographs_in_the_city_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = request_in(tmp_path, area=box(-4, 40, -3, 41))
+    photograph(request.inputs / "a.jpg", HERE)
+    assert len(fetched(request)) == 1
+    assert "*.jpg: 1 of 1 positions (100.0%) lie inside the city" in capsys.readouterr().out
+
+
+def test_a_table_of_another_encoding_and_separator(tmp_path: Path) -> None:
+    request = request_in(tmp_path, table="where.csv", separator=";", encoding="iso-8859-1")
+    photograph(request.inputs / "Coruña.jpg")
+    text = "file;longitude;latitude\nCoruña.jpg;-8,4;43,37\n"
+    (request.inputs / "where.csv").write_text(text, encoding="iso-8859-1")
+    table = fetched(request)
+    assert table[["longitude", "latitude"]].to_numpy().tolist() == [[-8.4, 43.37]]
 
 
 def test_real_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

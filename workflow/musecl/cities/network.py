@@ -10,6 +10,7 @@ import requests
 from musecl.cities.report import Report
 from musecl.geography.geo import DEGREES
 from musecl.runtime.errors import InputError
+from musecl.sources.addresses import with_query
 
 TIMEOUT_S = 10
 SAMPLED_URLS = 3
@@ -26,7 +27,9 @@ def look_at_urls(urls: Sequence[str]) -> Report:
         shown = f"{parts.scheme}://{parts.hostname}{parts.path}"
         headers = {**HEADERS, "Range": "bytes=0-63"}
         try:
-            with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
+            with requests.get(
+                with_query(url), headers=headers, stream=True, timeout=TIMEOUT_S
+            ) as answer:
                 if not answer.ok:
                     report.problems.append(f"{shown}: the server says {answer.status_code}")
         except requests.RequestException as error:

@@ -37,8 +37,9 @@ def cells_of_polygons(areas: gpd.GeoDataFrame, resolution: int) -> Iterator[Cell
     """
     if "name" not in areas.columns:
         raise InputError(
-            "regions.grid is polygons, and the polygons of the boundary have no names; set "
-            "`name`, the column of them, in the boundary's settings"
+            "regions.grid is polygons, and the polygons of the boundary have no names; set, in the "
+            "boundary's settings, `name` (the column of them in a file) or `district_level` (of "
+            "OpenStreetMap)"
         )
     named = areas[["name", "geometry"]].to_crs(DEGREES).dissolve("name").sort_index()
     shapes = named.geometry.to_numpy()

@@ -1,8 +1,9 @@
 """Files of the user's: found by name, told apart by their ending, packed or not."""
 
 import gzip
+import stat
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import polars as pl
 
@@ -13,6 +14,11 @@ CSV = {".csv", ".tsv", ".txt"}
 PARQUET = {".parquet", ".pq", ".geoparquet"}
 JSON = {".json", ".jsonl", ".ndjson"}
 PACKED = (".gz", ".zst", ".zip")
+# Bytes that an archive may hold, unpacked: some go into memory whole.
+LARGEST_ZIP = 64 << 30
+# A larger one that unpacks to so many times its bytes is made to fill memory. Blanks in a small
+# one, as those of a shapefile's table, may be packed as tightly.
+SMALL_ZIP, MOST_PACKED = 64 << 20, 100
 UNREADABLE = (OSError, ValueError, zipfile.BadZipFile, pl.exceptions.PolarsError)
 
 
@@ -84,12 +90,36 @@ def unpacked(path: Path) -> bytes:
 def only_file_in(path: Path) -> list[str]:
     """Name the only file in a .zip; none where there are several, as of a shapefile."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [
-                name
-                for name in archive.namelist()
-                if not name.startswith("__MACOSX/") and not name.endswith("/")
-            ]
+        names = [name for name in names_in_zip(path) if not name.endswith("/")]
     except (OSError, zipfile.BadZipFile) as error:
         raise not_readable(path, error) from error
     return names if len(names) == 1 else []
+
+
+def names_in_zip(path: Path) -> list[str]:
+    """List what a .zip holds, but what a Mac leaves, before anything of it is unpacked.
+
+    Raises
+    ------
+    InputError
+        A member lies outside of it or is a link, or it unpacks to far more than it should.
+    OSError, BadZipFile
+        It is no .zip.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if ".." in name.parts or name.is_absolute() or PureWindowsPath(name).drive:
+            raise InputError(f"{path}: holds {str(name)!r}, a path out of it; pack it anew")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise InputError(f"{path}: holds the link {str(name)!r}; pack the file itself")
+    # Nothing is unpacked beyond the size that the archive says of a member.
+    size = sum(member.file_size for member in members)
+    packed = max(1, path.stat().st_size)
+    if size > LARGEST_ZIP or (size > SMALL_ZIP and size > MOST_PACKED * packed):
+        raise InputError(
+            f"{path}: unpacks to {size >> 20} MiB, {size // packed} times its bytes; unpack it "
+            "yourself if that is right"
+        )
+    return [one.filename for one in members if not one.filename.startswith("__MACOSX/")]

@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from musecl.geography.geo import metric_crs
 from musecl.runtime.errors import InputError
+from musecl.sources.addresses import hide_secrets
 
 EIGHT_BITS = "uint8"
 # Longest side of what percentiles are computed of: four million pixels say enough of a city.
@@ -63,7 +64,7 @@ def open_geotiff(
                 )
             yield raster
     except RasterioError as error:
-        reason = str(error).replace(str(path), name).splitlines()[0]
+        reason = hide_secrets(str(error).replace(str(path), name).splitlines()[0])
         raise InputError(
             f"{name}: not readable as a GeoTIFF ({reason}); put a whole one there"
         ) from error

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from musecl.runtime.errors import ParameterError
 from musecl.runtime.section import Section, explain
+from musecl.sources.addresses import hide_secrets
 from musecl.sources.provider import Provider
 
 LAYERS = ("boundary", "roads", "pois", "mobility", "satellite", "street_view", "indicators")
@@ -102,5 +103,5 @@ def chosen(
     try:
         return provider, provider.settings.model_validate(given)
     except ValidationError as error:
-        reason = explain(error, provider.settings, beside=beside)
+        reason = hide_secrets(explain(error, provider.settings, beside=beside))
         raise ParameterError(f"{layer}: {provider.name}: {reason}") from error

@@ -18,7 +18,7 @@ from shapely.geometry.base import BaseGeometry
 
 from musecl.runtime.errors import InputError
 from musecl.runtime.section import Count, NotNegative, Section
-from musecl.sources.addresses import without_secrets
+from musecl.sources.addresses import QUERY, secret_in, with_query, without_secrets
 from musecl.sources.contract import Rasters
 from musecl.sources.geotiff import (
     EIGHT_BITS,
@@ -91,7 +91,10 @@ class RasterSettings(Section):
     provider: Literal["raster"]
     path: str | None = Field(default=None, description="file or pattern; the last by name on top")
     urls: tuple[str, ...] = Field(
-        default=(), strict=False, description="http or https; the last on top"
+        default=(),
+        strict=False,
+        description="http or https, without a secret; the last on top. The environment variable "
+        f"{QUERY}, such as a signature or key, is put behind each and written down nowhere",
     )
     bands: Bands | None = Field(default=None, description="null: palette, or first three of 8 bits")
     nodata: float | None = Field(
@@ -112,6 +115,13 @@ class RasterSettings(Section):
         for url in self.urls:
             if not url.startswith(("http://", "https://")):
                 raise ValueError(f"{without_secrets(url)} begins with neither http:// nor https://")
+            secret = secret_in(url)
+            if secret is not None:
+                raise ValueError(
+                    f"{without_secrets(url)} holds {secret}, which params.yaml would bring into "
+                    f"git; put a signature or key into the environment variable {QUERY}, or "
+                    "download the files and give path"
+                )
         return self
 
     @property
@@ -183,7 +193,7 @@ def _take_files(request: Request) -> list[Path]:
 def _take_urls(request: Request) -> list[Path]:
     urls, folder = request.settings.urls, request.held or request.folder
     taken, whole = [], {}
-    for number, url in enumerate(urls):
+    for number, url in enumerate(map(with_query, urls)):
         shown = without_secrets(url)
         name = Path(f"{number:03d}-{Path(shown).stem}.tif")
         found = look_at_tiff(url)

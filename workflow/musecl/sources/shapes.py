@@ -3,7 +3,6 @@
 Their coordinate reference system is that of the file, or the one that params.yaml gives.
 """
 
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from musecl.runtime.errors import InputError
-from musecl.sources.files import PARQUET, kind_of, not_readable
+from musecl.sources.files import PARQUET, kind_of, names_in_zip, not_readable
 
 POLYGONS = ["Polygon", "MultiPolygon"]
 ZIPPED = {".shp", ".gpkg", ".geojson", ".json", ".fgb"}
@@ -84,12 +83,7 @@ def read_shapes(
 
 def _inside_zip(path: Path) -> str:
     """Name what GDAL opens of a zip: its only file of shapes, which may lie in a folder."""
-    with zipfile.ZipFile(path) as archive:
-        members = [
-            name
-            for name in archive.namelist()
-            if Path(name).suffix.lower() in ZIPPED and not name.startswith("__MACOSX")
-        ]
+    members = [name for name in names_in_zip(path) if Path(name).suffix.lower() in ZIPPED]
     return f"/vsizip/{path}/{members[0]}" if len(members) == 1 else f"/vsizip/{path}"
 
 

@@ -12,12 +12,12 @@ from PIL import Image
 from pydantic import Field
 
 from musecl.runtime.errors import InputError
-from musecl.runtime.section import Section
 from musecl.runtime.workers import in_pieces
 from musecl.sources.columns import TableFile, as_text, collect, scan_columns
 from musecl.sources.contract import Photographs
 from musecl.sources.numbers import numbers
 from musecl.sources.photograph import MOST_PIXELS, Header, can_be_decoded, read_header
+from musecl.sources.positions import known_positions, require_within
 from musecl.sources.provider import Provider, Request
 
 RECORD = "photographs.csv"
@@ -27,11 +27,11 @@ YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "
 BROKEN, TOO_LARGE, NOWHERE = "broken or no photograph", "too large", "without a position"
 
 
-class FolderSettings(Section):
-    """Photographs below `inputs/{city}/street_view`."""
+class FolderSettings(TableFile):
+    """Photographs below `inputs/{city}/street_view`; how the text of their table is written."""
 
     provider: Literal["folder"]
-    path: str = Field(description="file or pattern, such as **/*.jpg")
+    path: str = Field(min_length=1, description="photographs: a file or pattern, such as **/*.jpg")
     table: str | None = Field(
         default=None,
         description="a table of file, longitude, latitude; and heading, taken, panorama if known",
@@ -50,7 +50,8 @@ def fetch(request: Request) -> None:
     Raises
     ------
     InputError
-        There is no photograph, or none that can be used; one is HEIC; the table lacks a column.
+        There is no photograph, or none that can be used; one is HEIC; the table lacks a column;
+        most positions are out of the range of degrees, or too few lie in the city.
     """
     settings = cast(FolderSettings, request.settings)
     found = request.find(settings.path)
@@ -60,7 +61,7 @@ def fetch(request: Request) -> None:
     given = None
     if settings.table is not None:
         (table,) = request.take(settings.table)
-        given = _read_positions(table)
+        given = _read_positions(table, settings)
     taken = request.take(settings.path)
     names = [path.relative_to(request.folder).as_posix() for path in taken]
 
@@ -69,7 +70,8 @@ def fetch(request: Request) -> None:
 
     headers = dict(zip(names, in_pieces(look, taken), strict=True))
     usable = {name: header for name, header in headers.items() if isinstance(header, Header)}
-    rows = _locate(usable, given)
+    where = str(request.inputs / (settings.table or settings.path))
+    rows = _locate(usable, given, where)
     left_out = Counter(reason for reason in headers.values() if isinstance(reason, str))
     left_out[NOWHERE] = len(usable) - len(rows)
     said = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()) if count)
@@ -80,6 +82,10 @@ def fetch(request: Request) -> None:
         )
     if said:
         print(f"{len(taken)} photographs, left out: {said}")
+    if request.area is not None:
+        require_within(
+            rows["longitude"].to_numpy(), rows["latitude"].to_numpy(), request.area, where
+        )
     file = request.folder / RECORD
     rows.to_csv(file, index=False, lineterminator="\n")
     request.record(file, source="computed")
@@ -115,11 +121,10 @@ def _header(path: Path, megapixels: float) -> Header | str:
     return header if can_be_decoded(path) else BROKEN
 
 
-def _read_positions(path: Path) -> pd.DataFrame:
+def _read_positions(path: Path, settings: FolderSettings) -> pd.DataFrame:
     """Read the table of positions: indexed by file, what is known of each; nan where blank."""
     required = ["file", "longitude", "latitude"]
-    usual = TableFile.model_validate({"path": path.name})
-    columns = scan_columns(path, required, usual, COLUMNS[3:])
+    columns = scan_columns(path, required, settings, COLUMNS[3:])
     rows = collect(columns, path)
     rows = rows.with_columns(as_text(name, rows.schema[name]) for name in rows.columns)
     rows = rows.drop_nulls("file")
@@ -131,14 +136,15 @@ def _read_positions(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: names {twice[0]} twice; leave one row for each photograph")
     known = table.reindex(columns=COLUMNS[1:])
     for name in {"longitude", "latitude", "heading"} & set(rows.columns):
-        known[name] = numbers(rows[name], f"{path.name}, column {name}").to_numpy()
+        what = f"{path.name}, column {name}"
+        known[name] = numbers(rows[name], what, settings.decimal_comma).to_numpy()
     known["taken"] = pd.to_datetime(known["taken"], errors="coerce", format="ISO8601")
     # A column that the table lacks is of no text.
     known["panorama"] = known["panorama"].astype("string").str.lower().map(YES_OR_NO)
     return known
 
 
-def _locate(headers: dict[str, Header], given: pd.DataFrame | None) -> pd.DataFrame:
+def _locate(headers: dict[str, Header], given: pd.DataFrame | None, where: str) -> pd.DataFrame:
     """Rows of `COLUMNS` of those with a position; what the table knows stands above the EXIF."""
     said = pd.DataFrame(
         {name: [getattr(one, name) for one in headers.values()] for name in COLUMNS[1:]},
@@ -151,8 +157,8 @@ def _locate(headers: dict[str, Header], given: pd.DataFrame | None) -> pd.DataFr
         for name in COLUMNS[1:]:
             known = told[name].notna() & (both if name in ("longitude", "latitude") else True)
             said[name] = said[name].where(~known, told[name])
-    here = said["longitude"].between(-180, 180) & said["latitude"].between(-90, 90)
-    here &= (said["longitude"] != 0) | (said["latitude"] != 0)
+    longitude, latitude = (said[name].to_numpy(float) for name in ("longitude", "latitude"))
+    here = known_positions(longitude, latitude, where)
     said["heading"] %= 360
     said["panorama"] = said["panorama"].astype(bool)
     return said[here].reset_index()[COLUMNS]

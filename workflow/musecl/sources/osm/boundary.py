@@ -21,6 +21,7 @@ from musecl.sources.provider import Request
 
 PLACE = "place.geojson"
 NUMBER = r"^[RW][1-9]\d*$"
+DISTRICTS = "admin_level of the districts, which regions.grid polygons takes; null for none"
 
 
 class OnlineBoundary(Section):
@@ -31,9 +32,7 @@ class OnlineBoundary(Section):
     osm_id: str | None = Field(
         default=None, pattern=NUMBER, description="in its stead: R and the relation's number"
     )
-    district_level: int | None = Field(
-        default=None, ge=1, le=15, description="admin_level of the districts; null for none"
-    )
+    district_level: int | None = Field(default=None, ge=1, le=15, description=DISTRICTS)
     nominatim_url: str = Field(default=NOMINATIM, description="of the Nominatim that is asked")
     overpass_url: str = Field(default=OVERPASS, description="of the Overpass API that is asked")
 
@@ -56,9 +55,7 @@ class ExtractBoundary(Section):
     admin_level: int | None = Field(
         default=None, ge=1, le=15, description="of the city, where areas share the name"
     )
-    district_level: int | None = Field(
-        default=None, ge=1, le=15, description="admin_level of the districts; null for none"
-    )
+    district_level: int | None = Field(default=None, ge=1, le=15, description=DISTRICTS)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "ExtractBoundary":
@@ -93,7 +90,7 @@ def fetch_online(request: Request) -> None:
 
 
 def read_online(folder: Path, settings: OnlineBoundary) -> gpd.GeoDataFrame:
-    """Read the land of the city, EPSG:4326, by `district` where they were asked for."""
+    """Read the land of the city, EPSG:4326, by `district` and `name` where these were asked for."""
     place = gpd.read_file(folder / PLACE)
     with answered(folder) as path:
         return _land(path, place, settings.district_level)
@@ -123,7 +120,7 @@ def fetch_extract(request: Request) -> None:
 
 
 def read_extract(folder: Path, settings: ExtractBoundary) -> gpd.GeoDataFrame:
-    """Read the land of the city, EPSG:4326, by `district` where they were asked for."""
+    """Read the land of the city, EPSG:4326, by `district` and `name` where these were asked for."""
     from musecl.sources.osm.land import find_boundary
 
     path = folder / CUT

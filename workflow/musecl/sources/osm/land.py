@@ -103,8 +103,9 @@ def land_within(
     Returns
     -------
     GeoDataFrame
-        Polygons of land, EPSG:4326, and `district` where there are some; what belongs to none of
-        them bears the name of the boundary.
+        Polygons of land, EPSG:4326; where there are districts, also `district` and the same as
+        `name`, by which they can be regions. What belongs to none of them bears the name of the
+        boundary.
     """
     land = on_land(boundary.geometry.iloc[0], coast.geometry.to_numpy())
     if districts.empty:
@@ -115,7 +116,8 @@ def land_within(
     if rest.area > SLIVER * land.area:
         row = {"district": boundary["name"].iloc[0], "geometry": rest}
         parts = pd.concat([parts, gpd.GeoDataFrame([row], crs=4326)])
-    return parts[~parts.geometry.is_empty].sort_values("district", ignore_index=True)
+    parts = parts[~parts.geometry.is_empty].sort_values("district", ignore_index=True)
+    return parts.assign(name=parts["district"])
 
 
 def on_land(boundary: BaseGeometry, coast: NDArray[np.object_]) -> BaseGeometry:

@@ -23,9 +23,11 @@ from osmnx._errors import CacheOnlyInterruptError, InsufficientResponseError
 from shapely.geometry.base import BaseGeometry
 
 from musecl.runtime.errors import InputError
+from musecl.sources.addresses import without_secrets
 from musecl.sources.patience import Patience, wish_of
 
 DEADLINE = 1800.0  # seconds that one layer may wait for a server
+TRIES = 3  # so often one is asked that cannot be reached, or whose line breaks
 PAUSE = 30.0  # seconds before asking a busy server again, doubled each time; its own wish is more
 TIMEOUT = 180  # seconds that Overpass may compute, and that nothing may come over the line
 # Degrees: so much wider is what is asked for, so that its outline has few corners.
@@ -37,8 +39,8 @@ Answer = TypeVar("Answer")
 class BusyError(Exception):
     """The server asks to come again, in `pause` seconds at the earliest."""
 
-    def __init__(self, host: str, status: int, pause: float) -> None:
-        super().__init__(f"{host} is busy (HTTP {status})")
+    def __init__(self, address: str, status: int, pause: float) -> None:
+        super().__init__(f"{address} is busy (HTTP {status})")
         self.pause = pause
 
 
@@ -158,6 +160,8 @@ def fetch_features(
 def ask(services: Services, folder: Path, question: Callable[[], Answer]) -> Answer:
     """Put a question by OSMnx; ask again where the server is busy, until the deadline.
 
+    One that cannot be reached, or whose line breaks, is asked `TRIES` times.
+
     Parameters
     ----------
     services : Services
@@ -171,7 +175,7 @@ def ask(services: Services, folder: Path, question: Callable[[], Answer]) -> Ans
     InputError
         In one line: who did not answer, and how.
     """
-    patience = Patience(DEADLINE, PAUSE, LATER)
+    patience, broken = Patience(DEADLINE, PAUSE, LATER), 0
     with settings_of(services, folder, Watch(patience)):
         while True:
             try:
@@ -181,9 +185,12 @@ def ask(services: Services, folder: Path, question: Callable[[], Answer]) -> Ans
             except requests.RequestException as error:
                 sent = error.request
                 address = services.overpass_url if sent is None else str(sent.url)
-                raise InputError(
-                    f"{_host(address)} does not answer ({type(error).__name__}); {LATER}"
-                ) from error
+                why = f"{without_secrets(address)} does not answer ({type(error).__name__})"
+                broken += 1
+                # An address that is none stays so.
+                if broken >= TRIES or isinstance(error, ValueError):
+                    raise InputError(f"{why}; {LATER}") from error
+                patience.wait(why)
 
 
 LATER = "try again later, or take an extract (provider osm_extract)"
@@ -197,32 +204,34 @@ class Watch:
 
     def __call__(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Raise BusyError or InputError unless the response is a whole answer."""
-        host, status = _host(response.url), response.status_code
+        address, status = without_secrets(response.url), response.status_code
         if response.is_redirect:
             return
         if urlsplit(response.url).path.endswith("/status"):
-            self._wait_for_slot(host, response.text)
+            self._wait_for_slot(address, response.text)
             return
         if status in (429, 503, 504):
-            raise BusyError(host, status, wish_of(response.headers.get("Retry-After", "")))
+            raise BusyError(address, status, wish_of(response.headers.get("Retry-After", "")))
         if status == 406:
-            raise InputError(f"{host} refuses this client (HTTP 406): it wants another User-Agent")
+            raise InputError(
+                f"{address} refuses this client (HTTP 406): it wants another User-Agent"
+            )
         try:
             content = response.json()
         except requests.JSONDecodeError as error:
             page = _words(response.text)
-            raise InputError(f"{host} sent a page, no answer (HTTP {status}): {page}") from error
+            raise InputError(f"{address} sent a page, no answer (HTTP {status}): {page}") from error
         if not response.ok:
             page = _words(response.text)
-            raise InputError(f"{host} refused the question (HTTP {status}): {page}")
+            raise InputError(f"{address} refused the question (HTTP {status}): {page}")
         if isinstance(content, dict) and "remark" in content:
-            raise InputError(f"{host} broke off: {_words(content['remark'])}; {LATER}")
+            raise InputError(f"{address} broke off: {_words(content['remark'])}; {LATER}")
 
-    def _wait_for_slot(self, host: str, status: str) -> None:
+    def _wait_for_slot(self, address: str, status: str) -> None:
         """Refuse what the page /status would let OSMnx wait for beyond the deadline."""
         waits = [int(seconds) for seconds in re.findall(r"in (-?\d+) seconds", status)]
         if not self.patience.allows(min(waits, default=0)):
-            raise InputError(f"{host} has no slot free before the deadline; {LATER}")
+            raise InputError(f"{address} has no slot free before the deadline; {LATER}")
 
 
 @contextmanager
@@ -259,10 +268,6 @@ def user_agent() -> str:
     except PackageNotFoundError:
         number = "of a checkout"
     return f"musecl ({number}; embeddings of city regions, by OSMnx {version('osmnx')})"
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc
 
 
 def _words(text: str) -> str:
