@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from judged_city import MLP
-from musecl.evaluation.judgeable import LEFT_OUT, judgeable, tabulate_left_out, why_not
+from musecl.evaluation.judgeable import (
+    LEFT_OUT,
+    first_judgeable,
+    judgeable,
+    tabulate_left_out,
+    why_not,
+)
 from musecl.evaluation.labels import group_indicators
 from musecl.evaluation.prediction import SeededFold
 from musecl.evaluation.settings import EvaluateSettings
@@ -79,6 +85,24 @@ def test_a_city_that_none_of_the_splits_suits_is_one_line():
         InputError, match=r"none of evaluate\.splits \(district\).*choose other splits"
     ):
         judged({"density": VALUES}, "district")
+
+
+def test_the_first_group_that_can_be_judged_is_taken(capsys):
+    wide = pd.DataFrame({"density": VALUES, "same": np.ones(40)}, index=REGIONS["region_id"])
+    wide.iloc[0, 0] = np.nan
+    groups = sorted(group_indicators(wide), key=lambda group: -len(group.rows))
+    assert [group.names for group in groups] == [["same"], ["density"]]
+    tasks = first_judgeable(REGIONS, groups, settings("random", "spatial"), seed=1)
+    assert [(task.split, task.group.names) for task in tasks] == [
+        ("random", ["density"]),
+        ("spatial", ["density"]),
+    ]
+    said = capsys.readouterr().out
+    assert "same is left out of split random: it has one value only" in said
+    with pytest.raises(InputError, match="same first: it has one value only; widen") as caught:
+        first_judgeable(REGIONS, groups[:1], settings("random", "spatial"), seed=1)
+    assert "evaluate.splits" not in str(caught.value)
+    assert first_judgeable(REGIONS, [], settings("random"), seed=1) == []
 
 
 def test_a_table_of_nothing_left_out_has_a_header(tmp_path):
