@@ -121,3 +121,14 @@ def test_values_that_differ_by_rounding_are_one_value(values):
     folds = [SeededFold(0, Fold(np.arange(40), np.arange(40, 60), np.arange(40) % 4), (1,))]
     assert why_not(values, folds) == "it has one value only"
     assert why_not(np.arange(60) * 1e-6 + 5, folds) == ""
+
+
+@pytest.mark.parametrize("value", [-1.797e308, 1e40, -2e19, np.inf])
+def test_what_single_precision_cannot_square_is_left_out_and_ends_nothing(value):
+    extreme = VALUES.copy()
+    extreme[7] = value
+    tasks, left_out = judged({"density": VALUES, "extreme": extreme}, "random", "spatial")
+    assert [task.group.names for task in tasks] == [["density"]] * 2
+    assert [one.indicator for one in left_out] == ["extreme"] * 2
+    assert left_out[0].reason.startswith(f"its value {value:.4g} is too large to be fitted")
+    assert not judged({"density": VALUES * 1e18}, "random")[1]

@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.evaluation.labels import IndicatorGroup, varies
+from musecl.evaluation.labels import IndicatorGroup, too_large, varies
 from musecl.evaluation.prediction import SeededFold, draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import units_of
@@ -137,6 +137,8 @@ def sort_out(
 
 def why_not(labels: NDArray[np.float64], trials: list[SeededFold]) -> str:
     """Say why an indicator (n,) cannot be judged by some folds; nothing where it can."""
+    if extreme := too_large(labels):
+        return extreme
     if not varies(labels):
         return "it has one value only"
     if not all(varies(labels[trial.fold.fitting]) for trial in trials):
