@@ -16,6 +16,7 @@ from musecl.runtime.errors import InputError
 from musecl.runtime.job import Job, run_job
 from musecl.runtime.pipeline import Declaration
 from musecl.runtime.tables import write_vectors
+from musecl.runtime.workers import GIVEN
 from musecl.stages import transfer
 from test_evaluate import build_regions
 
@@ -90,6 +91,17 @@ def run(root, monkeypatch, labels_of_west=lambda values: values, unit_of_west=UN
     (root / "params.yaml").write_text(params, encoding="utf-8")
     run_job(Job(declared, root), transfer)
     return pd.read_csv(root / "results/east-to-west/r2.csv").set_index("method")
+
+
+@pytest.mark.parametrize("workers", [3, 8])
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path, monkeypatch, workers):
+    written = []
+    for given in (1, workers):
+        monkeypatch.setenv(GIVEN, str(given))
+        root = tmp_path / str(given)
+        run(root, monkeypatch)
+        written.append([(root / "results/east-to-west" / name).read_bytes() for name in OUTPUTS])
+    assert written[0] == written[1]
 
 
 def predictions(root):
