@@ -201,6 +201,12 @@ def files() -> list[File]:
             rows_of(upper_bound.UPPER_BOUNDS),
         ),
         File(
+            "results/SOURCE-to-TARGET/left_out.csv",
+            "transfer",
+            "The indicators that could not be trained on, or not be judged, a row each.",
+            rows_of(transfer.LEFT_OUT),
+        ),
+        File(
             "results/SOURCE-to-TARGET/predictions.parquet",
             "transfer",
             "What a model of the source says of every region of the target, in the unit of the "

@@ -1,13 +1,16 @@
 """The command line as it is called: `python workflow/musecl STAGE CITY` in a copy of the code."""
 
 import ast
+import errno
 import gc
 import os
+import re
 import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -270,6 +273,27 @@ def test_a_full_disk_is_one_line_that_names_the_file(root) -> None:
     line = f"musecl: {said}; make room and run the same command again\n"
     assert (done.returncode, done.stderr) == (1, line)
     assert (root / "data/bos/out.json").read_text(encoding="utf-8") == "of an earlier run"
+
+
+def test_a_full_disk_comes_with_the_room_that_is_left(root, tmp_path, monkeypatch) -> None:
+    from musecl import cli
+
+    asked = []
+    usage = SimpleNamespace(free=12_300_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: asked.append(path) or usage)
+    full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "new/of.csv"))
+    assert cli.room_left(full) == " (0.012 GB left on its disk)"
+    assert asked == [tmp_path / "new"]
+    assert cli.room_left(OSError(errno.ENOSPC, "No space left on device")) == ""
+    monkeypatch.undo()
+    stage = root / "workflow/musecl/stages/toy.py"
+    here = f"OSError(28, 'No space left on device', {str(tmp_path / 'of.csv')!r})"
+    stage.write_text(STAGE.replace("ZeroDivisionError", here), encoding="utf-8")
+    write(root, "data/bos/words.txt", "broken")
+    done = musecl(root, "toy", "bos")
+    line = r"musecl: .*of\.csv' \(\d+\.\d{3} GB left on its disk\); make room and run the same.*\n"
+    assert done.returncode == 1
+    assert re.fullmatch(line, done.stderr)
 
 
 def test_a_mistake_in_the_code_shows_where_it_is(root) -> None:

@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 
 from judged_city import MLP
+from musecl.evaluation.backtransform import Scale
 from musecl.evaluation.comparison import COMPARED, judge, lay_out
 from musecl.evaluation.judgeable import judgeable
-from musecl.evaluation.labels import IndicatorGroup
-from musecl.evaluation.prediction import MethodPredictions, collect
+from musecl.evaluation.labels import CityLabels, IndicatorGroup, group_indicators
+from musecl.evaluation.methods import Method, RegionFeatures
+from musecl.evaluation.prediction import MethodPredictions, collect, predict_from_vectors
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import paper_fold
+from musecl.model.heads import fit_head
 
 ROWS = 240
 REGIONS = pd.DataFrame(
@@ -65,6 +68,35 @@ def test_a_fold_that_tests_a_handful_of_cells_has_no_interval():
     assert {one.cells for one in judged} == {2}
     assert table.loc["far", "reference_ahead"] > 0
     assert np.isnan(table.loc["far", "ahead_low"])
+
+
+def test_an_indicator_that_a_split_cannot_judge_is_empty_there_and_in_no_mean():
+    """As `baselines` and `ablations` lay it out, and `model` fits what is left."""
+    rare = np.where(np.arange(ROWS) < 4, 5.0 + np.arange(ROWS), 0)
+    extreme = np.where(np.arange(ROWS) == 9, -1.797e308, LABELS[:, 0])
+    values = {"density": LABELS[:, 0], "extreme": extreme, "rare": rare, "same": np.ones(ROWS)}
+    groups = group_indicators(pd.DataFrame(values, index=REGIONS["region_id"]))
+    settings = EvaluateSettings(seeds=1, folds=5, splits=["random", "spatial"], mlp=MLP)
+    tasks, _ = judgeable(REGIONS, groups, settings, 1)
+    seen = RegionFeatures(LABELS + 0.1 * ERRORS, np.ones(ROWS, dtype=bool))
+
+    def predict(group, trials):
+        return predict_from_vectors([Method("near", (seen,), False)], group.labels, trials, None)
+
+    primary = {*values}
+    judged = list(judge(predict, tasks, primary, REGIONS, 1, "compare"))
+    table = lay_out(judged, primary, reference="near").set_index("split")
+    assert not {"extreme R2", "same R2"} & {*table.columns}
+    assert np.isnan(table.loc["spatial", "rare R2"]) and np.isfinite(table.loc["random", "rare R2"])
+    assert table.loc["spatial", "r2_primary"] == table.loc["spatial", "density R2"] > 0.9
+    regions = REGIONS.assign(area_km2=1.0, land_share=1.0)
+    scale = Scale("people", "identity", -np.inf, np.inf)
+    scales = dict.fromkeys(values, scale)
+    wide = pd.DataFrame(values)
+    labelled = CityLabels(regions, groups, primary, {}, scales, wide)
+    (task,) = [task for task in tasks if task.split == "spatial"]
+    head = fit_head(labelled, seen, task, settings, 1)
+    assert head.names == ["density"] and np.isfinite(head.slopes).all()
 
 
 def test_a_primary_that_no_split_judges_is_told_as_empty():

@@ -15,6 +15,7 @@ from musecl.encoding.features import Features, write_features
 from musecl.runtime.job import Job, run_job
 from musecl.runtime.pipeline import Declaration
 from musecl.runtime.tables import read_vectors, write_vectors
+from musecl.runtime.workers import GIVEN
 from musecl.stages import embed_satellite, embed_street_view, transfer
 from musecl.training.contrastive import ContrastiveEncoder, write_encoder
 from musecl.training.embedding import average_pooled, average_regions, embed_viewpoints
@@ -206,7 +207,9 @@ def test_the_order_of_rows_never_matters(tmp_path, encoder_folder, model):
     assert tables[0] == tables[1] == tables[2]
 
 
-def test_a_transfer_sees_another_city_as_the_first_is_seen(tmp_path, encoder_folder, model):
+def test_a_transfer_sees_another_city_as_the_first_is_seen(
+    tmp_path, encoder_folder, model, monkeypatch
+):
     """`away` has the images of `town`: through the encoders of `town` it has its vectors, too."""
     found = features(2)
     abroad = found.index.assign(region_id="away " + found.index["region_id"])
@@ -236,7 +239,12 @@ def test_a_transfer_sees_another_city_as_the_first_is_seen(tmp_path, encoder_fol
         outputs=(),
         parameters=(*(f"encoders.{view}" for view in views), *(f"embed_{view}" for view in views)),
     )
-    parts, single = transfer.read_both(Job(declared, tmp_path), "town", "away")
+    by_workers = []
+    for workers in (1, 3, 8):
+        monkeypatch.setenv(GIVEN, str(workers))
+        parts, single = transfer.read_both(Job(declared, tmp_path), "town", "away")
+        by_workers.append({name: part.vectors.tobytes() for name, part in parts.items()})
+    assert by_workers[0] == by_workers[1] == by_workers[2]
     kinds = [f"{view} {kind}" for view in views for kind in transfer.KINDS]
     assert set(parts) == {*kinds, "text"}
     for part in parts.values():

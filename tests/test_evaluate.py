@@ -375,8 +375,10 @@ def test_an_indicator_that_cannot_be_judged_is_left_out_and_the_rest_is_scored(
     shutil.copytree(city, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "data/nyc/indicators.parquet"
     table = pd.read_parquet(path)
-    few = table[table["indicator"] == "noise"].head(4)
-    more = [few.assign(indicator="few"), few.assign(indicator="same", value=3.0)]
+    noise = table[table["indicator"] == "noise"]
+    few, extreme = noise.head(4), noise.assign(indicator="extreme")
+    extreme.iloc[0, extreme.columns.get_loc("value")] = -1.797e308
+    more = [few.assign(indicator="few"), few.assign(indicator="same", value=3.0), extreme]
     pd.concat([table, *more], ignore_index=True).to_parquet(path)
     again = run(tmp_path)
     for name in ("r2.csv", "r2.png", "metrics.json"):
@@ -384,10 +386,11 @@ def test_an_indicator_that_cannot_be_judged_is_left_out_and_the_rest_is_scored(
     left_out = pd.read_csv(again / "left_out.csv")
     assert list(left_out.columns) == ["indicator", "split", "reason"]
     named = left_out.groupby("indicator")["split"].agg(set).to_dict()
-    assert named == {name: {"random", "spatial", "paper"} for name in ("few", "same")}
+    assert named == {name: {"random", "spatial", "paper"} for name in ("few", "same", "extreme")}
     reasons = left_out.set_index(["indicator", "split"])["reason"]
     assert reasons["few", "paper"] == "4 regions have a value, and the split takes 6 or more"
     assert reasons["same", "random"] == "it has one value only"
+    assert reasons["extreme", "spatial"].startswith("its value -1.797e+308 is too large to be fit")
     assert pd.read_csv(results / "left_out.csv").empty
 
 

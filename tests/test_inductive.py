@@ -10,7 +10,7 @@ import pytest
 
 from judged_city import EVALUATE, FUSE, lay_city
 from musecl.encoding.features import Features, read_features, write_features
-from musecl.evaluation.labels import IndicatorGroup, read_labelled
+from musecl.evaluation.labels import IndicatorGroup, group_indicators, read_labelled
 from musecl.evaluation.prediction import draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.fusion import several
@@ -236,6 +236,22 @@ def test_new_vectors_of_a_view_reach_its_tokens_and_its_regions(job):
     np.testing.assert_array_equal(part.vectors[0], [1.5, 2.5, 3.5, 1.5, 1.5, 1.5])
     assert changed.parts["street_view pretrained"] is inputs.parts["street_view pretrained"]
     assert changed.views["satellite"] is inputs.views["satellite"]
+
+
+def test_a_constant_indicator_of_more_regions_does_not_end_the_stage(job, monkeypatch):
+    labelled = read_labelled(job)
+    values = labelled.values[["population_density"]].copy()
+    values.iloc[0] = np.nan
+    groups = group_indicators(values.assign(same=1.0))
+    other = labelled._replace(groups=groups, primary={"population_density", "same"})
+    judged = []
+    monkeypatch.setattr(inductive, "read_labelled", lambda _: other)
+    for name in ("read_city", "by_fusion", "by_everything", "write_comparison"):
+        monkeypatch.setattr(inductive, name, lambda *_: None)
+    monkeypatch.setattr(inductive, "judge", lambda _, tasks, *others: judged.extend(tasks) or [])
+    inductive.run(job)
+    assert [task.split for task in judged] == ["random", "spatial", "random", "spatial"]
+    assert all(task.group.names == ["population_density"] for task in judged)
 
 
 def test_features_of_other_viewpoints_are_refused(job):

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from judged_city import MLP
-from musecl.evaluation.judgeable import LEFT_OUT, judgeable, tabulate_left_out, why_not
+from musecl.evaluation.judgeable import (
+    LEFT_OUT,
+    first_judgeable,
+    judgeable,
+    tabulate_left_out,
+    why_not,
+)
 from musecl.evaluation.labels import group_indicators
 from musecl.evaluation.prediction import SeededFold
 from musecl.evaluation.settings import EvaluateSettings
@@ -81,6 +87,24 @@ def test_a_city_that_none_of_the_splits_suits_is_one_line():
         judged({"density": VALUES}, "district")
 
 
+def test_the_first_group_that_can_be_judged_is_taken(capsys):
+    wide = pd.DataFrame({"density": VALUES, "same": np.ones(40)}, index=REGIONS["region_id"])
+    wide.iloc[0, 0] = np.nan
+    groups = sorted(group_indicators(wide), key=lambda group: -len(group.rows))
+    assert [group.names for group in groups] == [["same"], ["density"]]
+    tasks = first_judgeable(REGIONS, groups, settings("random", "spatial"), seed=1)
+    assert [(task.split, task.group.names) for task in tasks] == [
+        ("random", ["density"]),
+        ("spatial", ["density"]),
+    ]
+    said = capsys.readouterr().out
+    assert "same is left out of split random: it has one value only" in said
+    with pytest.raises(InputError, match="same first: it has one value only; widen") as caught:
+        first_judgeable(REGIONS, groups[:1], settings("random", "spatial"), seed=1)
+    assert "evaluate.splits" not in str(caught.value)
+    assert first_judgeable(REGIONS, [], settings("random"), seed=1) == []
+
+
 def test_a_table_of_nothing_left_out_has_a_header(tmp_path):
     _, left_out = judged({"density": VALUES}, "random")
     write_csv(tabulate_left_out(left_out), tmp_path / "left_out.csv", LEFT_OUT)
@@ -97,3 +121,14 @@ def test_values_that_differ_by_rounding_are_one_value(values):
     folds = [SeededFold(0, Fold(np.arange(40), np.arange(40, 60), np.arange(40) % 4), (1,))]
     assert why_not(values, folds) == "it has one value only"
     assert why_not(np.arange(60) * 1e-6 + 5, folds) == ""
+
+
+@pytest.mark.parametrize("value", [-1.797e308, 1e40, -2e19, np.inf])
+def test_what_single_precision_cannot_square_is_left_out_and_ends_nothing(value):
+    extreme = VALUES.copy()
+    extreme[7] = value
+    tasks, left_out = judged({"density": VALUES, "extreme": extreme}, "random", "spatial")
+    assert [task.group.names for task in tasks] == [["density"]] * 2
+    assert [one.indicator for one in left_out] == ["extreme"] * 2
+    assert left_out[0].reason.startswith(f"its value {value:.4g} is too large to be fitted")
+    assert not judged({"density": VALUES * 1e18}, "random")[1]

@@ -16,12 +16,14 @@ from musecl.runtime.errors import InputError
 from musecl.runtime.job import Job, run_job
 from musecl.runtime.pipeline import Declaration
 from musecl.runtime.tables import write_vectors
+from musecl.runtime.workers import GIVEN
 from musecl.stages import transfer
 from test_evaluate import build_regions
 
 CITIES = ("east", "west")
 UNIT = "people per km2"
 IMAGES = ["west/satellite", "west/street_view"]
+OUTPUTS = ("left_out.csv", "r2.csv", "predictions.parquet")
 INPUTS = [f"{city}/{table}.parquet" for city in CITIES for table in ("regions", "indicators")]
 
 
@@ -82,13 +84,24 @@ def run(root, monkeypatch, labels_of_west=lambda values: values, unit_of_west=UN
         city="east-to-west",
         command="",
         inputs=tuple(f"data/{name}" for name in [*INPUTS, *IMAGES, "east/satellite_pairs.parquet"]),
-        outputs=tuple(f"results/east-to-west/{name}" for name in ("r2.csv", "predictions.parquet")),
+        outputs=tuple(f"results/east-to-west/{name}" for name in OUTPUTS),
         parameters=("seed", "fuse", "evaluate"),
     )
     params = f"seed: 1\nfuse: {FUSE}\nevaluate: {EVALUATE}\n"
     (root / "params.yaml").write_text(params, encoding="utf-8")
     run_job(Job(declared, root), transfer)
     return pd.read_csv(root / "results/east-to-west/r2.csv").set_index("method")
+
+
+@pytest.mark.parametrize("workers", [3, 8])
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path, monkeypatch, workers):
+    written = []
+    for given in (1, workers):
+        monkeypatch.setenv(GIVEN, str(given))
+        root = tmp_path / str(given)
+        run(root, monkeypatch)
+        written.append([(root / "results/east-to-west" / name).read_bytes() for name in OUTPUTS])
+    assert written[0] == written[1]
 
 
 def predictions(root):
@@ -148,8 +161,41 @@ def test_a_city_without_a_label_is_predicted_and_not_judged(tmp_path, monkeypatc
     pd.testing.assert_frame_equal(unknown.drop(columns="observed"), known.drop(columns="observed"))
 
 
+def left_out(root):
+    table = pd.read_csv(root / "results/east-to-west/left_out.csv").set_index("indicator")
+    return {str(name): (row["predicted"], row["reason"]) for name, row in table.iterrows()}
+
+
+def test_what_cannot_be_trained_on_ends_nothing_of_the_rest(tmp_path, monkeypatch, capsys):
+    alone = run(tmp_path / "alone", monkeypatch)
+    assert left_out(tmp_path / "alone") == {}
+    seen = lay(tmp_path / "more", lambda values: values, UNIT)
+    path = tmp_path / "more/data/east/indicators.parquet"
+    table = pd.read_parquet(path)
+    extreme = table.assign(indicator="extreme")
+    extreme.loc[0, "value"] = -1.797e308
+    constant, few = table.assign(indicator="same", value=1.0), table.assign(indicator="few").head(3)
+    pd.concat([constant, few, extreme, table], ignore_index=True).to_parquet(path)
+    monkeypatch.setattr(sys.modules[__name__], "lay", lambda *given: seen)
+    pd.testing.assert_frame_equal(run(tmp_path / "more", monkeypatch), alone)
+    pd.testing.assert_frame_equal(predictions(tmp_path / "more"), predictions(tmp_path / "alone"))
+    found = left_out(tmp_path / "more")
+    assert found["same"] == (False, "84 labels of 1 values are too little to train on")
+    assert found["few"] == (False, "3 labels of 3 values are too little to train on")
+    assert found["extreme"][1].startswith("its value -1.797e+308 is too large to be fitted")
+    assert "same is left out: 84 labels of 1 values" in capsys.readouterr().out
+
+
+def test_a_label_of_the_target_that_is_too_large_is_not_judged(tmp_path, monkeypatch):
+    table = run(tmp_path, monkeypatch, lambda values: np.where(values > values.min(), values, 1e40))
+    assert table.empty
+    predicted, reason = left_out(tmp_path)["density"]
+    assert predicted and reason.startswith("its value 1e+40 is too large to be fitted")
+
+
 def test_labels_that_do_not_differ_judge_nothing(tmp_path, monkeypatch):
     assert run(tmp_path, monkeypatch, lambda values: 0 * values).empty
+    assert left_out(tmp_path) == {"density": (True, "the target has no labels that differ")}
     assert len(predictions(tmp_path)) == 84
 
 

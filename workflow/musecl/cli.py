@@ -9,6 +9,7 @@ import errno
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from musecl.commands import OTHERS, ROOT, run_stage, stages_here
@@ -84,6 +85,20 @@ def read_command() -> Callable[[], None]:
     return partial(found.pop("run"), **found)
 
 
+def room_left(error: OSError) -> str:
+    """Say how much room the disk of the file of an error has; nothing where it is not known."""
+    # Imported here: this is started by the thousand, and rarely needs it.
+    import shutil
+
+    if error.errno != errno.ENOSPC or not isinstance(error.filename, str):
+        return ""
+    try:
+        free = shutil.disk_usage(Path(error.filename).absolute().parent).free
+    except OSError:
+        return ""
+    return f" ({free / 1e9:.3f} GB left on its disk)"
+
+
 def main() -> None:
     """Run the command line; an error that is meant for the user is one line and status 1.
 
@@ -97,7 +112,8 @@ def main() -> None:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        print(f"musecl: {error}; make room and run the same command again", file=sys.stderr)
+        said = f"{error}{room_left(error)}; make room and run the same command again"
+        print(f"musecl: {said}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         end_interrupted()

@@ -263,6 +263,11 @@ rule transfer:
             caption="../report/transfer.rst",
             category="{source}-to-{target}",
         ),
+        left_out_csv=report(
+            "results/{source}-to-{target}/left_out.csv",
+            caption="../report/transfer_left_out.rst",
+            category="{source}-to-{target}",
+        ),
         predictions="results/{source}-to-{target}/predictions.parquet",
     log:
         "logs/{source}-to-{target}/transfer.log",

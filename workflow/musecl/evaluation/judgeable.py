@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from musecl.evaluation.labels import IndicatorGroup, varies
+from musecl.evaluation.labels import IndicatorGroup, too_large, varies
 from musecl.evaluation.prediction import SeededFold, draw_trials
 from musecl.evaluation.settings import EvaluateSettings
 from musecl.evaluation.splits import units_of
@@ -70,6 +70,47 @@ def judgeable(
     InputError
         There are indicators, and none of them can be judged on any of the splits.
     """
+    found, left_out = sort_out(regions, groups, settings, seed)
+    if left_out and not found:
+        raise InputError(
+            f"none of evaluate.splits ({', '.join(settings.splits)}) suits this city, for its "
+            f"{left_out[0].indicator}: {left_out[0].reason}; choose other splits, or widen the "
+            "extent of the city"
+        )
+    return found, sorted(left_out)
+
+
+def first_judgeable(
+    regions: pd.DataFrame, groups: Iterable[IndicatorGroup], settings: EvaluateSettings, seed: int
+) -> list[Judgeable]:
+    """Draw the folds for the first of some groups that any of the splits can judge.
+
+    Takes what `judgeable` takes, for a stage whose splits are its own.
+
+    Raises
+    ------
+    InputError
+        There are indicators, and none of them can be judged on any of the splits.
+    """
+    first: LeftOut | None = None
+    for group in groups:
+        found, left_out = sort_out(regions, [group], settings, seed)
+        if found:
+            return found
+        first = first or left_out[0]
+    if first:
+        raise InputError(
+            f"none of the indicators can be judged on the splits {' and '.join(settings.splits)}, "
+            f"{first.indicator} first: {first.reason}; widen the extent of the city, or give it "
+            "another indicator"
+        )
+    return []
+
+
+def sort_out(
+    regions: pd.DataFrame, groups: Iterable[IndicatorGroup], settings: EvaluateSettings, seed: int
+) -> tuple[list[Judgeable], list[LeftOut]]:
+    """Do what `judgeable` does, also where nothing can be judged; what is left out is printed."""
     found: list[Judgeable] = []
     left_out: list[LeftOut] = []
     groups = list(groups)
@@ -91,17 +132,13 @@ def judgeable(
             left_out += [LeftOut(name, split, why) for name, why in reasons.items() if why]
     for one in left_out:
         print(f"{one.indicator} is left out of split {one.split}: {one.reason}", flush=True)
-    if left_out and not found:
-        raise InputError(
-            f"none of evaluate.splits ({', '.join(settings.splits)}) suits this city, for its "
-            f"{left_out[0].indicator}: {left_out[0].reason}; choose other splits, or widen the "
-            "extent of the city"
-        )
-    return found, sorted(left_out)
+    return found, left_out
 
 
 def why_not(labels: NDArray[np.float64], trials: list[SeededFold]) -> str:
     """Say why an indicator (n,) cannot be judged by some folds; nothing where it can."""
+    if extreme := too_large(labels):
+        return extreme
     if not varies(labels):
         return "it has one value only"
     if not all(varies(labels[trial.fold.fitting]) for trial in trials):

@@ -19,6 +19,8 @@ SHARED_REGIONS = 0.99
 ROUNDING = 1e-12
 # The square of what is smaller is no number.
 SMALLEST = 1e-100
+# The square of what is larger is no number in the single precision that ridge computes in.
+LARGEST = float(np.sqrt(np.finfo(np.float32).max))
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,17 @@ def widen(regions: pd.Series, indicators: pd.DataFrame) -> pd.DataFrame:
 def varies(values: NDArray[np.float64]) -> bool:
     """Whether some values differ by more than rounding."""
     return bool(np.ptp(values) > max(ROUNDING * np.abs(values).max(), SMALLEST))
+
+
+def too_large(values: NDArray[np.float64]) -> str:
+    """Say which value (n,) is too large to be fitted; nothing where none is."""
+    largest = values[np.abs(values).argmax()]
+    if abs(largest) <= LARGEST:
+        return ""
+    return (
+        f"its value {largest:.4g} is too large to be fitted, more than {LARGEST:.2g}; where it "
+        "stands for no value, take it out of the source's files"
+    )
 
 
 def group_indicators(wide: pd.DataFrame) -> list[IndicatorGroup]:

@@ -1,6 +1,6 @@
 """What a model of one city says of another: predictions for all of it, and scores where it can."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musecl.evaluation.backtransform import Scale, land_of
 from musecl.evaluation.everywhere import ESTIMATES, estimate, tabulate
-from musecl.evaluation.labels import scales_of, varies
+from musecl.evaluation.labels import scales_of, too_large, varies
 from musecl.evaluation.methods import RegionFeatures
 from musecl.evaluation.prediction import fit_ridge
 from musecl.evaluation.scoring import score_columns, score_once
@@ -49,6 +49,18 @@ PREDICTIONS = pa.DataFrameSchema(
     strict=True,
     coerce=True,
     unique=[KEY, "indicator"],
+)
+LEFT_OUT = pa.DataFrameSchema(
+    {
+        "indicator": pa.Column(str, description="an indicator of the source without a score"),
+        "predicted": pa.Column(
+            bool, description="whether predictions.parquet has it: the target alone lacks labels"
+        ),
+        "reason": pa.Column(str, description="why it has none"),
+    },
+    strict=True,
+    coerce=True,
+    unique=["indicator"],
 )
 
 
@@ -112,6 +124,67 @@ def labels_of_both(
         yield Carried(name, scales[name], np.where(np.isnan(here), there, here), observed)
 
 
+def why_not_trained(carried: Carried, inside: NDArray[np.bool_]) -> str:
+    """Say why the labels of the source, `inside` of N regions, teach nothing; else nothing."""
+    labels = carried.labels[inside & ~np.isnan(carried.labels)]
+    if len(labels) < MINIMUM_ROWS or not np.ptp(labels):
+        return f"{len(labels)} labels of {len({*labels})} values are too little to train on"
+    if extreme := too_large(labels):
+        return extreme
+    return "" if varies(labels) else "the labels of the source differ by rounding alone"
+
+
+def why_not_scored(carried: Carried, inside: NDArray[np.bool_]) -> str:
+    """Say why the labels of the target, not `inside`, judge nothing; nothing where they do."""
+    labels = carried.labels[~inside & ~np.isnan(carried.labels)]
+    if len(labels) and (extreme := too_large(labels)):
+        return extreme
+    return "" if len(labels) and varies(labels) else "the target has no labels that differ"
+
+
+def sort_out(
+    carried: Iterable[Carried], inside: NDArray[np.bool_]
+) -> tuple[list[Carried], pd.DataFrame]:
+    """Divide indicators into those that can be trained on, and what has no score, and why.
+
+    Parameters
+    ----------
+    carried : iterable of Carried
+        Of N regions.
+    inside : bool array of shape (N,)
+        Which regions are the source's.
+
+    Returns
+    -------
+    trainable : list of Carried
+        In their order.
+    left_out : DataFrame
+        As `LEFT_OUT`; each row is printed, too.
+
+    Raises
+    ------
+    InputError
+        There is nothing to train on.
+    """
+    trainable: list[Carried] = []
+    left_out: list[tuple[str, bool, str]] = []
+    for one in carried:
+        untrained = why_not_trained(one, inside)
+        if not untrained:
+            trainable.append(one)
+        if reason := untrained or why_not_scored(one, inside):
+            said = "left out" if untrained else "predicted and not judged"
+            print(f"{one.name} is {said}: {reason}", flush=True)
+            left_out.append((one.name, not untrained, reason))
+    if not trainable:
+        name, _, reason = left_out[0]
+        raise InputError(
+            f"transfer: {name}: {reason}; no indicator is left: give the source others, or train "
+            "on another city"
+        )
+    return trainable, pd.DataFrame(left_out, columns=list(LEFT_OUT.columns))
+
+
 def carry_over(
     carried: Carried,
     methods: Mapping[str, tuple[RegionFeatures, ...]],
@@ -125,7 +198,7 @@ def carry_over(
     Parameters
     ----------
     carried : Carried
-        Of N regions; no label of the target is read but to score.
+        Of N regions, trainable; no label of the target is read but to score.
     methods : mapping of str to tuple of RegionFeatures
         Vectors of the N regions by method; `musecl` makes the predictions.
     regions : DataFrame
@@ -140,21 +213,11 @@ def carry_over(
     predictions : DataFrame
         As `PREDICTIONS`, but `made_by`.
     scores : list of dict
-        A row per method, keys of `SCORES`; none where the target's labels are none, or constant.
-
-    Raises
-    ------
-    InputError
-        The labels of the source are too few, or all the same.
+        A row per method, keys of `SCORES`; none where the target's labels judge nothing.
     """
     labels = carried.labels
     known = ~np.isnan(labels)
     train, test = np.flatnonzero(inside & known), np.flatnonzero(~inside)
-    if len(train) < MINIMUM_ROWS or not varies(labels[train]):
-        raise InputError(
-            f"transfer: {carried.name}: {len(train)} labels of {len({*labels[train]})} values are "
-            "too little to train on; take it out of the source's `indicators`"
-        )
     generator = np.random.default_rng([seed, DRAW_PARTS])
     units = regions["spatial_block"].to_numpy(dtype=str)[train]
     fold = Fold(train, test, parts_of(units, folds, generator))
@@ -163,10 +226,9 @@ def carry_over(
     ids = regions[KEY].to_numpy()[test]
     predictions = tabulate(ids, carried.scale, estimated, carried.observed[test])
     predictions["indicator"] = carried.name
-    judged = known[test]
-    if not judged.any() or not varies(labels[test][judged]):
-        print(f"{carried.name} is predicted and not judged: the target has no labels that differ")
+    if why_not_scored(carried, inside):
         return predictions, []
+    judged = known[test]
     answers = {"dummy_mean": np.full(len(test), labels[train].mean())}
     answers |= {name: fitted.predictions[:, 0] for name, fitted in fits.items()}
     about = {"n_source": len(train), "n_target": int(judged.sum())}

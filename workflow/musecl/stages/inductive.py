@@ -10,9 +10,9 @@ each trained on `all_regions` and on the `training_regions` of a fold:
   trained before, too, on the regions that may be seen.
 
 It is done on the splits `random` and `spatial` whatever `evaluate.splits` says, for the indicators
-that most primary indicators share their regions with. Column `folds`: how many of one repetition's
-are tested. At random, where every region has seen neighbours on either side, encoders are trained
-for the first alone, for that takes long.
+that most primary indicators share their regions with, or the next that can be judged. Column
+`folds`: how many of one repetition's are tested. At random, where every region has seen neighbours
+on either side, encoders are trained for the first alone, for that takes long.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ import pandas as pd
 from musecl.encoding.features import Features, read_features, rows_of_viewpoints
 from musecl.encoding.settings import EmbedViewSettings, PretrainSettings
 from musecl.evaluation.comparison import Predict, SplitResult, judge, lay_out, write_comparison
-from musecl.evaluation.judgeable import judgeable
+from musecl.evaluation.judgeable import first_judgeable
 from musecl.evaluation.labels import IndicatorGroup, read_labelled
 from musecl.evaluation.methods import Method, RegionFeatures, align
 from musecl.evaluation.prediction import (
@@ -61,7 +61,7 @@ def run(job: Job) -> None:
     regions, primary = labelled.regions, labelled.primary
     most = sorted(labelled.groups, key=lambda one: (-len(primary & {*one.names}), -len(one.rows)))
     asked = settings.model_copy(update={"seeds": 1, "splits": SPLITS})
-    tasks, _ = judgeable(regions, most[:1], asked, seed)
+    tasks = first_judgeable(regions, most, asked, seed)
     city = read_city(job, regions)
     tables = []
     with job.scratch() as scratch:

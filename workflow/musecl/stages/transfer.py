@@ -8,7 +8,8 @@ the level too, which another city may not share; `correlation` asks for the orde
 
 `predictions.parquet` holds what `musecl` says of every region of the other city, in the unit of the
 training city, with an interval from its residuals. No label of the other city is needed for that:
-one without indicators is predicted all the same, and `r2.csv` has a header only.
+one without indicators is predicted all the same, and `r2.csv` has a header only. What cannot be
+trained on, or not be judged, stands in `left_out.csv`.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,14 @@ from musecl.encoding.features import read_features
 from musecl.encoding.settings import EmbedViewSettings, VisionEncoderSettings
 from musecl.evaluation.methods import RegionFeatures, align
 from musecl.evaluation.settings import EvaluateSettings
-from musecl.evaluation.transfer import PREDICTIONS, SCORES, carry_over, labels_of_both
+from musecl.evaluation.transfer import (
+    LEFT_OUT,
+    PREDICTIONS,
+    SCORES,
+    carry_over,
+    labels_of_both,
+    sort_out,
+)
 from musecl.fusion.inputs import VIEWS, FusionInputs, ImageVectors, Vectors, sorted_part
 from musecl.fusion.representation import represent
 from musecl.fusion.settings import FuseSettings
@@ -47,7 +55,7 @@ class BothCities(NamedTuple):
 
 
 def run(job: Job) -> None:
-    """Write `predictions.parquet` and `r2.csv` of a transfer."""
+    """Write `predictions.parquet`, `r2.csv` and `left_out.csv` of a transfer."""
     source, _, target = job.city.partition(BETWEEN)
     cities = source, target
     seed = int(job.value("seed"))
@@ -55,6 +63,8 @@ def run(job: Job) -> None:
     tables = [read_geotable(job.input(f"{city}/regions.parquet")) for city in cities]
     regions = pd.concat(tables, ignore_index=True).sort_values(KEY, ignore_index=True)
     inside = regions[KEY].isin(tables[0][KEY]).to_numpy()
+    given, beside = (read_table(job.input(f"{city}/indicators.parquet")) for city in cities)
+    trainable, left_out = sort_out(labels_of_both(given, beside, regions[KEY]), inside)
     parts, views = read_both(job, source, target)
     inputs = FusionInputs(
         region_ids=sorted({region for part in parts.values() for region in part.keys[KEY]}),
@@ -78,10 +88,9 @@ def run(job: Job) -> None:
     }
     methods = {name: (one,) for name, one in shared.items()} | {"concat": tuple(shared.values())}
     methods["musecl"] = (block(pd.DataFrame({KEY: inputs.region_ids}), embedding),)
-    given, beside = (read_table(job.input(f"{city}/indicators.parquet")) for city in cities)
     images = [job.input(f"{target}/{view}") for view in VIEWS]
     predicted, scored = [], []
-    for carried in labels_of_both(given, beside, regions[KEY]):
+    for carried in trainable:
         rows, scores = carry_over(carried, methods, regions, inside, evaluate.folds, seed)
         predicted.append(rows)
         scored += scores
@@ -91,6 +100,7 @@ def run(job: Job) -> None:
     table = pd.DataFrame(scored, columns=list(SCORES.columns))
     table = table.assign(source=source, target=target, imagery=imagery_of_views(images))
     write_csv(table, job.output("r2.csv"), SCORES)
+    write_csv(left_out, job.output("left_out.csv"), LEFT_OUT)
     shown = table.drop(columns=["source", "target", "imagery"])
     print(shown.round(3).to_string(index=False) if scored else "nothing to judge: no common label")
 
