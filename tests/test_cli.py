@@ -226,6 +226,12 @@ def test_an_error_for_the_user_is_one_line_and_status_1(
     assert contents(root / "data") == before
 
 
+def test_the_page_has_the_exit_codes_of_the_help(root) -> None:
+    page = (REPOSITORY / "docs/running.md").read_text(encoding="utf-8")
+    told = re.findall(r"^  +(\d+)  +\w", musecl(root, "--help").stdout, re.MULTILINE)
+    assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == told == ["0", "1", "2", "130"]
+
+
 def test_a_python_without_the_libraries_says_how_to_get_them(root) -> None:
     variables = {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(
