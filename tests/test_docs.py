@@ -34,6 +34,7 @@ NOW = [page for page in PAGES if page.name != "CHANGELOG.md"]
 COMMANDS = list(dict.fromkeys(command for page in NOW for command in page.commands()))
 # What a page writes where a reader puts something of her own.
 STANDS_FOR = {"STAGE": "fuse", "CITY": "nyc", "NAME": "nyc", "COMMIT": "HEAD"}
+STANDS_FOR |= {"ADDRESS": "fuse@nyc", "OUT": "results/nyc/r2.csv"}
 FILES = tracked()
 CATALOG = ROOT / ".snakemake-workflow-catalog.yml"
 SNAKEMAKE = cache(get_argument_parser)

@@ -231,7 +231,9 @@ def scopes(tree: ast.Module) -> Iterator[tuple[ast.AST, Scope]]:
                 getattr(node, "value", None), ast.JoinedStr | ast.Constant | ast.IfExp
             )
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and text:
-                built.setdefault(node.targets[0].id, []).append(node.value)
+                either = isinstance(node.value, ast.IfExp)
+                texts = [node.value.body, node.value.orelse] if either else [node.value]
+                built.setdefault(node.targets[0].id, []).extend(texts)
         plain = Scope(known, {})
         told = {
             name: texts
