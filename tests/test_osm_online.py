@@ -12,7 +12,7 @@ import pytest
 import shapely
 from shapely import Point, box
 
-from musecl.runtime.errors import InputError
+from musecl.runtime.errors import InputError, ParameterError
 from musecl.sources import patience
 from musecl.sources.osm import online
 from musecl.sources.osm.answers import write_file
@@ -374,3 +374,14 @@ def test_a_small_town_as_it_is_today(tmp_path):
     pois_ = POIS.read(request.folder, wanted)
     assert {"restaurant", "museum", "hotel"} <= set(pois_["category"])
     assert request.records[0]["timestamp"].startswith("20")
+
+
+@pytest.mark.parametrize("layer", ["boundary", "pois", "roads"])
+@pytest.mark.parametrize("secret", ["me:SECRET@x.org/api", "x.org/api?key=SECRET"])
+def test_a_secret_of_a_service_is_refused_and_not_shown(layer: str, secret: str) -> None:
+    given = {"provider": "osm", "overpass_url": f"https://{secret}"}
+    if layer == "boundary":
+        given["place"] = "Lisboa"
+    with pytest.raises(ParameterError, match=r"overpass_url.*x\.org/api holds .*git") as caught:
+        chosen(layer, given)
+    assert "SECRET" not in str(caught.value)

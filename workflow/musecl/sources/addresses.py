@@ -2,7 +2,10 @@
 
 import os
 import re
+from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from pydantic import AfterValidator
 
 # An environment variable: what belongs behind the ? of each URL, and is written down nowhere.
 QUERY = "MUSECL_URL_QUERY"
@@ -38,3 +41,16 @@ def with_query(url: str) -> str:
     if not query:
         return url
     return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def _without_a_secret(url: str) -> str:
+    secret = secret_in(url)
+    if secret is not None:
+        raise ValueError(
+            f"{without_secrets(url)} holds {secret}, which params.yaml would bring into git; take "
+            "a service that asks for none"
+        )
+    return url
+
+
+ServiceUrl = Annotated[str, AfterValidator(_without_a_secret)]

@@ -7,6 +7,7 @@ import geopandas as gpd
 from pydantic import Field, model_validator
 
 from musecl.runtime.section import Section
+from musecl.sources.addresses import ServiceUrl
 from musecl.sources.osm.taking import (
     CUT,
     NOMINATIM,
@@ -33,8 +34,12 @@ class OnlineBoundary(Section):
         default=None, pattern=NUMBER, description="in its stead: R and the relation's number"
     )
     district_level: int | None = Field(default=None, ge=1, le=15, description=DISTRICTS)
-    nominatim_url: str = Field(default=NOMINATIM, description="of the Nominatim that is asked")
-    overpass_url: str = Field(default=OVERPASS, description="of the Overpass API that is asked")
+    nominatim_url: ServiceUrl = Field(
+        default=NOMINATIM, description="of the Nominatim that is asked"
+    )
+    overpass_url: ServiceUrl = Field(
+        default=OVERPASS, description="of the Overpass API that is asked"
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "OnlineBoundary":

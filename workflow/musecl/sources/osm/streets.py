@@ -14,6 +14,7 @@ from pydantic import Field
 from musecl.runtime.errors import InputError
 from musecl.runtime.section import Section
 from musecl.runtime.tables import KEY
+from musecl.sources.addresses import ServiceUrl
 from musecl.sources.contract import OfRegions
 from musecl.sources.osm.taking import OVERPASS, answered, ask, osm_provider
 from musecl.sources.provider import Request
@@ -23,7 +24,9 @@ class Streets(Section):
     """Length of streets as OpenStreetMap has them today."""
 
     provider: Literal["osm_streets"]
-    overpass_url: str = Field(default=OVERPASS, description="of the Overpass API that is asked")
+    overpass_url: ServiceUrl = Field(
+        default=OVERPASS, description="of the Overpass API that is asked"
+    )
 
 
 def fetch(request: Request) -> None:

@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from musecl.runtime.errors import InputError
 from musecl.runtime.section import Section
+from musecl.sources.addresses import ServiceUrl
 from musecl.sources.provider import Provider, Request
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class Online(Section):
     """What OpenStreetMap has today."""
 
     provider: Literal["osm"]
-    overpass_url: str = Field(default=OVERPASS, description="of the Overpass API that is asked")
+    overpass_url: ServiceUrl = Field(
+        default=OVERPASS, description="of the Overpass API that is asked"
+    )
 
 
 class Extract(Section):
